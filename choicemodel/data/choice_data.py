@@ -1,0 +1,440 @@
+"""ChoiceData: a survey that has passed the door."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.data.describe import Description, describe
+from choicemodel.data.door import Admitted, Roles, admit, require_columns, unknown_alternatives
+from choicemodel.data.structure import FloatArray, Structure
+from choicemodel.data.wide import Attribute, WideSpec, alternatives_as_dict, to_long
+from choicemodel.exceptions import (
+    DroppedSituationsWarning,
+    EmptyDataError,
+    SingleAlternativeWarning,
+    SpecificationError,
+    VaryingCovariateError,
+    raise_problems,
+)
+
+# Since pandas 3 a shallow copy is never written through: it is a copy that costs nothing.
+_COPY_ON_WRITE = int(pd.__version__.split(".", maxsplit=1)[0]) >= 3
+
+
+def _snapshot(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.copy(deep=not _COPY_ON_WRITE)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ChoiceData:
+    """A survey of choices whose structure has been checked.
+
+    Make one with `ChoiceData.from_long` (one row per situation and alternative) or `ChoiceData.from_wide` (one row per
+    situation). Every method that changes something returns a new object.
+
+    Attributes
+    ----------
+    alternatives : tuple
+        Labels of the alternatives, in order: of the categories or the dict given, else sorted.
+    structure : Structure
+        Choice sets, choices, persons and weights as arrays; for use inside the package.
+    roles : Roles
+        Which column says what.
+    notes : tuple of str
+        What was left out on the way, in words.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> data
+    <ChoiceData: 210 situations, 4 alternatives (air, bus, car, train), 840 rows>
+    """
+
+    _frame: pd.DataFrame
+    roles: Roles
+    alternatives: tuple[Any, ...]
+    structure: Structure
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_long(  # noqa: PLR0913 - a public entry point: one argument per column role
+        cls,
+        frame: pd.DataFrame,
+        *,
+        situation: str | Sequence[str],
+        alternative: str,
+        choice: str | None,
+        person: str | None = None,
+        available: str | None = None,
+        weight: str | None = None,
+    ) -> ChoiceData:
+        """Read a long table: one row per choice situation and alternative.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The survey, rows in any order. It is copied, never changed.
+        situation : str or list of str
+            Column that identifies the choice situation; several columns (person and task number, say) are taken
+            together.
+        alternative : str
+            Column with the label of the alternative (str, int or categorical).
+        choice : str or None
+            Column that says what was chosen: booleans or numbers that are only 0 and 1 are an indicator; anything else
+            must be the label of the chosen alternative, repeated within the situation. None for data without choices.
+        person : str, optional
+            Column that identifies the person; makes the data a panel.
+        available : str, optional
+            Column of 0 and 1; rows of unavailable alternatives are left out.
+        weight : str, optional
+            Column with the weight of the situation, used as given.
+
+        Returns
+        -------
+        ChoiceData
+
+        Raises
+        ------
+        ChoiceDataError
+            One type per cause, with the count, an example and the remedy; `SeveralDataErrors` when more than one thing
+            is wrong.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import choicemodel as cm
+        >>> trips = pd.DataFrame({"trip": [1, 1, 2, 2], "mode": ["car", "bus"] * 2, "chosen": [1, 0, 0, 1]})
+        >>> cm.ChoiceData.from_long(trips, situation="trip", alternative="mode", choice="chosen")
+        <ChoiceData: 2 situations, 2 alternatives (bus, car), 4 rows>
+        """
+        _require_frame(frame)
+        columns = (situation,) if isinstance(situation, str) or not isinstance(situation, Sequence) else tuple(situation)
+        return _from_table(_snapshot(frame), Roles(columns, alternative, choice, person, available, weight))
+
+    @classmethod
+    def from_wide(  # noqa: PLR0913 - a public entry point: one argument per column role
+        cls,
+        frame: pd.DataFrame,
+        *,
+        choice: str | None,
+        alternatives: Mapping[Any, Any] | Sequence[Any],
+        attributes: Mapping[str, Attribute],
+        available: Attribute | None = None,
+        person: str | None = None,
+        weight: str | None = None,
+    ) -> ChoiceData:
+        """Read a wide table: one row per choice situation.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The survey. Columns that nothing else uses are carried over as covariates.
+        choice : str or None
+            Column with the code of the chosen alternative; None for data without choices.
+        alternatives : dict or list
+            Label of each alternative -> its code in the choice column; a list where the labels are the codes.
+        attributes : dict
+            Name of each attribute -> {label: column or constant}, a constant, or a pattern in which ``{alternative}``
+            is the label and ``{code}`` the code, such as ``"{alternative}_TT"``. An alternative left out of the dict
+            does not have the attribute: it is zero there. An attribute wins over a covariate of the same name.
+        available : dict, pattern or constant, optional
+            Columns or constants of 0 and 1, as for an attribute; an alternative left out is always available.
+        person, weight : str, optional
+            As in `from_long`.
+
+        Returns
+        -------
+        ChoiceData
+            Its long table is indexed by (original index, alternative).
+
+        Raises
+        ------
+        ChoiceDataError
+            As in `from_long`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import choicemodel as cm
+        >>> trips = pd.DataFrame({"PICK": [1, 2], "CAR_TT": [20, 35], "BUS_TT": [30, 30], "AGE": [40, 62]})
+        >>> data = cm.ChoiceData.from_wide(
+        ...     trips, choice="PICK", alternatives={"car": 1, "bus": 2},
+        ...     attributes={"time": {"car": "CAR_TT", "bus": "BUS_TT"}},
+        ... )
+        >>> data.frame[["choice", "time", "AGE"]].reset_index()
+           level_0 alternative  choice  time  AGE
+        0        0         car    True    20   40
+        1        0         bus   False    30   40
+        2        1         car   False    35   62
+        3        1         bus    True    30   62
+        """
+        _require_frame(frame)
+        spec = WideSpec(alternatives_as_dict(alternatives), attributes, available, choice, person, weight)
+        long, roles = to_long(frame, spec)
+        data = _from_table(long, roles)
+        never = [a for a in spec.alternatives if a not in data.alternatives]
+        if never:
+            names = ", ".join(map(str, never))
+            return replace(data, notes=(*data.notes, f"never available, and so left out: {names}"))
+        return data
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The long table of available alternatives, a copy in the user's own order and index."""
+        return _snapshot(self._frame)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows: available (situation, alternative) pairs."""
+        return self.structure.n_rows
+
+    @property
+    def n_situations(self) -> int:
+        """Number of choice situations, those with a single alternative included."""
+        return self.structure.n_situations
+
+    @property
+    def n_persons(self) -> int | None:
+        """Number of persons; None where no persons are declared."""
+        return None if self.structure.person is None else self.structure.n_units
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether the data say what was chosen."""
+        return self.structure.chosen is not None
+
+    def require_columns(self, names: Sequence[Any]) -> None:
+        """Refuse columns that the long table does not have, with close spellings suggested."""
+        require_columns(self._frame, names)
+
+    def column(self, name: str) -> pd.Series[Any]:
+        """One column of the long table, in its order."""
+        return self._frame[name]
+
+    @property
+    def columns(self) -> list[Any]:
+        """Names of the columns of the long table."""
+        return list(self._frame.columns)
+
+    @property
+    def index(self) -> pd.Index[Any]:
+        """Index of the long table."""
+        return self._frame.index
+
+    def describe(self) -> Description:
+        """Count rows, situations, persons and alternatives, and summarise the numeric columns.
+
+        Returns
+        -------
+        Description
+            Prints as a small table, shows as HTML in a notebook, and gives frames for further use.
+        """
+        return describe(self._frame, self.roles, self.alternatives, self.structure, self.notes)
+
+    def assign(self, **columns: Any) -> ChoiceData:
+        """Return new data with columns added or replaced, as `DataFrame.assign` does.
+
+        Parameters
+        ----------
+        **columns
+            Values, or functions of the long table that return them.
+
+        Returns
+        -------
+        ChoiceData
+        """
+        changed = self._frame.assign(**columns)
+        if set(columns) & set(self.roles.columns()):
+            return _from_table(changed, self.roles, self.notes)
+        return replace(self, _frame=_snapshot(changed))
+
+    def query(self, condition: str) -> ChoiceData:
+        """Return the situations for which a condition on their columns holds.
+
+        Parameters
+        ----------
+        condition : str
+            An expression in the language of `DataFrame.query`; it must have one answer per situation. Do not feed it
+            from files or forms: pandas evaluates it.
+
+        Returns
+        -------
+        ChoiceData
+
+        Raises
+        ------
+        VaryingCovariateError
+            If the condition differs within a situation.
+        EmptyDataError
+            If no situation meets it.
+        """
+        answer = self._frame.eval(condition)
+        mask = np.asarray(answer)
+        if mask.dtype != np.bool_ or mask.shape != (self.n_rows,):
+            raise SpecificationError(f"The condition {condition!r} does not give one true or false value per row.")
+        differs = self.structure.varying_situation(mask)
+        if differs >= 0:
+            raise VaryingCovariateError(
+                f"The condition {condition!r} differs within a situation, such as {self.name_of(differs)}: it would cut "
+                "the choice set. Use columns that are the same for all alternatives of a situation, or `drop_alternative`."
+            )
+        if not mask.any():
+            raise EmptyDataError(f"No situation meets the condition {condition!r}.")
+        return self._rows(mask)
+
+    def drop_alternative(self, *labels: Any) -> ChoiceData:
+        """Return data without some alternatives, and without the situations that chose them.
+
+        Parameters
+        ----------
+        *labels
+            Alternatives to drop.
+
+        Returns
+        -------
+        ChoiceData
+            Its `notes` say how many situations were dropped, as does a `DroppedSituationsWarning`.
+        """
+        problem = unknown_alternatives(labels, self.alternatives, "drop_alternative")
+        raise_problems([problem] if problem else [])
+        s = self.structure
+        dropped = np.isin(s.alternative, [self.alternatives.index(a) for a in labels])
+        keep = ~dropped
+        situation = np.repeat(np.arange(s.n_situations), s.sizes)
+        lost = np.zeros(s.n_situations, dtype=np.bool_)
+        if s.chosen is not None:
+            lost = dropped[s.chosen]
+            keep &= ~lost[situation]
+        lost |= np.bincount(situation[~dropped], minlength=s.n_situations) == 0
+        names = ", ".join(map(str, labels))
+        if not keep.any():
+            raise EmptyDataError(f"Without {names} no situation is left.")
+        smaller = self._rows(s.unsorted_values(keep.astype(np.float64)) > 0)
+        if not lost.any():
+            return smaller
+        note = f"dropping {names} left out {int(lost.sum())} of {s.n_situations} situations that chose it or had nothing else"
+        warnings.warn(f"{note[0].upper()}{note[1:]}.", DroppedSituationsWarning, stacklevel=2)
+        return replace(smaller, notes=(*smaller.notes, note))
+
+    def sample(self, n_persons: int, *, rng: int | np.random.Generator | None = None) -> ChoiceData:
+        """Draw persons (situations, where no persons are declared) without replacement.
+
+        Parameters
+        ----------
+        n_persons : int
+            How many.
+        rng : int, Generator or None
+            Seed.
+
+        Returns
+        -------
+        ChoiceData
+        """
+        s = self.structure
+        if not 0 < n_persons <= s.n_units:
+            raise SpecificationError(f"n_persons must be between 1 and {s.n_units}, the number there are; got {n_persons}.")
+        drawn = np.random.default_rng(rng).choice(s.n_units, size=n_persons, replace=False)
+        keep = np.isin(s.unit, drawn)[s.situation_of_rows()]
+        return self._rows(keep)
+
+    def normalise_weights(self) -> ChoiceData:
+        """Return data whose weights have mean one over the situations.
+
+        Returns
+        -------
+        ChoiceData
+        """
+        weight = self.structure.weight
+        column = self.roles.weight
+        if weight is None or column is None:
+            raise SpecificationError("The data have no weights: name their column with weight=... when you read them.")
+        return self.assign(**{column: self._frame[column].astype(np.float64) / float(weight.mean())})
+
+    def name_of(self, situation: int) -> str:
+        """The user's own name of a situation, for messages: ``individual 7``."""
+        row = int(self.structure.first_rows()[situation])
+        values = self._frame[list(self.roles.situation)].iloc[row]
+        return ", ".join(f"{c} {v!r}" for c, v in zip(self.roles.situation, values.tolist(), strict=True))
+
+    def fingerprint(self) -> str:
+        """Return a hash of the choice sets, choices, persons and weights, the same whatever the order of the rows."""
+        s = self.structure
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(repr(self.alternatives).encode())
+        for array in (s.starts, s.alternative, s.chosen, s.person, s.weight):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def group_codes(self, groups: str | Sequence[Any] | NDArray[Any] | pd.Series[Any]) -> NDArray[np.int64]:
+        """Read a grouping of the situations: a column, or one value per row of the table (N,)."""
+        if isinstance(groups, str):
+            require_columns(self._frame, [groups])
+            values = self._frame[groups].to_numpy()
+        else:
+            values = np.asarray(groups)
+        if values.shape != (self.n_rows,):
+            raise SpecificationError(
+                f"groups must name a column, or give one value for each of the {self.n_rows} rows of data.frame; it has "
+                f"shape {values.shape}."
+            )
+        codes = pd.factorize(values, use_na_sentinel=True)[0].astype(np.int64)
+        if (codes < 0).any():
+            raise SpecificationError(f"{int((codes < 0).sum())} rows have no group: every row needs one.")
+        differs = self.structure.varying_situation(codes)
+        if differs >= 0:
+            raise SpecificationError(f"groups differ within a situation, such as {self.name_of(differs)}.")
+        return codes[self.structure.first_rows()]
+
+    def weights_or_ones(self) -> FloatArray:
+        """Weights of the situations, one where none are declared (N,)."""
+        weight = self.structure.weight
+        return np.ones(self.n_situations) if weight is None else weight
+
+    def _rows(self, mask: NDArray[np.bool_]) -> ChoiceData:
+        """Return the data on some of their rows (frame order)."""
+        return _from_table(self._frame[mask], self.roles, self.notes)
+
+    def __repr__(self) -> str:
+        names = ", ".join(map(str, self.alternatives[:6])) + (", ..." if len(self.alternatives) > 6 else "")
+        persons = f"{self.n_persons:,} persons, " if self.n_persons is not None else ""
+        choices = "" if self.has_choices else ", no choices"
+        return (
+            f"<ChoiceData: {persons}{self.n_situations:,} situations, {len(self.alternatives)} alternatives ({names}), "
+            f"{self.n_rows:,} rows{choices}>"
+        )
+
+
+def _require_frame(frame: object) -> None:
+    if not isinstance(frame, pd.DataFrame):
+        raise SpecificationError(f"The survey must be a pandas DataFrame, not {type(frame).__name__}.")
+
+
+def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = ()) -> ChoiceData:
+    """Take a long table through the door."""
+    admitted: Admitted = admit(frame, roles)
+    if admitted.keep is not None:
+        frame = frame[admitted.keep]
+    data = ChoiceData(frame, replace(roles, available=None), admitted.alternatives, admitted.structure, notes)
+    single = data.n_situations - data.structure.n_informative
+    if single:
+        example = data.name_of(int((~data.structure.informative).argmax()))
+        warnings.warn(
+            f"{single} of {data.n_situations} situations offer a single alternative, such as {example}: their choice has "
+            "probability one, they carry no information and are not counted in nobs.",
+            SingleAlternativeWarning,
+            stacklevel=4,
+        )
+    return data
+
+

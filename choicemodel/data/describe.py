@@ -1,0 +1,107 @@
+"""What is in a survey: counts, availability and choices, ranges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from choicemodel.data.door import Roles
+from choicemodel.data.structure import Structure
+from choicemodel.tables import Block, Column, Pairs, Table, format_count, format_percent
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Description:
+    """Counts and ranges of a survey; prints as a table.
+
+    Attributes
+    ----------
+    counts : Series
+        Rows, situations, persons, alternatives.
+    alternatives : DataFrame
+        Per alternative: in how many situations it is available and chosen, and its share of the choices.
+    columns : DataFrame
+        Minimum, mean and maximum of each numeric column, over the rows of available alternatives.
+    notes : tuple of str
+        What was left out on the way.
+    """
+
+    counts: pd.Series[Any]
+    alternatives: pd.DataFrame
+    columns: pd.DataFrame
+    notes: tuple[str, ...]
+
+    def table(self) -> Table:
+        """The description as a table that writes itself as text, Markdown, LaTeX or HTML."""
+        blocks: list[Block | Pairs] = [
+            Pairs([(str(k), v if isinstance(v, str) else float(v), format_count) for k, v in self.counts.items()])
+        ]
+        rows = [(str(label), *map(float, row)) for label, row in zip(self.alternatives.index, self.alternatives.to_numpy(), strict=True)]
+        heads = [Column("alternative", "left"), Column("available", format=format_count)]
+        heads += [Column("chosen", format=format_count), Column("share", format=format_percent)]
+        blocks.append(Block(heads[: len(rows[0])], rows))
+        if len(self.columns):
+            blocks.append(
+                Block(
+                    [Column("column", "left"), *(Column(c, format=".6g") for c in self.columns.columns)],
+                    [(str(name), *map(float, row)) for name, row in zip(self.columns.index, self.columns.to_numpy(), strict=True)],
+                )
+            )
+        return Table("Choice data", blocks, self.notes)
+
+    def __repr__(self) -> str:
+        return self.table().as_text()
+
+    def _repr_html_(self) -> str:
+        return self.table().as_html()
+
+
+def describe(
+    frame: pd.DataFrame, roles: Roles, alternatives: tuple[Any, ...], structure: Structure, notes: tuple[str, ...]
+) -> Description:
+    """Describe a survey; see `ChoiceData.describe`."""
+    return Description(
+        _counts(alternatives, structure),
+        _by_alternative(alternatives, structure),
+        _ranges(frame, roles),
+        notes,
+    )
+
+
+def _counts(alternatives: tuple[Any, ...], structure: Structure) -> pd.Series[Any]:
+    counts: dict[str, Any] = {"rows": structure.n_rows, "situations": structure.n_situations}
+    if structure.person is not None:
+        per_person = np.bincount(structure.person)
+        low, high = int(per_person.min()), int(per_person.max())
+        counts["persons"] = structure.n_units
+        counts["situations per person"] = str(low) if low == high else f"{low} to {high}, mean {per_person.mean():.1f}"
+    counts["alternatives"] = len(alternatives)
+    low, high = int(structure.sizes.min()), int(structure.sizes.max())
+    counts["alternatives per situation"] = str(low) if low == high else f"{low} to {high}"
+    single = structure.n_situations - structure.n_informative
+    if single:
+        counts["situations with one alternative"] = single
+    if structure.weight is not None:
+        counts["sum of weights"] = float(structure.weight.sum())
+    return pd.Series(counts, dtype=object)
+
+
+def _by_alternative(alternatives: tuple[Any, ...], structure: Structure) -> pd.DataFrame:
+    available = np.bincount(structure.alternative, minlength=len(alternatives))
+    table = pd.DataFrame({"available": available}, index=pd.Index(list(alternatives), name="alternative"))
+    if structure.chosen is not None:
+        chosen = np.bincount(structure.alternative[structure.chosen], minlength=len(alternatives))
+        table["chosen"] = chosen
+        table["share"] = chosen / structure.n_situations
+    return table
+
+
+def _ranges(frame: pd.DataFrame, roles: Roles) -> pd.DataFrame:
+    skip = set(roles.columns()) - {roles.weight}
+    numeric = [c for c in frame.columns if c not in skip and pd.api.types.is_numeric_dtype(frame[c].dtype)]
+    rows = {c: (frame[c].min(), frame[c].mean(), frame[c].max(), int(frame[c].isna().sum())) for c in numeric}
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["min", "mean", "max", "missing"])
+    return table if table["missing"].any() else table.drop(columns="missing")

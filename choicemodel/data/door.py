@@ -1,0 +1,460 @@
+"""The door: a long table is checked for structure and becomes arrays, or is refused with everything that is wrong.
+
+Only the columns that say who chose what are looked at here: ids, alternatives, choice, availability, persons, weights.
+Attributes and covariates are looked at when a formula uses them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.data.codes import encode, encode_jointly, plain_label
+from choicemodel.data.structure import FloatArray, IntArray, Structure
+from choicemodel.exceptions import (
+    AvailabilityError,
+    ChoiceCodingError,
+    ChoiceDataError,
+    DuplicateAlternativeError,
+    EmptyChoiceSetError,
+    EmptyDataError,
+    MissingIdentifierError,
+    NoChoiceError,
+    PersonError,
+    SeveralChoicesError,
+    UnavailableChoiceError,
+    UnknownAlternativeError,
+    UnknownColumnError,
+    WeightError,
+    raise_problems,
+)
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which column of the long table says what.
+
+    Parameters
+    ----------
+    situation : tuple of str
+        Columns that together identify a choice situation.
+    alternative, choice, person, available, weight : str or None
+        Columns; None where the data have none.
+    """
+
+    situation: tuple[str, ...]
+    alternative: str
+    choice: str | None = None
+    person: str | None = None
+    available: str | None = None
+    weight: str | None = None
+
+    def columns(self) -> list[str]:
+        """Every column that has a role."""
+        single = (self.alternative, self.choice, self.person, self.available, self.weight)
+        return [*self.situation, *(c for c in single if c is not None)]
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """What the door lets in.
+
+    Parameters
+    ----------
+    keep : ndarray of bool (rows,) or None
+        Rows of the table that are kept (the available ones); None for all.
+    alternatives : tuple
+        Labels of the alternatives, in order.
+    structure : Structure
+        Sets, choices, persons and weights as arrays over the kept rows.
+    """
+
+    keep: BoolArray | None
+    alternatives: tuple[Any, ...]
+    structure: Structure
+
+
+def require_columns(frame: pd.DataFrame, columns: Sequence[Any], what: str = "the data") -> None:
+    """Refuse columns that are not in a table, or in it more than once, all of them together.
+
+    Raises
+    ------
+    UnknownColumnError
+        If one is missing or ambiguous; close spellings are suggested.
+    """
+    problems: list[ChoiceDataError] = []
+    present = [str(c) for c in frame.columns]
+    for column in dict.fromkeys(columns):
+        count = int((frame.columns == column).sum())
+        if count == 0:
+            near = get_close_matches(str(column), present, n=3)
+            hint = f"Did you mean {', '.join(f'`{n}`' for n in near)}?" if near else _list_columns(present)
+            problems.append(UnknownColumnError(f"Column `{column}` is not in {what}. {hint}"))
+        elif count > 1:
+            problems.append(
+                UnknownColumnError(f"Column `{column}` is in {what} {count} times: rename all but one of them.")
+            )
+    raise_problems(problems)
+
+
+def _list_columns(present: list[str]) -> str:
+    shown = ", ".join(f"`{c}`" for c in present[:12])
+    return f"Its columns are {shown}{', ...' if len(present) > 12 else ''}."
+
+
+class _Table:
+    """A long table on its way through the door: its codes, and how to name a situation in a message."""
+
+    def __init__(self, frame: pd.DataFrame, roles: Roles) -> None:
+        self.frame, self.roles = frame, roles
+        self.situation = encode_jointly(frame, list(roles.situation), "situation")
+        encoded = encode(frame[roles.alternative], "alternative")
+        self.alternative = encoded.codes
+        self.alternatives = tuple(plain_label(x) for x in encoded.labels)
+        self.n_situations = int(self.situation.max()) + 1
+
+    def name(self, situation: int) -> str:
+        """The user's own name of a situation, such as ``individual 7``."""
+        row = int((self.situation == situation).argmax())
+        return self.name_of_row(row)
+
+    def name_of_row(self, row: int) -> str:
+        """The user's own name of the situation of a row."""
+        values = [f"{c} {plain_label(self.frame[c].iloc[row])!r}" for c in self.roles.situation]
+        return ", ".join(values)
+
+    def count(self, rows: BoolArray) -> IntArray:
+        """How many of the rows each situation has (N,)."""
+        return np.bincount(self.situation[rows], minlength=self.n_situations)
+
+
+def admit(frame: pd.DataFrame, roles: Roles) -> Admitted:
+    """Check the structure of a long table and turn it into arrays.
+
+    Raises
+    ------
+    ChoiceDataError
+        One type per cause; `SeveralDataErrors` when there is more than one.
+    """
+    require_columns(frame, roles.columns())
+    if not len(frame):
+        raise EmptyDataError("The data have no rows: nothing can be estimated or predicted from them.")
+    problems: list[ChoiceDataError] = []
+    for column, role in (*((c, "situation") for c in roles.situation), (roles.alternative, "alternative")):
+        _check_identifier(frame[column], role, problems)
+    if roles.person is not None:
+        _check_identifier(frame[roles.person], "person", problems)
+    raise_problems(problems)
+
+    table = _Table(frame, roles)
+    available = _available(table, problems)
+    chosen = _chosen(table, problems)
+    if chosen is not None:
+        _check_choices(table, chosen, available, problems)
+    order, kept = _sort(table, available, problems)
+    person = _person(table, problems)
+    weight = _weight(table, problems)
+    raise_problems(problems)
+    keep = None if available is None or available.all() else available
+    return _assemble(table, keep, order, kept, _Columns(chosen, person, weight))
+
+
+def _check_identifier(column: pd.Series[Any], role: str, problems: list[ChoiceDataError]) -> None:
+    missing = np.flatnonzero(column.isna().to_numpy())
+    if missing.size:
+        problems.append(
+            MissingIdentifierError(
+                f"{missing.size} rows have no {role} in column `{column.name}`, first at index "
+                f"{plain_label(column.index[missing[0]])!r}. Every row needs one: fill it in or drop the rows."
+            )
+        )
+
+
+def as_indicator(column: pd.Series[Any]) -> BoolArray | None:
+    """Read a column of booleans, or of numbers that are only 0 and 1; None if it is something else."""
+    values = column.to_numpy()
+    if values.dtype == np.bool_:
+        return values
+    if values.dtype == object and not isinstance(column.dtype, pd.CategoricalDtype):
+        if not all(isinstance(v, (bool, np.bool_)) for v in values):
+            return None
+        return values.astype(np.bool_)
+    if values.dtype.kind not in "iuf":
+        return None
+    truth = values == 1
+    return truth if np.array_equal(truth, values.astype(np.bool_)) and not np.isnan(values).any() else None
+
+
+def _available(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | None:
+    if table.roles.available is None:
+        return None
+    column = table.frame[table.roles.available]
+    available = as_indicator(column)
+    if available is None:
+        numbers = pd.to_numeric(column, errors="coerce")
+        wrong = np.flatnonzero(~numbers.isin([0, 1]).to_numpy())
+        problems.append(
+            AvailabilityError(
+                f"{wrong.size} rows have an availability in `{column.name}` that is neither 0 nor 1, such as "
+                f"{plain_label(column.iloc[wrong[0]])!r} in {table.name_of_row(int(wrong[0]))}. Code available "
+                "alternatives 1 and the others 0."
+                if wrong.size
+                else f"Availability `{column.name}` is text: convert it with frame[{column.name!r}].astype(float)."
+            )
+        )
+        return None
+    empty = np.flatnonzero(table.count(available) == 0)
+    if empty.size:
+        problems.append(
+            EmptyChoiceSetError(
+                f"{empty.size} situations have no available alternative, such as {table.name(int(empty[0]))}: "
+                f"drop them or correct `{column.name}`."
+            )
+        )
+    return available
+
+
+def _chosen(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | None:
+    """Which rows were chosen; None where there are no choices or they cannot be read."""
+    if table.roles.choice is None:
+        return None
+    column = table.frame[table.roles.choice]
+    missing = np.flatnonzero(column.isna().to_numpy())
+    if missing.size:
+        problems.append(
+            NoChoiceError(
+                f"{missing.size} rows have no value in the choice column `{column.name}`, first in "
+                f"{table.name_of_row(int(missing[0]))}. Drop these situations, or pass choice=None for data without "
+                "choices."
+            )
+        )
+        return None
+    indicator = as_indicator(column)
+    return indicator if indicator is not None else _chosen_by_label(table, column, problems)
+
+
+def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[ChoiceDataError]) -> BoolArray | None:
+    positions = pd.Index(pd.Series(table.alternatives)).get_indexer(pd.Index(column.astype(object).map(plain_label)))
+    unknown = np.flatnonzero(positions < 0)
+    if unknown.size:
+        example = plain_label(column.iloc[unknown[0]])
+        known = ", ".join(repr(a) for a in table.alternatives[:8])
+        problems.append(
+            ChoiceCodingError(
+                f"The choice column `{column.name}` holds {example!r} in {table.name_of_row(int(unknown[0]))} (and "
+                f"{unknown.size - 1} other rows like it), which is neither 0 or 1 nor one of the alternatives "
+                f"({known}). Make it an indicator, for example frame[{column.name!r}] == {example!r}, or the "
+                "chosen alternative's label in every row of the situation."
+            )
+        )
+        return None
+    first = np.zeros(table.n_situations, dtype=np.int64)
+    first[table.situation[::-1]] = positions[::-1]
+    differs = np.flatnonzero(positions != first[table.situation])
+    if differs.size:
+        problems.append(
+            SeveralChoicesError(
+                f"{len(np.unique(table.situation[differs]))} situations name more than one chosen alternative in "
+                f"`{column.name}`, such as {table.name_of_row(int(differs[0]))}: the label of the chosen alternative "
+                "must be the same in every row of a situation."
+            )
+        )
+        return None
+    return np.asarray(table.alternative == positions)
+
+
+def _check_choices(
+    table: _Table, chosen: BoolArray, available: BoolArray | None, problems: list[ChoiceDataError]
+) -> None:
+    column = table.roles.choice
+    count = table.count(chosen)
+    by_label = as_indicator(table.frame[str(column)]) is None
+    none, several = np.flatnonzero(count == 0), np.flatnonzero(count > 1)
+    if none.size and by_label:
+        problems.append(
+            UnavailableChoiceError(
+                f"{none.size} situations chose an alternative that has no row among theirs, such as "
+                f"{table.name(int(none[0]))}: add the row, or correct `{column}`."
+            )
+        )
+    elif none.size:
+        problems.append(
+            NoChoiceError(
+                f"{none.size} of {table.n_situations} situations have no chosen alternative, such as "
+                f"{table.name(int(none[0]))}: each needs exactly one row with `{column}` equal to 1. Drop them, or "
+                "pass choice=None for data without choices."
+            )
+        )
+    if several.size:
+        problems.append(
+            SeveralChoicesError(
+                f"{several.size} of {table.n_situations} situations have more than one chosen alternative, such as "
+                f"{table.name(int(several[0]))} ({count[several[0]]} of them): each needs exactly one row with "
+                f"`{column}` equal to 1. If situation numbers start again for each person, identify situations by "
+                "both columns, as in situation=['person', 'task']."
+            )
+        )
+    if available is not None:
+        impossible = np.flatnonzero(chosen & ~available)
+        if impossible.size:
+            row = int(impossible[0])
+            problems.append(
+                UnavailableChoiceError(
+                    f"{impossible.size} situations chose an alternative that is not available, such as "
+                    f"{table.name_of_row(row)} ({table.alternatives[table.alternative[row]]!r}): correct "
+                    f"`{table.roles.available}` or `{column}`, or drop them."
+                )
+            )
+
+
+def _sort(
+    table: _Table, available: BoolArray | None, problems: list[ChoiceDataError]
+) -> tuple[IntArray | None, IntArray]:
+    """Sort the kept rows by situation and alternative; report alternatives that appear twice.
+
+    Returns
+    -------
+    order : ndarray of int or None
+        Position among the kept rows of each sorted row; None if they are sorted already.
+    key : ndarray of int
+        The sorted keys, situation times number of alternatives plus alternative.
+    """
+    n_alternatives = len(table.alternatives)
+    key = table.situation * n_alternatives
+    key += table.alternative
+    _check_duplicates(table, key, problems)
+    if available is not None and not available.all():
+        key = key[available]
+    if np.all(key[1:] > key[:-1]):
+        return None, key
+    order = np.argsort(key, kind="stable")
+    return order, key[order]
+
+
+def _check_duplicates(table: _Table, key: IntArray, problems: list[ChoiceDataError]) -> None:
+    if np.all(key[1:] > key[:-1]):
+        return
+    order = np.argsort(key, kind="stable")
+    twice = np.flatnonzero(key[order[1:]] == key[order[:-1]])
+    if twice.size:
+        row = int(order[twice[0] + 1])
+        problems.append(
+            DuplicateAlternativeError(
+                f"{twice.size} rows repeat an alternative that their situation already has, such as "
+                f"{table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}. Each alternative may have "
+                "one row in a situation. If situation numbers start again for each person, identify situations by both "
+                "columns, as in situation=['person', 'task']."
+            )
+        )
+
+
+def _person(table: _Table, problems: list[ChoiceDataError]) -> IntArray | None:
+    """Person of each situation (N,)."""
+    if table.roles.person is None:
+        return None
+    codes = encode(table.frame[table.roles.person], "person").codes
+    person = np.zeros(table.n_situations, dtype=np.int64)
+    person[table.situation] = codes
+    differs = np.flatnonzero(person[table.situation] != codes)
+    if differs.size:
+        problems.append(
+            PersonError(
+                f"{len(np.unique(table.situation[differs]))} situations belong to more than one person in "
+                f"`{table.roles.person}`, such as {table.name_of_row(int(differs[0]))}. If situation numbers start "
+                f"again for each person, pass situation=[{table.roles.person!r}, {table.roles.situation[0]!r}]."
+            )
+        )
+    return person
+
+
+def _weight(table: _Table, problems: list[ChoiceDataError]) -> FloatArray | None:
+    """Weight of each situation (N,)."""
+    if table.roles.weight is None:
+        return None
+    column = table.frame[table.roles.weight]
+    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    weight = np.zeros(table.n_situations)
+    weight[table.situation] = values
+    for wrong, what in (
+        (~np.isfinite(values), "are missing, infinite or not a number"),
+        (values < 0, "are negative"),
+        (np.isfinite(values) & (values != weight[table.situation]), "differ within a situation"),
+    ):
+        rows = np.flatnonzero(wrong)
+        if rows.size:
+            problems.append(
+                WeightError(
+                    f"{rows.size} weights in `{column.name}` {what}, such as {plain_label(column.iloc[rows[0]])!r} in "
+                    f"{table.name_of_row(int(rows[0]))}. A weight is a number of zero or more, the same in every row of "
+                    "a situation."
+                )
+            )
+    if np.all(values == 0):
+        problems.append(WeightError(f"All weights in `{column.name}` are zero: nothing would count."))
+    return weight
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Columns read at the door: chosen by row (frame order), person and weight by situation."""
+
+    chosen: BoolArray | None
+    person: IntArray | None
+    weight: FloatArray | None
+
+
+def _assemble(
+    table: _Table, keep: BoolArray | None, order: IntArray | None, key: IntArray, columns: _Columns
+) -> Admitted:
+    n_alternatives = len(table.alternatives)
+    alternative = (key % n_alternatives).astype(np.int32)
+    starts = np.zeros(table.n_situations + 1, dtype=np.int64)
+    situation = table.situation if keep is None else table.situation[keep]
+    np.cumsum(np.bincount(situation, minlength=table.n_situations), out=starts[1:])
+    chosen = columns.chosen
+    if chosen is not None:
+        chosen = chosen if keep is None else chosen[keep]
+        chosen = chosen if order is None else chosen[order]
+    structure = Structure(
+        order=order,
+        alternative=alternative,
+        starts=starts,
+        chosen=None if chosen is None else np.flatnonzero(chosen),
+        occasion=np.arange(table.n_situations),
+        person=columns.person,
+        weight=columns.weight,
+        n_alternatives=n_alternatives,
+    )
+    return _without_unused(Admitted(keep, table.alternatives, structure))
+
+
+def _without_unused(admitted: Admitted) -> Admitted:
+    """Leave out the labels of alternatives that are nowhere available."""
+    structure = admitted.structure
+    used = np.bincount(structure.alternative, minlength=structure.n_alternatives) > 0
+    if used.all():
+        return admitted
+    position = (np.cumsum(used) - 1).astype(np.int32)
+    alternatives = tuple(a for a, u in zip(admitted.alternatives, used, strict=True) if u)
+    smaller = replace(structure, alternative=position[structure.alternative], n_alternatives=len(alternatives))
+    return replace(admitted, alternatives=alternatives, structure=smaller)
+
+
+def unknown_alternatives(asked: Sequence[Any], known: Sequence[Any], where: str) -> UnknownAlternativeError | None:
+    """Return the error for alternatives that are not known, or None if all are."""
+    unknown = [a for a in asked if a not in known]
+    if not unknown:
+        return None
+    names = ", ".join(repr(a) for a in unknown)
+    return UnknownAlternativeError(
+        f"{where} names {names}, which {'is' if len(unknown) == 1 else 'are'} not among the alternatives "
+        f"{', '.join(repr(a) for a in known)}."
+    )

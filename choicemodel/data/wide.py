@@ -1,0 +1,289 @@
+"""One row per situation becomes one row per available alternative."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.data.codes import plain_label
+from choicemodel.data.door import BoolArray, Roles, as_indicator, require_columns, unknown_alternatives
+from choicemodel.exceptions import (
+    AvailabilityError,
+    ChoiceCodingError,
+    ChoiceDataError,
+    EmptyChoiceSetError,
+    EmptyDataError,
+    NoChoiceError,
+    NotNumericError,
+    SpecificationError,
+    UnavailableChoiceError,
+    raise_problems,
+)
+
+Source = str | float | bool
+Attribute = Source | Mapping[Any, Source]
+
+
+@dataclass(frozen=True)
+class WideSpec:
+    """How the columns of a wide table say who chose what.
+
+    Parameters
+    ----------
+    alternatives : dict
+        Label of each alternative -> its code in the choice column.
+    attributes : dict
+        Name of each attribute -> {label: column or constant}, a constant, or a pattern.
+    available : dict, constant, pattern or None
+        Availability of the alternatives.
+    choice, person, weight : str or None
+        Columns.
+    """
+
+    alternatives: dict[Any, Any]
+    attributes: Mapping[str, Attribute]
+    available: Attribute | None
+    choice: str | None
+    person: str | None
+    weight: str | None
+
+
+def alternatives_as_dict(alternatives: Mapping[Any, Any] | Sequence[Any]) -> dict[Any, Any]:
+    """Read the alternatives: a dict of label -> code, or labels that are their own codes."""
+    if isinstance(alternatives, Mapping):
+        out = dict(alternatives)
+    else:
+        out = {label: label for label in alternatives}
+        if len(out) != len(alternatives):
+            raise SpecificationError(f"An alternative is listed twice in {list(alternatives)!r}: each may appear once.")
+    if len(out) < 2:
+        raise SpecificationError(f"A choice needs at least two alternatives; alternatives={alternatives!r} has {len(out)}.")
+    codes = list(out.values())
+    if len(set(codes)) != len(codes):
+        raise SpecificationError(f"Two alternatives share a code in {out!r}: each needs its own.")
+    return out
+
+
+def resolve(attribute: Attribute, alternatives: dict[Any, Any], name: str) -> dict[Any, Source]:
+    """Write an attribute out as {label: column or constant}.
+
+    In a pattern ``{alternative}`` is the label and ``{code}`` the code.
+
+    Examples
+    --------
+    >>> resolve("{alternative}_TT", {"train": 1, "car": 3}, "time")
+    {'train': 'train_TT', 'car': 'car_TT'}
+    >>> resolve({"train": "TRAIN_HE", "car": 0}, {"train": 1, "car": 3}, "headway")
+    {'train': 'TRAIN_HE', 'car': 0}
+    """
+    if isinstance(attribute, Mapping):
+        problem = unknown_alternatives(list(attribute), list(alternatives), f"Attribute {name!r}")
+        raise_problems([problem] if problem else [])
+        return dict(attribute)
+    if isinstance(attribute, str):
+        return {
+            label: attribute.replace("{alternative}", str(label)).replace("{code}", str(code))
+            for label, code in alternatives.items()
+        }
+    return dict.fromkeys(alternatives, attribute)
+
+
+def _sources_of(spec: WideSpec) -> tuple[dict[str, dict[Any, Source]], dict[Any, Source] | None]:
+    attributes = {name: resolve(a, spec.alternatives, name) for name, a in spec.attributes.items()}
+    available = None if spec.available is None else resolve(spec.available, spec.alternatives, "available")
+    return attributes, available
+
+
+def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
+    """Turn a wide table into the long one, unavailable alternatives left out.
+
+    Returns
+    -------
+    long : DataFrame
+        One row per situation and available alternative, on the index (original index, alternative).
+    roles : Roles
+        Which of its columns says what.
+
+    Raises
+    ------
+    ChoiceDataError
+        If columns are missing, choices match no alternative, or availability is not 0 or 1.
+    """
+    attributes, available_sources = _sources_of(spec)
+    used = [s for sources in attributes.values() for s in sources.values() if isinstance(s, str)]
+    used += [s for s in (available_sources or {}).values() if isinstance(s, str)]
+    own = [c for c in (spec.choice, spec.person, spec.weight) if c is not None]
+    require_columns(frame, own + used)
+    if not len(frame):
+        raise EmptyDataError("The data have no rows: nothing can be estimated or predicted from them.")
+
+    problems: list[ChoiceDataError] = []
+    chosen = _chosen_position(frame, spec, problems)
+    available = _availability(frame, spec, available_sources, problems)
+    if chosen is not None:
+        _check_availability_of_choice(frame, chosen, available, spec, problems)
+    raise_problems(problems)
+
+    keep = np.flatnonzero(available.reshape(-1))
+    columns = {name: _attribute_values(frame, sources, spec, name) for name, sources in attributes.items()}
+    consumed = {*used, spec.choice} - {spec.person, spec.weight}
+    covariates = [c for c in frame.columns if c not in consumed and c not in columns]
+    return _build(frame, spec, keep, _Parts(columns, covariates, chosen))
+
+
+@dataclass(frozen=True)
+class _Parts:
+    columns: dict[str, NDArray[Any]]
+    covariates: list[Any]
+    chosen: NDArray[np.int64] | None
+
+
+def _build(
+    frame: pd.DataFrame, spec: WideSpec, keep: NDArray[np.int64], parts: _Parts
+) -> tuple[pd.DataFrame, Roles]:
+    labels = list(spec.alternatives)
+    situation, alternative = np.divmod(keep, len(labels))
+    taken = {*parts.columns, *map(str, parts.covariates)}
+    names = [_free_name(n, taken) for n in ("situation", "alternative", "choice")]
+    data: dict[Any, Any] = {
+        names[0]: situation,
+        names[1]: pd.Categorical.from_codes(alternative, categories=pd.Index(labels, dtype=_label_dtype(labels))),
+    }
+    if parts.chosen is not None:
+        data[names[2]] = parts.chosen[situation] == alternative
+    data.update({name: values.reshape(-1)[keep] for name, values in parts.columns.items()})
+    index = _long_index(frame.index, situation, data[names[1]])
+    carried = frame[parts.covariates].take(situation).set_axis(index)
+    long = pd.concat([pd.DataFrame(data, index=index), carried], axis=1)
+    choice = names[2] if parts.chosen is not None else None
+    return long, Roles((names[0],), names[1], choice, spec.person, None, spec.weight)
+
+
+def _label_dtype(labels: list[Any]) -> Any:
+    return None if len({type(label) for label in labels}) == 1 else object
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _long_index(index: pd.Index[Any], situation: NDArray[np.int64], alternative: pd.Categorical) -> pd.MultiIndex:
+    repeated = index.take(situation)
+    levels = [repeated.get_level_values(i) for i in range(index.nlevels)]
+    return pd.MultiIndex.from_arrays([*levels, alternative], names=[*index.names, "alternative"])
+
+
+def _chosen_position(
+    frame: pd.DataFrame, spec: WideSpec, problems: list[ChoiceDataError]
+) -> NDArray[np.int64] | None:
+    """Position of the chosen alternative in each row (N,)."""
+    if spec.choice is None:
+        return None
+    column = frame[spec.choice]
+    missing = np.flatnonzero(column.isna().to_numpy())
+    if missing.size:
+        problems.append(
+            NoChoiceError(
+                f"{missing.size} rows have no choice in `{spec.choice}`, first at index "
+                f"{plain_label(frame.index[missing[0]])!r}: drop them, or pass choice=None for data without choices."
+            )
+        )
+        return None
+    codes = pd.Index([plain_label(c) for c in spec.alternatives.values()], dtype=object)
+    position = codes.get_indexer(pd.Index(column.astype(object).map(plain_label), dtype=object))
+    unknown = np.flatnonzero(position < 0)
+    if unknown.size:
+        values = list(dict.fromkeys(plain_label(v) for v in column.iloc[unknown]))
+        problems.append(
+            ChoiceCodingError(
+                f"{unknown.size} rows have a `{spec.choice}` that is no alternative's code "
+                f"({', '.join(map(repr, values[:5]))}; the codes are {', '.join(map(repr, codes))}), first at index "
+                f"{plain_label(frame.index[unknown[0]])!r}. Add the alternative, or drop these rows: "
+                f"frame[frame[{spec.choice!r}].isin({codes.to_list()!r})]."
+            )
+        )
+        return None
+    return position.astype(np.int64)
+
+
+def _availability(
+    frame: pd.DataFrame, spec: WideSpec, sources: dict[Any, Source] | None, problems: list[ChoiceDataError]
+) -> BoolArray:
+    """Which alternatives are available in each row (N, J)."""
+    available = np.ones((len(frame), len(spec.alternatives)), dtype=np.bool_)
+    for j, label in enumerate(spec.alternatives):
+        source = True if sources is None else sources.get(label, True)
+        if not isinstance(source, str):
+            if source not in (0, 1):
+                problems.append(AvailabilityError(f"The availability of {label!r} is {source!r}: it must be 0 or 1."))
+            available[:, j] = bool(source)
+            continue
+        indicator = as_indicator(frame[source])
+        if indicator is None:
+            column = frame[source]
+            wrong = np.flatnonzero(~pd.to_numeric(column, errors="coerce").isin([0, 1]).to_numpy())
+            example = plain_label(column.iloc[wrong[0]]) if wrong.size else "text"
+            problems.append(
+                AvailabilityError(
+                    f"{max(wrong.size, 1)} rows of the availability column `{source}` ({label!r}) hold something other "
+                    f"than 0 or 1, such as {example!r}. Code available alternatives 1 and the others 0."
+                )
+            )
+        else:
+            available[:, j] = indicator
+    empty = np.flatnonzero(~available.any(axis=1))
+    if empty.size:
+        problems.append(
+            EmptyChoiceSetError(
+                f"{empty.size} rows have no available alternative, first at index "
+                f"{plain_label(frame.index[empty[0]])!r}: drop them or correct the availability columns."
+            )
+        )
+    return available
+
+
+def _check_availability_of_choice(
+    frame: pd.DataFrame,
+    chosen: NDArray[np.int64],
+    available: BoolArray,
+    spec: WideSpec,
+    problems: list[ChoiceDataError],
+) -> None:
+    impossible = np.flatnonzero(~available[np.arange(len(chosen)), chosen])
+    if impossible.size:
+        row = int(impossible[0])
+        label = list(spec.alternatives)[chosen[row]]
+        problems.append(
+            UnavailableChoiceError(
+                f"{impossible.size} rows chose an alternative that is not available, first {label!r} at index "
+                f"{plain_label(frame.index[row])!r}: correct the availability or `{spec.choice}`, or drop them."
+            )
+        )
+
+
+def _attribute_values(
+    frame: pd.DataFrame, sources: dict[Any, Source], spec: WideSpec, name: str
+) -> NDArray[Any]:
+    """Values of one attribute (N, J): zero where an alternative does not have it."""
+    given = {label: frame[s].to_numpy() if isinstance(s, str) else np.asarray(s) for label, s in sources.items()}
+    kinds = {values.dtype.kind for values in given.values()}
+    text = not kinds <= set("biuf")
+    if text and len(given) < len(spec.alternatives):
+        absent = [label for label in spec.alternatives if label not in given]
+        raise NotNumericError(
+            f"Attribute {name!r} is text, and {', '.join(map(repr, absent))} does not have it: give every alternative "
+            "a column or a constant."
+        )
+    dtype = np.dtype(object) if text else np.result_type(*given.values(), np.int8)
+    table = np.zeros((len(frame), len(spec.alternatives)), dtype=dtype)
+    for j, label in enumerate(spec.alternatives):
+        if label in given:
+            table[:, j] = given[label]
+    return table

@@ -1,0 +1,6 @@
+"""Likelihood, optimisers, covariance, identification in plain words, delta method."""
+
+from choicemodel.estimation.delta import Delta, delta_method
+from choicemodel.estimation.fit import Composition, Fit, FitSettings
+
+__all__ = ["Composition", "Delta", "Fit", "FitSettings", "delta_method"]

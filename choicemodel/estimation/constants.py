@@ -1,0 +1,75 @@
+"""The null models: equal shares, and a full set of constants.
+
+With the same choice set everywhere the constants-only log-likelihood has a closed form; with varying sets it is a logit
+of its own. Only the sets that occur and how often each alternative was chosen from each of them matter, so the survey is
+condensed to those counts first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.data.structure import Structure
+from choicemodel.estimation.newton import maximise
+
+FloatArray = NDArray[np.float64]
+
+_ROWS = 100_000
+
+
+def equal_shares(structure: Structure) -> float:
+    """Log-likelihood of equal shares over each available set."""
+    logs = -np.log(structure.sizes)
+    return float(logs.sum() if structure.weight is None else logs @ structure.weight)
+
+
+def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
+    """Log-likelihood of a full set of constants, estimated; and the codes of alternatives that nobody chose.
+
+    An alternative that nobody chose has no finite constant; in the limit it has probability zero, so it is left out.
+    """
+    sets, counts = _condense(structure)
+    chosen = counts.sum(axis=0) > 0
+    never = tuple(int(j) for j in np.flatnonzero(~chosen))
+    sets, counts = sets[:, chosen], counts[:, chosen]
+    total = counts.sum(axis=1)
+    if sets.all():
+        share = counts.sum(axis=0)
+        return float(share @ np.log(share / share.sum())), never
+
+    def objective(constants: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        value, score, hessian = 0.0, np.zeros(sets.shape[1]), np.zeros((sets.shape[1],) * 2)
+        for start in range(0, len(sets), _ROWS):
+            part = slice(start, start + _ROWS)
+            V = np.where(sets[part], np.append(0.0, constants), -np.inf)
+            V -= V.max(axis=1, keepdims=True)
+            P = np.exp(V)
+            scale = P.sum(axis=1, keepdims=True)
+            P /= scale
+            log_P = np.where(sets[part], V - np.log(scale), 0.0)
+            expected = total[part, np.newaxis] * P
+            value += float((counts[part] * log_P).sum())
+            score += (counts[part] - expected).sum(axis=0)
+            hessian += P.T @ expected - np.diag(expected.sum(axis=0))
+        return value, score[1:], hessian[1:, 1:]
+
+    optimum = maximise(objective, np.zeros(sets.shape[1] - 1), tolerance=1e-14, max_iterations=100)
+    return optimum.value, never
+
+
+def _condense(structure: Structure) -> tuple[NDArray[np.bool_], FloatArray]:
+    """Sets that occur (S, J) and the weight with which each alternative was chosen from each (S, J)."""
+    assert structure.chosen is not None
+    n, J = structure.n_situations, structure.n_alternatives
+    chosen = structure.alternative[structure.chosen]
+    weight = np.ones(n) if structure.weight is None else structure.weight
+    if structure.n_rows == n * J:
+        return np.ones((1, J), dtype=np.bool_), np.bincount(chosen, weights=weight, minlength=J)[np.newaxis]
+    available = np.zeros((n, J), dtype=np.bool_)
+    available[np.repeat(np.arange(n), structure.sizes), structure.alternative] = True
+    packed = np.packbits(available, axis=1)
+    _, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    counts = np.zeros((len(first), J))
+    np.add.at(counts, (inverse.reshape(-1), chosen), weight)
+    return available[first], counts

@@ -1,0 +1,131 @@
+"""Which coefficients the data can tell apart, in plain words.
+
+A coefficient is identified only through differences of utility within a situation. Before estimation the design of
+differences is checked for rank, and each dependence is named with its reason and its remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.estimation.executor import Executor
+from choicemodel.exceptions import IdentificationError
+from choicemodel.utility import Block, Design, DesignColumn
+
+FloatArray = NDArray[np.float64]
+
+# Share of a column's variance that the columns before it must leave open: below it, what is left is rounding.
+_DEPENDENT = 1e-11
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """A column that is a combination of others within every situation.
+
+    Parameters
+    ----------
+    column : int
+    on : dict
+        Position of each other column -> its factor; empty where the column does not vary within any situation.
+    """
+
+    column: int
+    on: dict[int, float]
+
+
+def gram(blocks: Sequence[Block], n_columns: int, executor: Executor) -> FloatArray:
+    """Sum of products of the design's differences (K, K)."""
+
+    def product(block: Block) -> FloatArray:
+        X = block.differences.reshape(n_columns, -1)
+        return np.asarray(X @ X.T)
+
+    out = np.zeros((n_columns, n_columns))
+    for part in executor.map(product, blocks):
+        out += part
+    return out
+
+
+def dependences(products: FloatArray) -> list[Dependence]:
+    """Sweep through the columns in order and find those that depend on earlier ones.
+
+    Parameters
+    ----------
+    products : ndarray (K, K)
+        Sum of products of the differenced design.
+    """
+    size = np.sqrt(np.diag(products))
+    found = [Dependence(k, {}) for k in np.flatnonzero(size == 0)]
+    kept: list[int] = []
+    for k in np.flatnonzero(size > 0):
+        unit = products[np.ix_([*kept, k], [*kept, k])] / np.outer(size[[*kept, k]], size[[*kept, k]])
+        if kept:
+            factors = np.linalg.solve(unit[:-1, :-1], unit[:-1, -1])
+            left = 1.0 - float(unit[-1, :-1] @ factors)
+            if left < _DEPENDENT:
+                on = {kept[i]: float(f * size[k] / size[kept[i]]) for i, f in enumerate(factors) if abs(f) > 1e-6}
+                found.append(Dependence(int(k), on))
+                continue
+        kept.append(int(k))
+    return found
+
+
+def check_identified(design: Design, products: FloatArray, free: NDArray[np.bool_]) -> None:
+    """Refuse a design whose free coefficients cannot be told apart.
+
+    Raises
+    ------
+    IdentificationError
+        Naming the columns, the reason and the remedy of each dependence.
+    """
+    positions = np.flatnonzero(free)
+    columns = [design.columns[p] for p in positions]
+    found = dependences(products[np.ix_(positions, positions)])
+    if not found:
+        return
+    sentences = [_explain(d, columns, design) for d in found]
+    lead = "The data cannot identify every coefficient. " if len(sentences) == 1 else (
+        f"The data cannot identify every coefficient, for {len(sentences)} reasons:\n- "
+    )
+    raise IdentificationError(lead + "\n- ".join(sentences))
+
+
+def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: Design) -> str:
+    column = columns[dependence.column]
+    if not dependence.on:
+        return _explain_constant(column, design)
+    names = [columns[i].name for i in dependence.on]
+    involved = [column, *(columns[i] for i in dependence.on)]
+    if all(c.is_constant for c in involved):
+        return (
+            f"The constants {', '.join(f'`{c.name}`' for c in involved)} together are the same for all alternatives, and "
+            "only differences of utility matter: leave one of them out, so that its alternative is the base."
+        )
+    relation = " ".join(
+        f"{'-' if factor < 0 else '+'} {'' if abs(abs(factor) - 1) < 1e-6 else f'{abs(factor):.6g} x '}`{name}`"
+        for name, factor in zip(names, dependence.on.values(), strict=True)
+    ).removeprefix("+ ")
+    return (
+        f"Within every choice situation `{column.name}` equals {relation} (up to what is the same for all alternatives), so "
+        f"a change of its coefficient can be undone by the others. Leave one of them out, or hold it with "
+        f"fixed={{{column.name!r}: 0}}."
+    )
+
+
+def _explain_constant(column: DesignColumn, design: Design) -> str:
+    if column.is_constant or column.alternatives is not None:
+        labels = [str(design.data.alternatives[c]) for c in column.alternatives or ()]
+        which = ", ".join(labels) or "an alternative"
+        return (
+            f"`{column.name}` never differs within a choice situation: {which} is never available together with an "
+            f"alternative without it, or `{column.text}` is zero there. Leave it out, or drop the alternative."
+        )
+    return (
+        f"`{column.name}` is the same for every alternative of a situation, so it cannot explain which one was chosen: move "
+        f"`{column.text}` to the second part of the formula, where it gets a coefficient per alternative "
+        f"('... | {column.text}'), or let it interact with an attribute ('cost:{column.text}')."
+    )

@@ -1,0 +1,204 @@
+"""The likelihood: utility x error distribution x heterogeneity, one block at a time.
+
+A block function takes a block and theta and returns the value with its derivatives; it is pure, so blocks can be worked
+on anywhere and in any order. The chain rule from V through the design to the coefficients is written here, once for all
+error distributions:
+
+    score = sum_j (d log P / d V_j) x_j,
+    Hessian = -(sum_j d_j x_j x_j' - (sum_j v_j x_j)(sum_j v_j x_j)')  for d2 log P / dV dV' = -(diag(d) - v v').
+
+`x_j` are differences from the first alternative of the set, whose V is zero.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.estimation.executor import Executor
+from choicemodel.heterogeneity import Heterogeneity
+from choicemodel.random_utility import Curvature, ErrorDistribution, LogProbability
+from choicemodel.utility import Block
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Bytes of the weighted design in one matrix product of the Hessian: it and its factor stay in the inner cache.
+_PRODUCT_BYTES = 200_000
+
+
+class Workspace(threading.local):
+    """Arrays that a thread uses again and again: fresh ones in every block would cost page faults."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, FloatArray] = {}
+
+    def array(self, name: str, shape: tuple[int, ...]) -> FloatArray:
+        """Return an array of a shape, with whatever it holds."""
+        size = int(np.prod(shape))
+        held = self._arrays.get(name)
+        if held is None or held.size < size:
+            held = self._arrays[name] = np.empty(size)
+        return held[:size].reshape(shape)
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What a block adds: value, score and, where wanted, Hessian in gamma."""
+
+    value: float
+    score: FloatArray
+    hessian: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Value, score (K,) and Hessian (K, K) of the log-likelihood at some parameters."""
+
+    value: float
+    score: FloatArray
+    hessian: FloatArray | None
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """The log-likelihood of a sample as a function of theta.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+    errors : ErrorDistribution
+    heterogeneity : Heterogeneity
+    n_utility : int
+        Number of utility coefficients; the rest of gamma belongs to the errors.
+    executor : Executor
+    """
+
+    blocks: Sequence[Block]
+    errors: ErrorDistribution
+    heterogeneity: Heterogeneity
+    n_utility: int
+    executor: Executor
+    _work: Workspace = field(default_factory=Workspace, repr=False, compare=False)
+
+    def evaluate(self, theta: FloatArray, *, hessian: bool = False) -> Evaluation:
+        """Compute value, score and, if wanted and the errors have a closed form for it, the Hessian."""
+        gamma = self.heterogeneity.support(theta)[0][0]
+        exact = hessian and self.errors.has_curvature
+        parts = self.executor.map(lambda block: self.contribution(block, gamma, hessian=exact), self.blocks)
+        value = float(sum(p.value for p in parts))
+        score = self.heterogeneity.pull_back(_ordered_sum([p.score for p in parts], len(gamma)))
+        if not hessian:
+            return Evaluation(value, score, None)
+        if not exact:
+            return Evaluation(value, score, self._differenced_hessian(theta))
+        return Evaluation(value, score, _ordered_sum([p.hessian for p in parts if p.hessian is not None], len(gamma), 2))
+
+    def value(self, theta: FloatArray) -> float:
+        """Compute the value alone."""
+        gamma = self.heterogeneity.support(theta)[0][0]
+        return float(sum(self.executor.map(lambda b: _total(self._log_probability(b, gamma).value, b.weight), self.blocks)))
+
+    def situation_scores(self, theta: FloatArray, n_situations: int) -> FloatArray:
+        """Score of each situation (N, K), zero for those without information."""
+        gamma = self.heterogeneity.support(theta)[0][0]
+        scores = np.zeros((n_situations, len(gamma)))
+
+        def fill(block: Block) -> None:
+            scores[block.situations] = self._scores(block, gamma)
+
+        self.executor.map(fill, self.blocks)
+        return self.heterogeneity.pull_back(scores)
+
+    def contribution(self, block: Block, gamma: FloatArray, *, hessian: bool) -> Contribution:
+        """Compute what one block adds to the log-likelihood and its derivatives."""
+        found = self._log_probability(block, gamma, curvature=hessian)
+        if block.weight is not None:
+            found.in_V[...] *= block.weight
+        X = block.differences.reshape(self.n_utility, -1)
+        score = np.empty(len(gamma))
+        np.matmul(X, found.in_V[1:].reshape(-1), out=score[: self.n_utility])
+        if found.in_phi is not None:
+            score[self.n_utility :] = found.in_phi.sum(axis=1) if block.weight is None else found.in_phi @ block.weight
+        matrix = self._hessian(block, found.curvature) if found.curvature is not None else None
+        return Contribution(_total(found.value, block.weight), score, matrix)
+
+    def _log_probability(self, block: Block, gamma: FloatArray, *, curvature: bool = False) -> LogProbability:
+        K, others, n = block.differences.shape
+        V = self._work.array("V", (others + 1, n))  # (J, n)
+        V[0] = 0.0
+        np.matmul(gamma[:K], block.differences.reshape(K, -1), out=V[1:].reshape(-1))
+        structure = self.errors.prepare(block.alternatives)
+        return self.errors.log_probability(V, block.chosen, gamma[K:], structure, curvature=curvature)
+
+    def _scores(self, block: Block, gamma: FloatArray) -> FloatArray:
+        """Scores of the situations of a block (n, K)."""
+        found = self._log_probability(block, gamma)
+        scores = np.empty((len(gamma), block.n_situations))
+        np.einsum("kjn,jn->kn", block.differences, found.in_V[1:], out=scores[: self.n_utility])
+        if found.in_phi is not None:
+            scores[self.n_utility :] = found.in_phi
+        if block.weight is not None:
+            scores *= block.weight
+        return scores.T
+
+    def _hessian(self, block: Block, curvature: Curvature) -> FloatArray:
+        """Carry the curvature in V through the design (K, K)."""
+        X = block.differences
+        K, others, n = X.shape
+        mean = self._work.array("mean", (K, n))  # sum_j v_j x_j
+        mean[...] = 0.0
+        matrix = np.zeros((K, K))
+        step = max(1, _PRODUCT_BYTES // (8 * K * n))
+        same = curvature.vector is curvature.diagonal
+        for start in range(0, others, step):
+            part = X[:, start : start + step]
+            width = part.shape[1]
+            weighted = self._work.array("weighted", (K, width, n))
+            rows = slice(1 + start, 1 + start + width)
+            np.multiply(part, curvature.vector[rows], out=weighted)
+            mean += weighted[:, 0] if width == 1 else weighted.sum(axis=1)
+            if not same:
+                np.multiply(part, curvature.diagonal[rows], out=weighted)
+            if block.weight is not None:
+                weighted *= block.weight
+            matrix += weighted.reshape(K, -1) @ part.reshape(K, -1).T
+        if block.weight is not None:
+            mean *= np.sqrt(block.weight)
+        return mean @ mean.T - matrix
+
+    def _differenced_hessian(self, theta: FloatArray) -> FloatArray:
+        """Difference the exact score, for error distributions without a closed form."""
+        K = len(theta)
+        matrix = np.empty((K, K))
+        for k in range(K):
+            step = np.zeros(K)
+            step[k] = np.cbrt(np.finfo(float).eps) * max(1.0, abs(theta[k]))
+            above, below = self.evaluate(theta + step), self.evaluate(theta - step)
+            matrix[k] = (above.score - below.score) / (2 * step[k])
+        return (matrix + matrix.T) / 2
+
+
+def _total(value: FloatArray, weight: FloatArray | None) -> float:
+    return float(value.sum() if weight is None else value @ weight)
+
+
+def _ordered_sum(parts: Sequence[FloatArray], size: int, dimensions: int = 1) -> FloatArray:
+    """Add arrays up in their order, so that the sum is the same to the last bit however they were computed."""
+    out = np.zeros((size,) * dimensions)
+    for part in parts:
+        out += part
+    return out
+
+
+def sum_by_unit(scores: FloatArray, unit: IntArray, n_units: int) -> FloatArray:
+    """Add the scores of situations (N, K) up over units (U, K)."""
+    if n_units == len(unit) and np.array_equal(unit, np.arange(n_units)):
+        return scores
+    order = np.argsort(unit, kind="stable")
+    starts = np.searchsorted(unit[order], np.arange(n_units))
+    return np.add.reduceat(scores[order], starts, axis=0)

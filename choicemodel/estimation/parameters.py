@@ -1,0 +1,131 @@
+"""The parameter vector: theta = [utility | error | heterogeneity], put together once.
+
+Starting values, fixed values, estimates, covariances and files are in the *reported* parameters. A later model whose
+optimiser works on another scale (a dissimilarity parameter on the log scale, say) gives its parameters a transform; the
+optimiser alone sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.exceptions import SpecificationError
+
+FloatArray = NDArray[np.float64]
+Role = Literal["utility", "error", "heterogeneity"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter.
+
+    Parameters
+    ----------
+    name : str
+    role : {"utility", "error", "heterogeneity"}
+    start : float
+        Where the optimiser starts.
+    null : float or None
+        The value that its z statistic tests; None for no test.
+    lower, upper : float
+        Bounds of its range.
+    """
+
+    name: str
+    role: Role
+    start: float = 0.0
+    null: float | None = 0.0
+    lower: float = -np.inf
+    upper: float = np.inf
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The parameters of a model, in order."""
+
+    items: tuple[Parameter, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(p.name for p in self.items)
+
+    @property
+    def starts(self) -> FloatArray:
+        """Their starting values (K,)."""
+        return np.array([p.start for p in self.items])
+
+    @property
+    def nulls(self) -> FloatArray:
+        """The values that their z statistics test (K,); NaN for no test."""
+        return np.array([np.nan if p.null is None else p.null for p in self.items])
+
+    def count(self, role: Role) -> int:
+        """How many parameters have a role."""
+        return sum(p.role == role for p in self.items)
+
+    def positions(self, names: Sequence[str], where: str) -> list[int]:
+        """Positions of parameters by name.
+
+        Raises
+        ------
+        SpecificationError
+            If one is unknown; close spellings are suggested.
+        """
+        unknown = [n for n in names if n not in self.names]
+        if unknown:
+            near = get_close_matches(str(unknown[0]), self.names, n=3)
+            hint = f"Did you mean {', '.join(near)}?" if near else f"The parameters are {', '.join(self.names)}."
+            raise SpecificationError(f"{where} names {', '.join(map(repr, unknown))}, which is no parameter. {hint}")
+        return [self.names.index(n) for n in names]
+
+    def vector(self, values: Mapping[str, float] | pd.Series[Any] | Sequence[float] | None, where: str) -> FloatArray:
+        """Read values by name (the others keep their start) or in order (K,).
+
+        Raises
+        ------
+        SpecificationError
+            If names are unknown, the length is wrong, or a value is not a finite number within its bounds.
+        """
+        theta = self.starts
+        if values is None:
+            return theta
+        if isinstance(values, (Mapping, pd.Series)):
+            given = {str(k): v for k, v in values.items()}
+            theta[self.positions(list(given), where)] = [_number(v, where) for v in given.values()]
+        else:
+            numbers = [_number(v, where) for v in values]
+            if len(numbers) != len(theta):
+                raise SpecificationError(
+                    f"{where} has {len(numbers)} values for {len(theta)} parameters ({', '.join(self.names)})."
+                )
+            theta = np.array(numbers)
+        for p, value in zip(self.items, theta, strict=True):
+            if not p.lower <= value <= p.upper:
+                raise SpecificationError(f"{where}: {p.name} = {value:g} is outside its range [{p.lower:g}, {p.upper:g}].")
+        return theta
+
+
+def _number(value: object, where: str) -> float:
+    if isinstance(value, (int, float, np.number)) and np.isfinite(float(value)):
+        return float(value)
+    raise SpecificationError(f"{where} holds {value!r}, which is not a finite number.")
+
+
+def assemble(
+    utility: Sequence[str], error: Sequence[Parameter], heterogeneity: Sequence[Parameter] = ()
+) -> Parameters:
+    """Put theta together and refuse equal names."""
+    items = (*(Parameter(n, "utility") for n in utility), *error, *heterogeneity)
+    names = [p.name for p in items]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise SpecificationError(f"Two parameters would be called {', '.join(twice)}: rename the column or the nest.")
+    return Parameters(items)

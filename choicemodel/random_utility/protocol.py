@@ -1,0 +1,109 @@
+"""What every error distribution offers: its sampler and its closed form, side by side.
+
+Arrays only: alternatives lead, situations follow, draws trail, so that sums over alternatives run over whole rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class ErrorParameter(NamedTuple):
+    """A parameter of an error distribution.
+
+    `null` is the value that a test compares it with (None: no test); `lower` and `upper` are its bounds.
+    """
+
+    name: str
+    start: float
+    null: float | None
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """Second derivative of log P in V, as minus (a diagonal less a rank-one part).
+
+    The matrix for one situation is ``-(diag(diagonal) - vector vector')``.
+
+    Parameters
+    ----------
+    diagonal : ndarray (J, n)
+    vector : ndarray (J, n)
+    """
+
+    diagonal: FloatArray
+    vector: FloatArray
+
+
+@dataclass(frozen=True)
+class LogProbability:
+    """Log-probability of what was chosen, and its derivatives.
+
+    Parameters
+    ----------
+    value : ndarray (n,)
+        log P of the chosen alternative.
+    in_V : ndarray (J, n)
+        Its derivative in the utilities.
+    in_phi : ndarray (n_phi, n) or None
+        Its derivative in the distribution's own parameters; None where there are none.
+    curvature : Curvature or None
+        Second derivative in V, where it was asked for and the distribution has it.
+    """
+
+    value: FloatArray
+    in_V: FloatArray
+    in_phi: FloatArray | None
+    curvature: Curvature | None
+
+
+class ErrorDistribution(Protocol):
+    """A distribution of the random part of utility."""
+
+    @property
+    def has_curvature(self) -> bool:
+        """Whether `log_probability` can return a `Curvature`."""
+        ...
+
+    def parameters(self, alternatives: Sequence[Any]) -> tuple[ErrorParameter, ...]:
+        """Its own parameters, given the labels of the alternatives."""
+        ...
+
+    def prepare(self, alternatives: NDArray[np.int32]) -> object:
+        """What it needs to know of the sets of a block, from their codes (J,) or (J, n)."""
+        ...
+
+    def log_probability(
+        self, V: FloatArray, chosen: IntArray, phi: FloatArray, structure: object, *, curvature: bool = False
+    ) -> LogProbability:
+        """Log P of the chosen rows and its derivatives; `chosen` (n,) are positions in V flattened to (J n,).
+
+        `V` (J, n) may be overwritten.
+        """
+        ...
+
+    def probabilities(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
+        """Choice probabilities (J, n)."""
+        ...
+
+    def expected_maximum(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
+        """Expected maximum utility (n,); its derivative in V is the probability."""
+        ...
+
+    def sample(self, shape: tuple[int, ...], phi: FloatArray, structure: object, rng: np.random.Generator) -> FloatArray:
+        """Explicit errors of the shape of V (J, n, ...)."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its description, for files."""
+        ...

@@ -1,0 +1,390 @@
+"""Terms to columns of numbers: evaluation, categorical coding, and the checks of the columns a formula uses.
+
+Every part of a formula is coded as if it had an intercept, which is then dropped: with a categorical factor one level is
+the reference, and an interaction gets the columns that its lower terms leave open (the rule of S, R and patsy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.data import ChoiceData
+from choicemodel.data.codes import plain_label
+from choicemodel.exceptions import (
+    ChoiceDataError,
+    ConstantColumnError,
+    FormulaError,
+    MissingValueError,
+    NotNumericError,
+    UnknownAlternativeError,
+    UnseenLevelError,
+)
+from choicemodel.utility.language import column_names, evaluate
+from choicemodel.utility.terms import Factor, Part
+
+FloatArray = NDArray[np.float64]
+Numbers = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a factor remembers of the estimation data, so that other data are coded alike.
+
+    Parameters
+    ----------
+    levels : tuple or None
+        Levels of a categorical factor, in order; None for numbers.
+    transforms : dict
+        State of center, scale, poly and bs, by their text.
+    width : int
+        Number of columns of a numeric factor (more than one for poly and bs).
+    """
+
+    levels: tuple[Any, ...] | None
+    transforms: dict[str, dict[str, Any]]
+    width: int = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """One column of numbers in sorted order, before it is spread over alternatives.
+
+    Parameters
+    ----------
+    label : str
+        Its part of the coefficient's name.
+    values : ndarray (rows,) or None
+        None for the constant one.
+    at : tuple or None
+        Alternatives outside which it is zero.
+    reads : tuple of str
+        Columns of the data that it is computed from.
+    """
+
+    label: str
+    values: Numbers | None
+    at: tuple[Any, ...] | None
+    reads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A factor on data: numbers (columns of them), or codes of levels."""
+
+    factor: Factor
+    memory: Memory
+    numbers: tuple[Numbers | None, ...] = ()
+    codes: NDArray[np.int64] | None = None
+
+
+def factor_key(factor: Factor) -> str:
+    """The text by which a recipe remembers a factor."""
+    return factor.text
+
+
+class Coder:
+    """Codes the terms of formula parts on data.
+
+    Parameters
+    ----------
+    data : ChoiceData
+    memory : dict or None
+        What the factors remember (`factor_key` -> `Memory`), to code other data as the estimation data were coded; None
+        to learn it from these.
+    """
+
+    def __init__(self, data: ChoiceData, memory: dict[str, Memory] | None = None) -> None:
+        self.data = data
+        self.learning = memory is None
+        self.memory: dict[str, Memory] = dict(memory or {})
+        self.problems: list[ChoiceDataError] = []
+
+    def sources(self, part: Part) -> list[Source]:
+        """Code a part of a formula; problems are collected in `problems`."""
+        coded = {f.text + repr(f.at): self._factor(f) for term in part.terms for f in term}
+        if self.problems:
+            return []
+        out: list[Source] = []
+        used: set[tuple[frozenset[str], frozenset[str]]] = {(frozenset(), frozenset())}
+        for term in part.terms:
+            factors = [coded[f.text + repr(f.at)] for f in term]
+            for coding in _codings(factors, used):
+                out += self._columns(factors, coding)
+        return out
+
+    def _factor(self, factor: Factor) -> _Coded:
+        try:
+            return self._categorical(factor) if self._is_categorical(factor) else self._numeric(factor)
+        except ChoiceDataError as error:
+            self.problems.append(error)
+            return _Coded(factor, Memory(None, {}))
+
+    def _column(self, name: str) -> pd.Series[Any]:
+        self.data.require_columns([name])
+        return self.data.column(name)
+
+    def _is_categorical(self, factor: Factor) -> bool:
+        known = self.memory.get(factor_key(factor))
+        if known is not None:
+            return known.levels is not None
+        if factor.contrast is not None:
+            return True
+        if not factor.is_column:
+            return False
+        return _is_text(self._column(_only_column(factor)))
+
+    def _categorical(self, factor: Factor) -> _Coded:
+        name = _only_column(factor)
+        column = self._column(name)
+        missing = np.flatnonzero(column.isna().to_numpy())
+        if missing.size:
+            raise MissingValueError(self._where(name, "missing", missing))
+        if self.learning:
+            self.memory[factor_key(factor)] = memory = Memory(_levels(column, factor), {})
+        else:
+            memory = self.memory[factor_key(factor)]
+        levels = memory.levels or ()
+        codes = pd.Index(list(levels), dtype=object).get_indexer(pd.Index(column.astype(object).map(plain_label), dtype=object))
+        unseen = np.flatnonzero(codes < 0)
+        if unseen.size:
+            values = list(dict.fromkeys(plain_label(v) for v in column.iloc[unseen]))
+            raise UnseenLevelError(
+                f"Column `{name}` holds {', '.join(map(repr, values[:5]))} in {unseen.size} rows, first in "
+                f"{self._situation(int(unseen[0]))}, which the estimation data did not have (its levels are "
+                f"{', '.join(map(repr, levels[:12]))}): there is no coefficient for it. Drop these rows or recode them."
+            )
+        return _Coded(factor, memory, codes=np.asarray(self.data.structure.sorted_values(codes), dtype=np.int64))
+
+    def _numeric(self, factor: Factor) -> _Coded:
+        if factor.is_one:
+            return _Coded(factor, Memory(None, {}), numbers=(None,))
+        state = {} if self.learning else self.memory[factor_key(factor)].transforms
+        with np.errstate(all="ignore"):
+            try:
+                value = evaluate(factor.expression, factor.node, self._numbers, state)
+            except (OverflowError, ZeroDivisionError):
+                raise FormulaError(f"`{factor.text}` in the formula overflows.") from None
+        values = np.asarray(value)
+        if values.ndim == 0:
+            raise FormulaError(f"`{factor.text}` in the formula is a number, not a column.")
+        columns = (values,) if values.ndim == 1 else tuple(np.ascontiguousarray(values.T))
+        for column in columns:
+            self._check_finite(factor, column)
+            if self.learning:
+                self._check_varies(factor, column)
+        if self.learning:
+            self.memory[factor_key(factor)] = Memory(None, state, len(columns))
+        return _Coded(factor, self.memory[factor_key(factor)], numbers=columns)
+
+    def _numbers(self, name: str) -> Numbers:
+        """Read a column as numbers, in sorted order."""
+        column = self._column(name)
+        if _is_text(column):
+            raise NotNumericError(
+                f"Column `{name}` is used as a number and holds {column.dtype} values such as "
+                f"{plain_label(column.iloc[0])!r}: convert it with pandas.to_numeric, or write C({name}) to use it as "
+                "categories."
+            )
+        values = column.to_numpy()
+        if values.dtype.kind == "b":
+            values = values.astype(np.float64)
+        elif values.dtype.kind not in "iuf":  # nullable types and objects that hold numbers
+            values = column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        return self.data.structure.sorted_values(values)
+
+    def _check_finite(self, factor: Factor, values: Numbers) -> None:
+        # One sum finds out; only where it is not finite are the values looked at one by one.
+        with np.errstate(all="ignore"):
+            if values.dtype.kind in "iu" or np.isfinite(values.sum()):
+                return
+        wrong = self._frame_rows(~np.isfinite(values))
+        if not wrong.size:
+            return
+        name = factor.text
+        if factor.is_column:
+            raise MissingValueError(self._where(name, "missing or infinite", wrong))
+        reads = ", ".join(f"`{c}`" for c in dict.fromkeys(column_names(factor.expression, factor.node)))
+        raise MissingValueError(
+            f"`{name}` is missing or infinite in {wrong.size} of {self.data.n_rows} rows, first in "
+            f"{self._situation(int(wrong[0]))}: look for missing, zero or negative values in {reads}, or change the formula."
+        )
+
+    def _check_varies(self, factor: Factor, values: Numbers) -> None:
+        if np.any(values[:1000] != values[0]) or np.any(values != values[0]):
+            return
+        raise ConstantColumnError(
+            f"`{factor.text}` is {plain_label(values[0])!r} in every row: it cannot explain any choice. Leave it out of the "
+            "formula."
+        )
+
+    def _frame_rows(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        order = self.data.structure.order
+        rows = np.flatnonzero(mask)
+        return rows if order is None else np.sort(order[rows])
+
+    def _situation(self, frame_row: int) -> str:
+        columns = self.data.roles.situation
+        return ", ".join(f"{c} {plain_label(self.data.column(c).iloc[frame_row])!r}" for c in columns)
+
+    def _where(self, name: str, what: str, rows: NDArray[np.int64]) -> str:
+        return (
+            f"Column `{name}` is {what} in {rows.size} of {self.data.n_rows} rows of available alternatives, first in "
+            f"{self._situation(int(rows[0]))}: fill the values in, drop these situations, or leave the column out of the "
+            "formula."
+        )
+
+    def _columns(self, factors: list[_Coded], coding: dict[str, bool]) -> Iterable[Source]:
+        """Multiply the factors of one term out, the first factor's columns varying fastest."""
+        kept = [f for f in factors if f.codes is None or f.factor.text in coding]
+        pieces = [_pieces(f, full=coding.get(f.factor.text, False)) for f in kept]
+        for combination in product(*reversed(pieces)):
+            chosen = combination[::-1]
+            at = _common_alternatives([f.factor for f in kept])
+            label = ":".join(_label_at(text, f.factor) for (text, _), f in zip(chosen, kept, strict=True))
+            reads = tuple(dict.fromkeys(n for f in kept for n in column_names(f.factor.expression, f.factor.node)))
+            yield Source(label, _product([values for _, values in chosen]), at, reads)
+
+
+def _only_column(factor: Factor) -> str:
+    return next(iter(column_names(factor.expression, factor.node)))
+
+
+def _is_text(column: pd.Series[Any]) -> bool:
+    """Whether a column holds categories: text or objects that are not numbers."""
+    if isinstance(column.dtype, pd.CategoricalDtype) or isinstance(column.dtype, pd.StringDtype):
+        return True
+    if column.dtype != object:
+        return not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype))
+    return not all(isinstance(v, (int, float, np.number, np.bool_)) for v in column.dropna())
+
+
+def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
+    """Levels that occur, the reference of treatment coding first."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        levels = [plain_label(x) for x in column.cat.remove_unused_categories().cat.categories]
+    else:
+        found = list(dict.fromkeys(column.to_list()))
+        try:
+            levels = [plain_label(x) for x in sorted(found)]
+        except TypeError:
+            levels = [plain_label(x) for x in found]
+    if len(levels) < 2:
+        raise ConstantColumnError(
+            f"`{factor.text}` has the single level {levels[0]!r}: it cannot explain any choice. Leave it out of the formula."
+        )
+    if factor.reference is not None:
+        if factor.reference not in levels:
+            raise FormulaError(
+                f"`{factor.text}`: the reference level {factor.reference!r} is not among {', '.join(map(repr, levels[:12]))}."
+            )
+        levels = [factor.reference, *(x for x in levels if x != factor.reference)]
+    return tuple(levels)
+
+
+def _codings(
+    factors: Sequence[_Coded], used: set[tuple[frozenset[str], frozenset[str]]]
+) -> list[dict[str, bool]]:
+    """Choose which categorical factors of a term appear, and which with all their levels.
+
+    Each answer maps the text of a categorical factor to whether all its levels have a column. Sub-terms that an earlier
+    term has spanned are left out; a sub-term is absorbed by a longer one that differs by one reduced factor only, which
+    then has all its levels.
+    """
+    categorical = [f.factor.text for f in factors if f.codes is not None]
+    numeric = frozenset(f.factor.text + repr(f.factor.at) for f in factors if f.codes is None)
+    open_terms: list[dict[str, bool]] = []
+    for size in range(len(categorical) + 1):
+        for subset in combinations(categorical, size):
+            key = (numeric, frozenset(subset))
+            if key not in used:
+                used.add(key)
+                open_terms.append(dict.fromkeys(subset, False))
+    while (pair := _absorbable(open_terms)) is not None:
+        short, long, extra = pair
+        long[extra] = True
+        open_terms.remove(short)
+    return open_terms
+
+
+def _absorbable(terms: list[dict[str, bool]]) -> tuple[dict[str, bool], dict[str, bool], str] | None:
+    for short in terms:
+        for long in terms:
+            extra = [f for f in long if f not in short]
+            if len(long) == len(short) + 1 and len(extra) == 1 and not long[extra[0]]:
+                if all(long[f] == full for f, full in short.items()):
+                    return short, long, extra[0]
+    return None
+
+
+def _pieces(coded: _Coded, *, full: bool) -> list[tuple[str, Numbers | None]]:
+    """Columns of one factor with their labels."""
+    text = coded.factor.text
+    if coded.codes is None:
+        if len(coded.numbers) == 1:
+            return [(text, coded.numbers[0])]
+        return [(f"{text}[{i}]", values) for i, values in enumerate(coded.numbers, start=1)]
+    levels, codes = coded.memory.levels or (), coded.codes
+    if full:
+        return [(f"{text}[{level}]", (codes == i).astype(np.float64)) for i, level in enumerate(levels)]
+    if coded.factor.contrast == "sum":
+        last = (codes == len(levels) - 1).astype(np.float64)
+        return [(f"{text}[S.{level}]", (codes == i) - last) for i, level in enumerate(levels[:-1])]
+    return [
+        (f"{text}[T.{level}]", (codes == i).astype(np.float64)) for i, level in enumerate(levels[1:], start=1)
+    ]
+
+
+def _label_at(text: str, factor: Factor) -> str:
+    if factor.at is None:
+        return text
+    names = ",".join(map(str, factor.at))
+    return f"ASC[{names}]" if factor.is_one else f"{text}[{names}]"
+
+
+def _common_alternatives(factors: Sequence[Factor]) -> tuple[Any, ...] | None:
+    """Alternatives at which every factor of a term may differ from zero; None for all."""
+    sets = [f.at for f in factors if f.at is not None]
+    if not sets:
+        return None
+    return tuple(a for a in sets[0] if all(a in s for s in sets))
+
+
+def _product(columns: Sequence[Numbers | None]) -> Numbers | None:
+    numbers = [c for c in columns if c is not None]
+    if not numbers:
+        return None
+    out = numbers[0]
+    for other in numbers[1:]:
+        out = out * np.asarray(other, dtype=np.float64)
+    return out
+
+
+def match_alternatives(labels: Sequence[Any], known: Sequence[Any], where: str) -> tuple[int, ...]:
+    """Find the codes of alternatives that a formula names, by label or by its text.
+
+    Raises
+    ------
+    UnknownAlternativeError
+        If one is not there.
+    """
+    by_text: dict[str, int] = {str(a): i for i, a in enumerate(known)}
+    codes = []
+    for label in labels:
+        if label in known:
+            codes.append(list(known).index(label))
+        elif str(label) in by_text:
+            codes.append(by_text[str(label)])
+        else:
+            raise UnknownAlternativeError(
+                f"{where} names the alternative {label!r}; the data have {', '.join(map(repr, known))}."
+            )
+    return tuple(dict.fromkeys(codes))
+
+

@@ -1,0 +1,359 @@
+"""Design: the columns of systematic utility, their names, and the recipe by which other data are coded alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.data import ChoiceData
+from choicemodel.exceptions import (
+    ChoiceDataError,
+    FormulaError,
+    SpecificationError,
+    UnknownAlternativeError,
+    VaryingCovariateError,
+    raise_problems,
+)
+from choicemodel.utility.blocks import Block, Group, chosen_positions
+from choicemodel.utility.coding import Coder, Memory, Source, match_alternatives
+from choicemodel.utility.terms import parse_formula
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class DesignColumn:
+    """One column of the design matrix.
+
+    Parameters
+    ----------
+    name : str
+        Name of its coefficient.
+    source : int
+        Which source it takes its numbers from.
+    alternatives : tuple of int or None
+        Codes of the alternatives at which it may differ from zero; None for all.
+    part : int
+        Part of the formula it comes from; constants count as part 2.
+    text : str
+        What it is, without the alternative: the source's label, or ``1`` for a constant.
+    reads : tuple of str
+        Columns of the data behind it.
+    """
+
+    name: str
+    source: int
+    alternatives: tuple[int, ...] | None
+    part: int
+    text: str
+    reads: tuple[str, ...]
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is an alternative-specific constant."""
+        return self.text == "1"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How data are coded: all that a design needs besides the data.
+
+    Parameters
+    ----------
+    formula : str
+    alternatives : tuple
+        Labels of the estimation data, in order.
+    base : object
+        The alternative without constant and covariate coefficients.
+    memory : dict
+        What each factor remembers.
+    """
+
+    formula: str
+    alternatives: tuple[Any, ...]
+    base: Any
+    memory: dict[str, Memory]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Design:
+    """The columns of systematic utility on some data.
+
+    Attributes
+    ----------
+    recipe : Recipe
+        How it was coded.
+    columns : tuple of DesignColumn
+        What each column is.
+    data : ChoiceData
+        The data it codes.
+    """
+
+    recipe: Recipe
+    columns: tuple[DesignColumn, ...]
+    data: ChoiceData
+    _sources: tuple[NDArray[Any] | None, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the coefficients."""
+        return tuple(c.name for c in self.columns)
+
+    def on(self, data: ChoiceData) -> Design:
+        """Code other data exactly as the estimation data were coded.
+
+        Raises
+        ------
+        UnknownAlternativeError, UnknownColumnError, UnseenLevelError, MissingValueError
+            If the data lack what the formula needs.
+        """
+        return design_from_recipe(self.recipe, data)
+
+    def utilities(self, beta: FloatArray) -> FloatArray:
+        """Systematic utility of every row, in sorted order (rows,)."""
+        V = np.zeros(self.data.n_rows)
+        for k, column in enumerate(self.columns):
+            mask = self._mask(column)
+            values = self._sources[column.source]
+            if mask is None:
+                V += beta[k] * (1.0 if values is None else values)
+            else:
+                V[mask] += beta[k] * (1.0 if values is None else values[mask])
+        return V
+
+    def matrix(self) -> FloatArray:
+        """The whole design matrix in the order of the frame (rows, K); for looking at, not for computing."""
+        X = np.zeros((self.data.n_rows, len(self.columns)))
+        for k, column in enumerate(self.columns):
+            mask = self._mask(column)
+            values = self._sources[column.source]
+            rows = slice(None) if mask is None else mask
+            X[rows, k] = 1.0 if values is None else values[rows]
+        out = np.empty_like(X)
+        order = self.data.structure.order
+        out[slice(None) if order is None else order] = X
+        return out
+
+    def _mask(self, column: DesignColumn) -> NDArray[np.bool_] | None:
+        if column.alternatives is None:
+            return None
+        return np.isin(self.data.structure.alternative, column.alternatives)
+
+    def block(self, group: Group) -> Block:
+        """Code the situations of a group as a block."""
+        structure = self.data.structure
+        J, n = group.rows.shape
+        differences = np.empty((len(self.columns), J - 1, n))
+        rows = _as_view(group)
+        for column, out in zip(self.columns, differences, strict=True):
+            _fill(self._sources[column.source], rows, _at_rows(column, group), out)
+        weight = None if structure.weight is None else structure.weight[group.situations]
+        return Block(differences, group.alternatives, chosen_positions(structure, group), weight, group.situations)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a group: their positions (J, n), and the first one where they are consecutive."""
+
+    positions: NDArray[np.int64]
+    start: int | None
+
+    def take(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of a column at the rows (J, n), without a copy where the rows are consecutive."""
+        if self.start is None:
+            return np.asarray(values[self.positions])
+        J, n = self.positions.shape
+        return values[self.start : self.start + J * n].reshape(n, J).T
+
+
+def _as_view(group: Group) -> _Rows:
+    first, last = int(group.rows[0, 0]), int(group.rows[-1, -1])
+    consecutive = last - first + 1 == group.rows.size
+    return _Rows(group.rows, first if consecutive else None)
+
+
+def _at_rows(column: DesignColumn, group: Group) -> NDArray[np.bool_] | None:
+    """Where in a group a column may differ from zero: (J,) or (J, n); None for everywhere."""
+    if column.alternatives is None:
+        return None
+    return np.isin(group.alternatives, column.alternatives)
+
+
+def _fill(
+    values: NDArray[Any] | None, rows: _Rows, at: NDArray[np.bool_] | None, out: FloatArray
+) -> None:
+    """Write a column's differences from the first alternative (J - 1, n)."""
+    n = out.shape[1]
+    if at is not None and at.ndim == 1:
+        out[:] = 0.0
+        table = None if values is None or not at.any() else rows.take(values)
+        for j in np.flatnonzero(at[1:]):
+            out[j] = 1.0 if table is None else table[j + 1]
+        if at[0]:
+            out -= 1.0 if table is None else table[0]
+        return
+    full = np.ones((out.shape[0] + 1, n)) if values is None else rows.take(values)
+    if at is not None:
+        full = full * at
+    elif full.dtype.kind != "f":
+        full = full.astype(np.float64)
+    np.subtract(full[1:], full[0], out=out)
+
+
+def build_design(data: ChoiceData, formula: str, base: Any = None) -> Design:
+    """Code the data for estimation.
+
+    Parameters
+    ----------
+    data : ChoiceData
+    formula : str
+        Three parts, see `choicemodel.utility.terms.parse_formula`.
+    base : label, optional
+        Alternative without constant and covariate coefficients; default the first.
+
+    Raises
+    ------
+    FormulaError
+        If the formula cannot be read.
+    ChoiceDataError
+        If a column that it uses is missing, not numeric, constant, or not finite.
+    """
+    if not isinstance(formula, str):
+        raise FormulaError(f"The formula must be a text such as 'cost + time | income', not {type(formula).__name__}.")
+    base = data.alternatives[0] if base is None else base
+    code = match_alternatives([base], data.alternatives, "base")[0]
+    coder = Coder(data)
+    recipe = Recipe(formula, data.alternatives, data.alternatives[code], coder.memory)
+    return _assemble(recipe, coder, learning=True)
+
+
+def design_from_recipe(recipe: Recipe, data: ChoiceData) -> Design:
+    """Code other data by a recipe; see `Design.on`."""
+    unknown = [a for a in data.alternatives if a not in recipe.alternatives]
+    if unknown:
+        raise UnknownAlternativeError(
+            f"The data hold alternatives that the model does not know: {', '.join(map(repr, unknown))}. It was specified "
+            f"for {', '.join(map(repr, recipe.alternatives))}: drop or rename the others."
+        )
+    return _assemble(recipe, Coder(data, recipe.memory), learning=False)
+
+
+def _assemble(recipe: Recipe, coder: Coder, *, learning: bool) -> Design:
+    parts = parse_formula(recipe.formula)
+    coded = [coder.sources(part) for part in parts]
+    if learning and not coder.problems:
+        _check_covariates(coder, coded[1])
+    raise_problems(_unique(coder.problems))
+    builder = _Builder(recipe, coder.data)
+    for source in coded[0]:
+        builder.add(source, source.at, 1)
+    others = [a for a in recipe.alternatives if a != recipe.base]
+    if parts[1].intercept:
+        builder.spread(Source("1", None, None, ()), others, 2)
+    for source in coded[1]:
+        builder.spread(source, others, 2)
+    for source in coded[2]:
+        builder.spread(source, recipe.alternatives, 3)
+    design = builder.design()
+    if learning:
+        _check_columns(design)
+    return design
+
+
+def _unique(problems: Sequence[ChoiceDataError]) -> list[ChoiceDataError]:
+    return list({str(p): p for p in problems}.values())
+
+
+class _Builder:
+    """Collects columns and the sources behind them."""
+
+    def __init__(self, recipe: Recipe, data: ChoiceData) -> None:
+        self.recipe, self.data = recipe, data
+        self.columns: list[DesignColumn] = []
+        self.sources: list[NDArray[Any] | None] = []
+        self.code_in_data = {label: code for code, label in enumerate(data.alternatives)}
+
+    def add(self, source: Source, at: Sequence[Any] | None, part: int) -> None:
+        """Add one column with one coefficient."""
+        self.sources.append(source.values)
+        self._column(source.label, source, at, part)
+
+    def spread(self, source: Source, labels: Sequence[Any], part: int) -> None:
+        """Add a column, and a coefficient, for each of some alternatives."""
+        self.sources.append(source.values)
+        for label in labels:
+            name = f"ASC[{label}]" if source.values is None else f"{source.label}[{label}]"
+            self._column(name, source, (label,), part)
+
+    def _column(self, name: str, source: Source, at: Sequence[Any] | None, part: int) -> None:
+        codes = None if at is None else match_alternatives(at, self.recipe.alternatives, f"`{name}` in the formula")
+        if codes is not None:
+            labels = [self.recipe.alternatives[c] for c in codes]
+            codes = tuple(self.code_in_data[label] for label in labels if label in self.code_in_data)
+        text = "1" if source.values is None else source.label
+        self.columns.append(DesignColumn(name, len(self.sources) - 1, codes, part, text, source.reads))
+
+    def design(self) -> Design:
+        """Put the design together; refuse an empty one and equal names."""
+        names = [c.name for c in self.columns]
+        if not names:
+            raise FormulaError(f"The formula {self.recipe.formula!r} has no column: there is nothing to estimate.")
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise FormulaError(
+                f"Two coefficients would be called {', '.join(f'`{n}`' for n in twice)}: a column stands in two parts of "
+                f"the formula {self.recipe.formula!r} for the same alternative, or two columns need other names."
+            )
+        return Design(self.recipe, tuple(self.columns), self.data, tuple(self.sources))
+
+
+def _check_covariates(coder: Coder, sources: Sequence[Source]) -> None:
+    """Refuse columns in part 2 that differ between the alternatives of a situation."""
+    structure = coder.data.structure
+    for source in sources:
+        if source.values is None:
+            continue
+        differs = structure.varying_situation(structure.unsorted_values(np.asarray(source.values, dtype=np.float64)))
+        if differs >= 0:
+            coder.problems.append(
+                VaryingCovariateError(
+                    f"`{source.label}` stands in the second part of the formula and differs between the alternatives of a "
+                    f"situation, such as {coder.data.name_of(differs)}. The second part is for covariates of the person or "
+                    "situation: move it to the first part (one coefficient) or to the third (one per alternative)."
+                )
+            )
+
+
+def _check_columns(design: Design) -> None:
+    """Refuse alternative-specific attributes that are zero throughout for their alternative."""
+    alternative = design.data.structure.alternative
+    problems: list[str] = []
+    for column in design.columns:
+        values = design._sources[column.source]  # noqa: SLF001 - the same object, one function of it
+        if column.part != 3 or values is None or column.alternatives is None:
+            continue
+        if not np.any(values[np.isin(alternative, column.alternatives)]):
+            problems.append(column.name)
+    if problems:
+        example = problems[0]
+        column = next(c for c in design.columns if c.name == example)
+        having = [
+            repr(label)
+            for code, label in enumerate(design.data.alternatives)
+            if np.any(_nonzero_at(design, column.source, code))
+        ]
+        raise SpecificationError(
+            f"{', '.join(f'`{p}`' for p in problems)}: the column is zero in every row of that alternative, so its "
+            f"coefficient cannot be estimated. Write at({column.text}, {', '.join(having)}) in the first part for one "
+            "coefficient, or one at(...) for each alternative that has the attribute."
+        )
+
+
+def _nonzero_at(design: Design, source: int, code: int) -> NDArray[np.bool_]:
+    values = design._sources[source]  # noqa: SLF001 - the same object, one function of it
+    assert values is not None
+    return np.asarray(values[design.data.structure.alternative == code] != 0)

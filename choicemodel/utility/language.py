@@ -1,0 +1,263 @@
+"""The small language of formulas: column names, numbers, arithmetic and a fixed list of functions.
+
+A formula may come from a file or a web form, so nothing in it is ever handed to Python to run. Each factor is read into
+Python's syntax tree, every node of which must be on a short list, and the tree is walked by `evaluate`.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.exceptions import FormulaError
+
+Array = NDArray[np.generic]
+Lookup = Callable[[str], Array]
+Value = Any  # a float, an array (rows,), or for poly and bs an array (rows, columns)
+
+_MAX_LENGTH = 10_000
+_MAX_DEPTH = 40
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "log": np.log,
+    "exp": np.exp,
+    "sqrt": np.sqrt,
+    "abs": np.abs,
+    "I": lambda x: x,
+}
+_STATEFUL = ("center", "scale", "poly", "bs")
+_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+LANGUAGE = (
+    "A formula may use column names (backticks around unusual ones), numbers, + - * / ** inside functions, `:` and `*` "
+    "between terms, and the functions log, exp, sqrt, abs, I, C, at, center, scale, poly and bs."
+)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A factor's text as a checked syntax tree.
+
+    Parameters
+    ----------
+    text : str
+        As it appears in coefficient names.
+    tree : ast.expr
+        The tree, with placeholders for names in backticks.
+    quoted : dict
+        Placeholder -> column name.
+    """
+
+    text: str
+    tree: ast.expr
+    quoted: dict[str, str]
+
+
+def split_top_level(text: str, separator: str) -> list[str]:
+    """Split at a character outside quotes, backticks and brackets.
+
+    Examples
+    --------
+    >>> split_top_level("a | `b|c` + at(d, '|')", "|")
+    ['a ', " `b|c` + at(d, '|')"]
+    """
+    parts, quote, depth, start = [], "", 0, 0
+    for i, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "`'\"":
+            quote = character
+        elif character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth -= 1
+        elif character == separator and depth == 0:
+            parts.append(text[start:i])
+            start = i + 1
+    return [*parts, text[start:]]
+
+
+def parse_expression(text: str) -> Expression:
+    """Read a factor such as ``log(`travel time` + 1)`` into a checked tree.
+
+    Raises
+    ------
+    FormulaError
+        If it is not valid, too long, too deep, or outside the language.
+    """
+    if len(text) > _MAX_LENGTH:
+        raise FormulaError(f"A part of the formula has {len(text)} characters; the limit is {_MAX_LENGTH}.")
+    quoted: dict[str, str] = {}
+
+    def placeholder(match: re.Match[str]) -> str:
+        name = f"_quoted_{len(quoted)}_"
+        quoted[name] = match.group(1)
+        return name
+
+    source = re.sub(r"`([^`]*)`", placeholder, text)
+    try:
+        tree = ast.parse(source.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise FormulaError(f"`{_short(text)}` in the formula is not a valid expression. {LANGUAGE}") from None
+    _check(tree, text, 0)
+    return Expression(text, tree, quoted)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _check(node: ast.AST, text: str, depth: int) -> None:
+    """Refuse every node that is not on the list."""
+    if depth > _MAX_DEPTH:
+        raise FormulaError(f"`{_short(text)}` in the formula is nested more than {_MAX_DEPTH} deep.")
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, bool) or not isinstance(node.value, (int, float, str)):
+            raise FormulaError(f"`{node.value!r}` in `{_short(text)}` is neither a number nor a text. {LANGUAGE}")
+        return
+    if isinstance(node, ast.Name):
+        return
+    if isinstance(node, ast.Attribute):
+        dotted_name(node, text)
+        return
+    children: list[ast.AST]
+    if isinstance(node, (ast.BinOp, ast.UnaryOp)) and type(node.op) in _OPERATORS:
+        children = [node.left, node.right] if isinstance(node, ast.BinOp) else [node.operand]
+    elif isinstance(node, ast.Call):
+        function_name(node, text)
+        children = [*node.args, *(k.value for k in node.keywords)]
+    elif isinstance(node, (ast.List, ast.Tuple)):
+        children = list(node.elts)
+    else:
+        raise FormulaError(f"`{_short(ast.unparse(node))}` in the formula is not allowed. {LANGUAGE}")
+    for child in children:
+        _check(child, text, depth + 1)
+
+
+def dotted_name(node: ast.AST, text: str) -> str:
+    """Return a name with dots, such as ``travel.time``."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return f"{dotted_name(node.value, text)}.{node.attr}"
+    raise FormulaError(f"`{_short(text)}` in the formula is not allowed. {LANGUAGE}")
+
+
+def function_name(call: ast.Call, text: str) -> str:
+    """Return the name of an allowed function, without ``np.``; refuse any other."""
+    name = dotted_name(call.func, text)
+    plain = name.removeprefix("np.").removeprefix("numpy.")
+    allowed = {*_FUNCTIONS, *_STATEFUL, "C", "at", "Treatment", "Sum"}
+    if plain not in allowed or (name != plain and plain not in ("log", "exp", "sqrt", "abs")):
+        raise FormulaError(f"The function `{name}` in `{_short(text)}` is not allowed. {LANGUAGE}")
+    return plain
+
+
+def column_names(expression: Expression, node: ast.AST | None = None) -> Iterator[str]:
+    """Yield the columns that an expression reads."""
+    node = expression.tree if node is None else node
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        name = dotted_name(node, expression.text)
+        yield expression.quoted.get(name, name)
+    elif isinstance(node, ast.Call):
+        for argument in (*node.args, *(k.value for k in node.keywords)):
+            yield from column_names(expression, argument)
+    else:
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, (ast.operator, ast.unaryop, ast.expr_context)):
+                yield from column_names(expression, child)
+
+
+def constant(node: ast.AST, text: str) -> Any:
+    """Return the value of a literal argument: a number, a text, or a list of them."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -constant(node.operand, text)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return [constant(e, text) for e in node.elts]
+    if isinstance(node, ast.Name) and node.id in ("True", "False"):
+        return node.id == "True"
+    raise FormulaError(f"`{_short(ast.unparse(node))}` in `{_short(text)}` must be a plain number or text.")
+
+
+def evaluate(expression: Expression, node: ast.AST, lookup: Lookup, state: dict[str, dict[str, Any]]) -> Value:
+    """Compute an expression from columns.
+
+    Parameters
+    ----------
+    expression : Expression
+        For names and messages.
+    node : ast.AST
+        The part of its tree to compute.
+    lookup : callable
+        Column name -> numbers (rows,).
+    state : dict
+        What stateful functions (center, scale, poly, bs) remember, by their text; filled when empty.
+    """
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str):
+            raise FormulaError(f"The text {node.value!r} in `{_short(expression.text)}` cannot be used as a number.")
+        return np.float64(node.value)
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        name = dotted_name(node, expression.text)
+        return lookup(expression.quoted.get(name, name))
+    if isinstance(node, ast.BinOp):
+        left = evaluate(expression, node.left, lookup, state)
+        right = evaluate(expression, node.right, lookup, state)
+        return _OPERATORS[type(node.op)](_real(left), _real(right))
+    if isinstance(node, ast.UnaryOp):
+        return _OPERATORS[type(node.op)](_real(evaluate(expression, node.operand, lookup, state)))
+    if isinstance(node, ast.Call):
+        return _call(expression, node, lookup, state)
+    raise FormulaError(f"`{_short(ast.unparse(node))}` in the formula is not allowed here. {LANGUAGE}")
+
+
+def _real(value: Value) -> Value:
+    """Integers as floats, so that ``/`` and ``**`` mean what they mean on paper."""
+    return np.asarray(value, dtype=np.float64) if isinstance(value, np.ndarray) else value
+
+
+def _call(expression: Expression, node: ast.Call, lookup: Lookup, state: dict[str, dict[str, Any]]) -> Value:
+    name = function_name(node, expression.text)
+    if not node.args:
+        raise FormulaError(f"`{name}` in `{_short(expression.text)}` needs an argument.")
+    if name in _FUNCTIONS:
+        if len(node.args) != 1 or node.keywords:
+            raise FormulaError(f"`{name}` in `{_short(expression.text)}` takes one argument.")
+        return _FUNCTIONS[name](_real(evaluate(expression, node.args[0], lookup, state)))
+    if name in _STATEFUL:
+        value = np.asarray(_real(evaluate(expression, node.args[0], lookup, state)), dtype=np.float64)
+        options = [constant(a, expression.text) for a in node.args[1:]]
+        keywords = {str(k.arg): constant(k.value, expression.text) for k in node.keywords}
+        return _stateful(name, value, (options, keywords), state.setdefault(ast.unparse(node), {}))
+    raise FormulaError(f"`{name}` in `{_short(expression.text)}` must stand outside other functions.")
+
+
+def _stateful(name: str, value: Array, options: tuple[list[Any], dict[str, Any]], state: dict[str, Any]) -> Value:
+    """Apply one of formulaic's transforms, which fill `state` the first time and use it later."""
+    from formulaic.transforms import TRANSFORMS
+
+    if value.ndim != 1:
+        raise FormulaError(f"`{name}` in the formula needs a column, not a number or several columns.")
+    try:
+        result = TRANSFORMS[name](value, *options[0], _state=state, **options[1])
+    except (TypeError, ValueError, KeyError, np.linalg.LinAlgError) as error:
+        raise FormulaError(f"`{name}` in the formula cannot be computed: {error}") from None
+    result = getattr(result, "__wrapped__", result)
+    if isinstance(result, dict):
+        result = np.column_stack([v for k, v in result.items() if not str(k).startswith("__")])
+    return np.asarray(result, dtype=np.float64)

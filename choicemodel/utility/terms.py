@@ -1,0 +1,228 @@
+"""A formula as terms: three parts, each a list of products of factors."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from choicemodel.exceptions import FormulaError
+from choicemodel.utility.language import (
+    LANGUAGE,
+    Expression,
+    constant,
+    function_name,
+    parse_expression,
+    split_top_level,
+)
+
+_MAX_LENGTH = 20_000
+_OPERATORS = {"+", "-", "*", ":", "**", "^"}
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One factor of a term.
+
+    Parameters
+    ----------
+    text : str
+        As it appears in coefficient names, without ``at(...)``.
+    expression : Expression
+        What is computed (for a categorical: the column).
+    node : ast.expr
+        The part of the expression's tree that is computed.
+    at : tuple or None
+        Alternatives outside which the factor is zero; None for all.
+    contrast : str or None
+        ``"treatment"`` or ``"sum"`` where the formula says ``C(...)``; None where the column decides.
+    reference : str, int, float or None
+        Reference level of treatment coding; None for the first.
+    is_column : bool
+        Whether the expression is a bare column name.
+    """
+
+    text: str
+    expression: Expression
+    node: ast.expr
+    at: tuple[Any, ...] | None = None
+    contrast: str | None = None
+    reference: Any = None
+    is_column: bool = False
+
+    @property
+    def is_one(self) -> bool:
+        """Whether this is the constant of ``at(1, ...)``."""
+        return isinstance(self.node, ast.Constant) and self.node.value == 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a formula: its terms, and whether it has an intercept."""
+
+    terms: tuple[tuple[Factor, ...], ...]
+    intercept: bool
+
+
+@lru_cache(maxsize=256)
+def parse_formula(formula: str) -> tuple[Part, Part, Part]:
+    """Read a three-part formula.
+
+    Parameters
+    ----------
+    formula : str
+        ``"attributes with one coefficient | covariates | attributes with a coefficient per alternative"``; a left side
+        ``choice ~`` is allowed and not used.
+
+    Raises
+    ------
+    FormulaError
+        If it cannot be read or leaves the language of `choicemodel.utility.language`.
+
+    Examples
+    --------
+    >>> [[f.text for f in term] for term in parse_formula("cost + time:age | income")[0].terms]
+    [['cost'], ['time', 'age']]
+    >>> parse_formula("cost | 0 + income")[1].intercept
+    False
+    """
+    if len(formula) > _MAX_LENGTH:
+        raise FormulaError(f"The formula has {len(formula)} characters; the limit is {_MAX_LENGTH}.")
+    sides = split_top_level(formula, "~")
+    if len(sides) > 2:
+        raise FormulaError(f"The formula has more than one `~`: {formula!r}.")
+    parts = split_top_level(sides[-1], "|")
+    if len(parts) > 3:
+        raise FormulaError(
+            f"The formula has {len(parts)} parts, at most three are possible: attributes | covariates | attributes with "
+            "a coefficient per alternative."
+        )
+    parts += [""] * (3 - len(parts))
+    first, second, third = (_parse_part(p, i + 1) for i, p in enumerate(parts))
+    return first, second, third
+
+
+def _parse_part(text: str, number: int) -> Part:
+    if not text.strip():
+        return Part((), intercept=True)
+    from formulaic.parser import DefaultFormulaParser
+
+    _check_tokens(text)
+    try:
+        terms = list(DefaultFormulaParser(include_intercept=True).get_terms(text))
+    except FormulaError:
+        raise
+    except Exception as error:  # noqa: BLE001 - formulaic raises many types for one cause: text it cannot parse
+        raise _unreadable(text, error) from None
+    intercept = False
+    kept: list[tuple[Factor, ...]] = []
+    for term in sorted(terms, key=lambda t: len(t.factors)):
+        texts = [(f.expr, f.eval_method.value) for f in term.factors]
+        if texts == [("1", "literal")]:
+            intercept = True
+            continue
+        literal = [t for t, method in texts if method == "literal"]
+        if literal:
+            raise FormulaError(
+                f"The number {literal[0]} in `{text.strip()}` stands outside a function: write I({literal[0]} * x)."
+            )
+        kept.append(tuple(_factor(t, method == "lookup", number) for t, method in texts))
+    return Part(tuple(kept), intercept)
+
+
+def _unreadable(text: str, error: Exception) -> FormulaError:
+    detail = re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]", "", str(error)).strip().split("\n")[0]
+    return FormulaError(f"The formula part `{text.strip()}` cannot be read ({detail}). {LANGUAGE}")
+
+
+def _check_tokens(text: str) -> None:
+    from formulaic.parser.algos.tokenize import tokenize
+
+    try:
+        tokens = [(t.token, t.kind.value) for t in tokenize(text)]
+    except Exception as error:  # noqa: BLE001 - formulaic raises many types for one cause: text it cannot parse
+        raise _unreadable(text, error) from None
+    for i, (token, kind) in enumerate(tokens):
+        if kind == "operator" and token not in _OPERATORS:
+            advice = " Divide inside a function: I(time / 60)." if token == "/" else ""
+            raise FormulaError(f"The operator `{token}` in `{text.strip()}` is not part of the language.{advice} {LANGUAGE}")
+        after_power = i > 0 and tokens[i - 1][0] in ("**", "^")
+        if kind == "value" and token not in ("0", "1") and not (after_power and token in "23456789"):
+            raise FormulaError(
+                f"The number `{token}` in `{text.strip()}` stands outside a function: write I(2 * x) or I(x ** 2). {LANGUAGE}"
+            )
+
+
+def _factor(text: str, is_lookup: bool, part: int) -> Factor:
+    """Read one factor: a column, an expression, ``C(...)`` or ``at(...)``."""
+    if is_lookup:  # formulaic has taken the backticks off: the whole text is one column name
+        return _column_factor(text)
+    expression = parse_expression(text)
+    node = expression.tree
+    if not isinstance(node, ast.Call) or function_name(node, text) not in ("at", "C"):
+        return Factor(text, expression, node)
+    if function_name(node, text) == "C":
+        return _categorical(expression, node)
+    if part != 1:
+        raise FormulaError(
+            f"`{text}` stands in part {part} of the formula; at(...) belongs in part 1: it is a column with one coefficient."
+        )
+    if len(node.args) < 2 or node.keywords:
+        raise FormulaError(f"`{text}` needs a column and at least one alternative, as in at(income, 'air').")
+    labels = tuple(constant(a, text) for a in node.args[1:])
+    inner_text = _source(expression, node.args[0])
+    inner = _inner_factor(expression, node.args[0], inner_text)
+    return Factor(inner.text, inner.expression, inner.node, labels, inner.contrast, inner.reference, inner.is_column)
+
+
+def _inner_factor(expression: Expression, node: ast.expr, text: str) -> Factor:
+    if isinstance(node, ast.Constant) and node.value != 1:
+        raise FormulaError(f"`{expression.text}`: the first argument of at(...) is a column, or 1 for a constant.")
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        return Factor(text, expression, node, is_column=True)
+    if isinstance(node, ast.Call) and function_name(node, expression.text) == "C":
+        inner = _categorical(expression, node)
+        return Factor(text, expression, inner.node, None, inner.contrast, inner.reference)
+    if isinstance(node, ast.Call) and function_name(node, expression.text) == "at":
+        raise FormulaError(f"`{expression.text}`: at(...) cannot stand inside at(...).")
+    return Factor(text, expression, node)
+
+
+def _column_factor(name: str) -> Factor:
+    placeholder = "_quoted_0_"
+    node = ast.Name(id=placeholder, ctx=ast.Load())
+    return Factor(name, Expression(name, node, {placeholder: name}), node, is_column=True)
+
+
+def _source(expression: Expression, node: ast.expr) -> str:
+    """Write a part of an expression out again, names in backticks as themselves."""
+    text = ast.unparse(node)
+    for placeholder, name in expression.quoted.items():
+        text = text.replace(placeholder, name)
+    return text
+
+
+_CONTRASTS = {"Treatment": "treatment", "Sum": "sum"}
+
+
+def _categorical(expression: Expression, node: ast.Call) -> Factor:
+    text = expression.text
+    if not 1 <= len(node.args) <= 2 or node.keywords:
+        raise FormulaError(f"`{text}`: C takes a column and, if wanted, Sum or Treatment('reference level').")
+    contrast, reference = "treatment", None
+    if len(node.args) == 2:
+        choice = node.args[1]
+        name = choice.id if isinstance(choice, ast.Name) else ""
+        arguments: list[ast.expr] = []
+        if isinstance(choice, ast.Call):
+            name = function_name(choice, text)
+            arguments = [*choice.args, *(k.value for k in choice.keywords if k.arg == "reference")]
+        if name not in _CONTRASTS or len(arguments) > (name == "Treatment"):
+            raise FormulaError(f"`{text}`: the coding must be Sum, Treatment or Treatment('reference level').")
+        reference = constant(arguments[0], text) if arguments else None
+        contrast = _CONTRASTS[name]
+    if not isinstance(node.args[0], (ast.Name, ast.Attribute)):
+        raise FormulaError(f"`{text}`: C takes a column; make computed categories a column first, with data.assign.")
+    return Factor(text, expression, node.args[0], None, contrast, reference)

@@ -1,0 +1,38 @@
+"""What every test shares: floating-point errors raise, and slow studies can be shortened.
+
+The environment variable `CHOICEMODEL_REPLICATIONS` is the fraction of the replications that the slow tests run, 1 if it
+is not set: `CHOICEMODEL_REPLICATIONS=0.1 make test-slow` runs a tenth. A test asks the fixture `replications` for its
+number and derives its tolerance from the number it gets.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+# the same examples on every machine and in every run, and no failure because a machine was busy
+settings.register_profile("choicemodel", derandomize=True, deadline=None)
+settings.load_profile("choicemodel")
+
+
+@pytest.fixture(autouse=True)
+def floating_point_errors_raise() -> Iterator[None]:
+    # an underflow to zero is what exp of a large negative utility should give
+    with np.errstate(all="raise", under="ignore"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def replications() -> Callable[..., int]:
+    """Return `replications(full, at_least=10)`, the number of replications to run instead of `full`."""
+    fraction = float(os.environ.get("CHOICEMODEL_REPLICATIONS", "1"))
+    if not 0 < fraction <= 1:
+        message = f"CHOICEMODEL_REPLICATIONS must be above 0 and at most 1, got {fraction}"
+        raise pytest.UsageError(message)
+
+    def number(full: int, at_least: int = 10) -> int:
+        return min(full, max(at_least, round(full * fraction)))
+
+    return number
