@@ -100,19 +100,19 @@ def nonrobust(information: FloatArray, null: FloatArray | None = None) -> FloatA
     return invert(information, null)
 
 
-def opg(scores: FloatArray) -> FloatArray:
-    """Inverse of the outer product of unit scores (U, k)."""
-    return invert(scores.T @ scores)
+def opg(outer: FloatArray) -> FloatArray:
+    """Inverse of the outer product of unit scores (k, k)."""
+    return invert(outer)
 
 
-def robust(bread: FloatArray, scores: FloatArray) -> FloatArray:
-    """Sandwich of unit scores (U, k); `bread` is the inverse information."""
+def robust(bread: FloatArray, outer: FloatArray) -> FloatArray:
+    """Sandwich of the outer product of unit scores (k, k); `bread` is the inverse information."""
     # NaN of undefined parameters must stay in their rows and columns.
     defined = np.isfinite(np.diag(bread))
     out = np.full_like(bread, np.nan)
     inner = bread[np.ix_(defined, defined)]
-    weighted = scores[:, defined] @ inner
-    out[np.ix_(defined, defined)] = weighted.T @ weighted
+    middle = inner @ outer[np.ix_(defined, defined)] @ inner
+    out[np.ix_(defined, defined)] = (middle + middle.T) / 2
     return out
 
 

@@ -41,8 +41,11 @@ def gram(blocks: Sequence[Block], n_columns: int, executor: Executor) -> FloatAr
     """Sum of products of the design's differences (K, K)."""
 
     def product(block: Block) -> FloatArray:
-        X = block.differences.reshape(n_columns, -1)
-        return np.asarray(X @ X.T)
+        out = np.zeros((n_columns, n_columns))
+        for j in range(block.differences.shape[1]):
+            X = block.differences[:, j]
+            out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
+        return out
 
     out = np.zeros((n_columns, n_columns))
     for part in executor.map(product, blocks):

@@ -12,6 +12,7 @@ error distributions:
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Workspace(threading.local):
 
     def array(self, name: str, shape: tuple[int, ...]) -> FloatArray:
         """Return an array of a shape, with whatever it holds."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         held = self._arrays.get(name)
         if held is None or held.size < size:
             held = self._arrays[name] = np.empty(size)
@@ -133,7 +134,10 @@ class Likelihood:
         V[0] = 0.0
         np.matmul(gamma[:K], block.differences.reshape(K, -1), out=V[1:].reshape(-1))
         structure = self.errors.prepare(block.alternatives)
-        return self.errors.log_probability(V, block.chosen, gamma[K:], structure, curvature=curvature)
+        scratch = self._work.array("P", V.shape)
+        return self.errors.log_probability(
+            V, block.chosen, gamma[K:], structure, curvature=curvature, scratch=scratch
+        )
 
     def _scores(self, block: Block, gamma: FloatArray) -> FloatArray:
         """Scores of the situations of a block (n, K)."""
@@ -169,7 +173,9 @@ class Likelihood:
             matrix += weighted.reshape(K, -1) @ part.reshape(K, -1).T
         if block.weight is not None:
             mean *= np.sqrt(block.weight)
-        return mean @ mean.T - matrix
+        other = self._work.array("weighted", (K, n))
+        other[...] = mean  # a product with its own transpose would go to a slower routine
+        return mean @ other.T - matrix
 
     def _differenced_hessian(self, theta: FloatArray) -> FloatArray:
         """Difference the exact score, for error distributions without a closed form."""

@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from choicemodel.random_utility.protocol import Curvature, ErrorParameter, FloatArray, IntArray, LogProbability
 from choicemodel.random_utility.softmax import logsum, softmax
 
-# The utilities of a set differ by less than this in nearly every survey; up to it exp() neither overflows nor
-# underflows, and the shift by the maximum is not needed.
-_SAFE = 600.0
+# While the sum of exponentials stays within this range no exponential has overflowed and none that matters has
+# underflowed; only beyond it are the utilities shifted by their maximum, which costs two more passes over them.
+_HUGE = 1e250
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Gumbel:
         structure: object,  # noqa: ARG002 - protocol
         *,
         curvature: bool = False,
+        scratch: FloatArray | None = None,
     ) -> LogProbability:
         """Compute log P of the chosen rows, its derivative in V and, if asked for, its curvature.
 
@@ -79,21 +80,28 @@ class Gumbel:
             Not used.
         curvature : bool
             Whether the second derivative is wanted.
+        scratch : ndarray (J, n), optional
+            Memory to use; the curvature is returned in it.
         """
         flat = V.reshape(-1)
         value = flat[chosen]
-        if max(-V.min(), V.max()) > _SAFE:
+        with np.errstate(over="ignore", under="ignore"):
+            P = np.exp(V, out=scratch)
+            total = P.sum(axis=0)  # (n,)
+        if not (total.max() < _HUGE and total.min() > 1 / _HUGE):
             top = V.max(axis=0)  # (n,)
             V -= top
             value -= top
-        np.exp(V, out=V)
-        total = V.sum(axis=0)  # (n,)
+            with np.errstate(under="ignore"):
+                np.exp(V, out=P)
+            total = P.sum(axis=0)
         value -= np.log(total)
-        V /= total
-        probabilities = V.copy() if curvature else V
-        np.negative(V, out=V)
+        np.divide(P, -total, out=V)
         flat[chosen] += 1.0
-        return LogProbability(value, V, None, Curvature(probabilities, probabilities) if curvature else None)
+        if not curvature:
+            return LogProbability(value, V, None, None)
+        P /= total
+        return LogProbability(value, V, None, Curvature(P, P))
 
     def probabilities(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:  # noqa: ARG002 - protocol
         """Compute choice probabilities (J, n): the softmax over alternatives."""

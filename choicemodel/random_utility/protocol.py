@@ -84,11 +84,18 @@ class ErrorDistribution(Protocol):
         ...
 
     def log_probability(
-        self, V: FloatArray, chosen: IntArray, phi: FloatArray, structure: object, *, curvature: bool = False
+        self,
+        V: FloatArray,
+        chosen: IntArray,
+        phi: FloatArray,
+        structure: object,
+        *,
+        curvature: bool = False,
+        scratch: FloatArray | None = None,
     ) -> LogProbability:
         """Log P of the chosen rows and its derivatives; `chosen` (n,) are positions in V flattened to (J n,).
 
-        `V` (J, n) may be overwritten.
+        `V` (J, n) may be overwritten, and so may `scratch` (J, n), memory for the distribution to use.
         """
         ...
 

@@ -21,7 +21,7 @@ IntArray = NDArray[np.int64]
 
 # Bytes of design differences in one block: it and its workspaces stay in a core's cache, and each call into NumPy still
 # takes long enough (some 0.1 ms) for threads to pay (measured on one and two threads).
-_BLOCK_BYTES = 1_300_000
+_BLOCK_BYTES = 2_600_000
 _MANY_COMPOSITIONS = 32
 _SITUATIONS_PER_COMPOSITION = 256
 
