@@ -1,4 +1,27 @@
-"""choicemodel."""
-from choicemodel import datasets
+"""Discrete-choice econometrics in which every number carries its check."""
+
+from __future__ import annotations
+
+from choicemodel import datasets, exceptions
+from choicemodel.analysis import lr_test
 from choicemodel.data import ChoiceData
-__version__="0.1.0"
+from choicemodel.models import ChoiceModel, MultinomialLogit, load_results
+from choicemodel.random_utility import Gumbel, log_softmax, logsum, softmax
+from choicemodel.results import ChoiceResults
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ChoiceData",
+    "ChoiceModel",
+    "ChoiceResults",
+    "Gumbel",
+    "MultinomialLogit",
+    "datasets",
+    "exceptions",
+    "load_results",
+    "log_softmax",
+    "logsum",
+    "lr_test",
+    "softmax",
+]

@@ -1,0 +1,442 @@
+"""ChoiceModel: one model, composed of utility, error distribution and heterogeneity; and its named factories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel import storage
+from choicemodel.data import ChoiceData
+from choicemodel.estimation import Composition, FitSettings
+from choicemodel.estimation.executor import executor
+from choicemodel.estimation.fit import fit as estimate
+from choicemodel.estimation.fit import likelihood_of, unit_scores
+from choicemodel.estimation.likelihood import Evaluation
+from choicemodel.estimation.parameters import Parameter, Parameters, assemble
+from choicemodel.estimation.prediction import probabilities
+from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
+from choicemodel.heterogeneity import Heterogeneity, Homogeneous
+from choicemodel.random_utility import ErrorDistribution, Gumbel
+from choicemodel.results import ChoiceResults, Sample, default_cov_type
+from choicemodel.tables import escape_latex
+from choicemodel.utility import Design, Recipe, build_design, design_from_recipe
+from choicemodel.utility.coding import Memory
+from choicemodel.utility.design import DesignColumn
+
+FloatArray = NDArray[np.float64]
+Params = Mapping[str, float] | pd.Series | Sequence[float] | NDArray[np.float64]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ChoiceModel:
+    """A choice model: utility x error distribution x heterogeneity.
+
+    Parameters
+    ----------
+    data : ChoiceData
+        The survey.
+    formula : str
+        Systematic utility in three parts, ``"attributes with one coefficient | covariates with a coefficient per
+        alternative | attributes with a coefficient per alternative"``. Alternative-specific constants are in the second
+        part, present unless it says ``0``; ``at(column, "air")`` is a column for the named alternatives only.
+    errors : error distribution
+        Default independent Gumbel errors, which make a logit.
+    heterogeneity : heterogeneity, optional
+        Default none: everybody has the same coefficients.
+    base : label, optional
+        The alternative without constant and covariate coefficients; default the first.
+
+    Raises
+    ------
+    FormulaError, ChoiceDataError
+        If the formula cannot be read, or a column that it uses is missing, not numeric, constant or not finite.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> model = cm.ChoiceModel(data, 'gc + ttme + at(hinc, "air")', base="car")
+    >>> model.fit().llf.__round__(4)
+    -199.1284
+    """
+
+    data: ChoiceData | None
+    formula: str
+    errors: ErrorDistribution = field(default_factory=Gumbel)
+    heterogeneity: Heterogeneity | None = None
+    base: Any = None
+    recipe: Recipe = field(init=False)
+    columns: tuple[DesignColumn, ...] = field(init=False)
+    parameters: Parameters = field(init=False)
+    _design: Design | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, ChoiceData):
+            raise SpecificationError(
+                f"A model needs a ChoiceData, not {type(self.data).__name__}: read the survey with ChoiceData.from_long or "
+                "ChoiceData.from_wide."
+            )
+        design = build_design(self.data, self.formula, self.base)
+        self._settle(design.recipe, design.columns, design)
+
+    def _settle(self, recipe: Recipe, columns: tuple[DesignColumn, ...], design: Design | None) -> None:
+        own = self.errors.parameters(recipe.alternatives)
+        error = [Parameter(p.name, "error", p.start, p.null, p.lower, p.upper) for p in own]
+        settled = {
+            "heterogeneity": self.heterogeneity or Homogeneous(),
+            "base": recipe.base,
+            "recipe": recipe,
+            "columns": columns,
+            "parameters": assemble([c.name for c in columns], error),
+            "_design": design,
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
+
+    # --- what it is --------------------------------------------------------------------------------------------------
+
+    @property
+    def title(self) -> str:
+        """What the model is called in tables."""
+        return "Multinomial logit"
+
+    @property
+    def alternatives(self) -> tuple[Any, ...]:
+        """Labels of the alternatives, in order."""
+        return self.recipe.alternatives
+
+    @property
+    def exog_names(self) -> list[str]:
+        """Names of the parameters, as statsmodels calls them."""
+        return list(self.parameters.names)
+
+    @property
+    def endog_names(self) -> str:
+        """Name of what is explained, as statsmodels calls it."""
+        return "choice"
+
+    @property
+    def full_constants(self) -> bool:
+        """Whether the constants can reproduce any shares: those of all alternatives but one."""
+        constants = [c.alternatives or () for c in self.columns if c.is_constant]
+        spread = np.zeros((len(constants) + 1, len(self.alternatives)))
+        spread[0] = 1.0
+        for row, codes in zip(spread[1:], constants, strict=True):
+            row[list(codes)] = 1.0
+        return bool(np.linalg.matrix_rank(spread) == len(self.alternatives))
+
+    def utilities(self, *, latex: bool = False) -> str:
+        """Write the systematic utilities out, one line for each alternative.
+
+        Parameters
+        ----------
+        latex : bool
+            As an ``align*`` environment.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> print(cm.MultinomialLogit(data, 'gc + at(hinc, "air")', base="car").utilities())
+        V(air) = b(gc) * gc + b(hinc[air]) * hinc + ASC[air]
+        V(bus) = b(gc) * gc + ASC[bus]
+        V(car) = b(gc) * gc
+        V(train) = b(gc) * gc + ASC[train]
+        """
+        lines = []
+        for code, label in enumerate(self.alternatives):
+            terms = [
+                _term(c, latex=latex) for c in self.columns if c.alternatives is None or code in c.alternatives
+            ]
+            right = " + ".join(terms) or "0"
+            lines.append(rf"V_{{\text{{{escape_latex(str(label))}}}}} &= {right}" if latex else f"V({label}) = {right}")
+        if not latex:
+            return "\n".join(lines)
+        return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"
+
+    # --- evaluation --------------------------------------------------------------------------------------------------
+
+    def vector(self, params: Params | None) -> FloatArray:
+        """Read parameters given by name or in order (K,)."""
+        return self.parameters.vector(params, "params")  # type: ignore[arg-type]
+
+    def evaluate(self, params: Params, *, hessian: bool = False, threads: int | None = None) -> Evaluation:
+        """Compute the log-likelihood with its score and, if wanted, its Hessian at given parameters.
+
+        Parameters
+        ----------
+        params : dict, Series or sequence
+            Values by name, or in order.
+        hessian : bool
+        threads : int, optional
+
+        Returns
+        -------
+        Evaluation
+            ``value``, ``score`` (K,) and ``hessian`` (K, K) or None.
+        """
+        with executor(threads) as pool:
+            return likelihood_of(self._composition(), pool).evaluate(self.vector(params), hessian=hessian)
+
+    def unit_scores(self, params: Params, *, threads: int | None = None) -> FloatArray:
+        """Compute the score of each independent unit at given parameters.
+
+        Parameters
+        ----------
+        params : dict, Series or sequence
+        threads : int, optional
+
+        Returns
+        -------
+        ndarray (U, K)
+            Units in the order of their sorted labels.
+        """
+        composition = self._composition()
+        with executor(threads) as pool:
+            return unit_scores(likelihood_of(composition, pool), self.vector(params), composition.design)
+
+    def probabilities(self, params: Params, data: ChoiceData | None = None) -> pd.Series[float]:
+        """Compute choice probabilities at given parameters; a pure function of its arguments.
+
+        Parameters
+        ----------
+        params : dict, Series or sequence
+        data : ChoiceData, optional
+            Default the model's own.
+
+        Returns
+        -------
+        Series
+            On the index of the data's long table.
+        """
+        design = self.design_on(data)
+        values = probabilities(self.vector(params), design, self.errors, self._heterogeneity)
+        return pd.Series(values, index=design.data.index, name="probability")
+
+    def design_on(self, data: ChoiceData | None = None) -> Design:
+        """The design on other data, coded exactly as the model's own; default its own."""
+        if data is None or data is self.data:
+            return self._own_design("This")
+        return design_from_recipe(self.recipe, data)
+
+    def _own_design(self, what: str) -> Design:
+        if self._design is None:
+            raise SpecificationError(f"{what} needs data, which a loaded model does not hold: pass data=.")
+        return self._design
+
+    @property
+    def _heterogeneity(self) -> Heterogeneity:
+        return self.heterogeneity or Homogeneous()
+
+    def _composition(self) -> Composition:
+        return Composition(self._own_design("Estimation"), self.errors, self._heterogeneity, self.parameters)
+
+    # --- estimation --------------------------------------------------------------------------------------------------
+
+    def fit(  # noqa: PLR0913 - a public entry point: every setting of a fit by name
+        self,
+        *,
+        start: Params | None = None,
+        fixed: Mapping[str, float] | None = None,
+        cov_type: str | None = None,
+        groups: str | Sequence[Any] | NDArray[Any] | pd.Series[Any] | None = None,
+        tolerance: float = 1e-8,
+        max_iterations: int = 100,
+        starts: int = 1,
+        checkpoint: str | os.PathLike[str] | None = None,
+        progress: bool | None = None,
+        threads: int | None = None,
+    ) -> ChoiceResults:
+        """Estimate by maximum likelihood.
+
+        Newton's method with the exact Hessian and step-halving. The fit has converged when g' (-H)^-1 g / k, the squared
+        distance to the maximum in standard errors, is below `tolerance` and -H is positive definite.
+
+        Parameters
+        ----------
+        start : dict, Series or sequence, optional
+            Starting values by name (the others start at zero), or in order.
+        fixed : dict, optional
+            Parameters to hold at values, such as ``{"time": -1.0}``.
+        cov_type : {"nonrobust", "opg", "robust", "cluster"}, optional
+            Default ``robust`` as soon as persons or weights are declared, else ``nonrobust``.
+        groups : str or array-like, optional
+            For ``cluster``: a column of the data, or one value per row.
+        tolerance : float
+        max_iterations : int
+        starts : int
+            Number of starting points; the best optimum is returned. A logit has one optimum.
+        checkpoint : path-like, optional
+            File to which every iteration is written, and from which a fit that was cut off goes on.
+        progress : bool, optional
+            Show progress on stderr; default on a terminal only.
+        threads : int, optional
+            Default all cores. The numbers are the same to the last bit for any number.
+
+        Returns
+        -------
+        ChoiceResults
+
+        Raises
+        ------
+        IdentificationError
+            If the data cannot tell the coefficients apart; the message names columns, reason and remedy.
+        ChoicesRequiredError
+            If the data hold no choices.
+
+        Warns
+        -----
+        ConvergenceWarning, SeparationWarning
+            If there is no proper maximum.
+        CovarianceWarning
+            If standard errors are undefined.
+        """
+        design = self._own_design("fit")
+        settings = FitSettings(
+            start=None if start is None else dict(zip(self.parameters.names, self.vector(start).tolist(), strict=True)),
+            fixed=None if fixed is None else dict(fixed),
+            tolerance=tolerance,
+            max_iterations=max_iterations,
+            starts=starts,
+            checkpoint=None if checkpoint is None else os.fspath(checkpoint),
+            progress=progress,
+            threads=threads,
+        )
+        wanted = default_cov_type(design.data) if cov_type is None else cov_type
+        found = estimate(self._composition(), settings)
+        plain = ChoiceResults(
+            model=self,
+            data=design.data,
+            sample=Sample.of(design.data),
+            settings=settings,
+            cov_type="nonrobust",
+            groups=None,
+            _fit=found,
+            _covariance=found.covariances["nonrobust"],
+        )
+        return plain.with_cov(wanted, groups)
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """The specification as plain data."""
+        recipe = self.recipe
+        return {
+            "formula": recipe.formula,
+            "alternatives": recipe.alternatives,
+            "base": recipe.base,
+            "memory": {k: asdict(m) for k, m in recipe.memory.items()},
+            "columns": [asdict(c) for c in self.columns],
+            "errors": self.errors.to_dict(),
+            "heterogeneity": self._heterogeneity.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ChoiceModel:
+        """Rebuild a model, without data, from what `to_dict` gave."""
+        memory = {k: Memory(**m) for k, m in content["memory"].items()}
+        recipe = Recipe(content["formula"], content["alternatives"], content["base"], memory)
+        model = object.__new__(cls)
+        fixed = {
+            "data": None,
+            "formula": recipe.formula,
+            "errors": _ERRORS[content["errors"]["kind"]](),
+            "heterogeneity": _HETEROGENEITY[content["heterogeneity"]["kind"]](),
+        }
+        for name, value in fixed.items():
+            object.__setattr__(model, name, value)
+        model._settle(recipe, tuple(DesignColumn(**c) for c in content["columns"]), None)  # noqa: SLF001 - its own class
+        return model
+
+    def __repr__(self) -> str:
+        data = "no data" if self.data is None else repr(self.data)
+        return f"<ChoiceModel: {self.title}, {self.formula!r}, {len(self.parameters.names)} parameters, on {data}>"
+
+
+_ERRORS = {"gumbel": Gumbel}
+_HETEROGENEITY = {"homogeneous": Homogeneous}
+
+
+def _term(column: DesignColumn, *, latex: bool) -> str:
+    if latex:
+        name = rf"\beta_{{\text{{{escape_latex(column.name)}}}}}"
+        return name if column.is_constant else rf"{name}\,\text{{{escape_latex(_plain(column))}}}"
+    return column.name if column.is_constant else f"b({column.name}) * {_plain(column)}"
+
+
+def _plain(column: DesignColumn) -> str:
+    """The column itself, without the alternatives that its coefficient's name carries."""
+    end = column.text.rfind("[") if column.part == 1 and column.alternatives is not None else -1
+    return column.text[:end] if end > 0 else column.text
+
+
+def MultinomialLogit(data: ChoiceData, formula: str, base: Any = None) -> ChoiceModel:  # noqa: N802 - a model's name
+    """Specify a multinomial (conditional) logit.
+
+    P_nj = exp(V_nj) / sum_i exp(V_ni) (McFadden 1974; Train 2009, equation 3.6): independent Gumbel errors, the same
+    coefficients for everybody.
+
+    Parameters
+    ----------
+    data : ChoiceData
+    formula : str
+        Three parts, see `ChoiceModel`.
+    base : label, optional
+        The alternative without constant and covariate coefficients; default the first.
+
+    Returns
+    -------
+    ChoiceModel
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, 'gc + ttme + at(hinc, "air")', base="car").fit()
+    >>> result.params.round(4).to_dict()
+    {'gc': -0.0155, 'ttme': -0.0961, 'hinc[air]': 0.0133, 'ASC[air]': 5.2074, 'ASC[bus]': 3.1632, 'ASC[train]': 3.869}
+    """
+    return ChoiceModel(data, formula, base=base)
+
+
+def load_results(path: str | os.PathLike[str]) -> ChoiceResults:
+    """Read a result that was saved; no code runs, and the data are not in the file.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    ChoiceResults
+        Can predict on data that it is given; its ``data`` is None.
+
+    Raises
+    ------
+    ResultFileError
+        If the file is missing, truncated, edited, foreign, or from a newer version.
+    """
+    content = storage.read(path, "results")
+    try:
+        model = ChoiceModel.from_dict(content["model"])
+        return ChoiceResults.from_dict(content, model)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, ChoiceModelError):
+            raise
+        raise ResultFileError(f"{path} does not describe a choicemodel result: {error}.") from None

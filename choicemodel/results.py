@@ -1,0 +1,645 @@
+"""ChoiceResults: what a fit found, in the words and tables of an econometrician."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import chdtrc, ndtr, ndtri
+
+from choicemodel import storage
+from choicemodel.data import ChoiceData
+from choicemodel.estimation import Fit, FitSettings
+from choicemodel.estimation import covariance as cov
+from choicemodel.estimation.constants import constants_only, equal_shares
+from choicemodel.estimation.delta import COLUMNS
+from choicemodel.estimation.likelihood import sum_by_unit
+from choicemodel.estimation.parameters import Parameters
+from choicemodel.exceptions import SpecificationError
+from choicemodel.tables import (
+    Block,
+    Cell,
+    Column,
+    Pairs,
+    Table,
+    format_count,
+    format_estimate,
+    format_loglik,
+    format_p,
+    format_percent,
+    format_statistic,
+)
+
+FloatArray = NDArray[np.float64]
+COV_TYPES = ("nonrobust", "opg", "robust", "cluster")
+
+
+class FittedModel(Protocol):
+    """What a result asks of its model."""
+
+    @property
+    def parameters(self) -> Parameters: ...  # noqa: D102 - protocol
+    @property
+    def alternatives(self) -> tuple[Any, ...]: ...  # noqa: D102 - protocol
+    @property
+    def title(self) -> str: ...  # noqa: D102 - protocol
+    @property
+    def formula(self) -> str: ...  # noqa: D102 - protocol
+    @property
+    def base(self) -> Any: ...  # noqa: D102 - protocol
+    @property
+    def full_constants(self) -> bool: ...  # noqa: D102 - protocol
+    def probabilities(self, params: Any, data: ChoiceData | None = None) -> pd.Series[float]: ...  # noqa: D102 - protocol
+    def unit_scores(self, params: Any) -> FloatArray: ...  # noqa: D102 - protocol
+    def to_dict(self) -> dict[str, Any]: ...  # noqa: D102 - protocol
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Facts of the estimation data that a result needs without them.
+
+    Parameters
+    ----------
+    n_rows, n_situations, nobs : int
+        Rows, situations, and situations with more than one alternative.
+    n_persons : int or None
+    n_units : int
+        Independent units.
+    available, chosen : tuple of int
+        How often each alternative was available and chosen.
+    weight : str or None
+        Column of the weights.
+    weight_sum : float
+    ll_zero : float
+        Log-likelihood of equal shares.
+    notes : tuple of str
+        What was left out of the data on the way.
+    """
+
+    n_rows: int
+    n_situations: int
+    nobs: int
+    n_persons: int | None
+    n_units: int
+    available: tuple[int, ...]
+    chosen: tuple[int, ...]
+    weight: str | None
+    weight_sum: float
+    ll_zero: float
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, data: ChoiceData) -> Sample:
+        """Collect the facts of some data."""
+        s = data.structure
+        assert s.chosen is not None
+        J = len(data.alternatives)
+        return cls(
+            n_rows=s.n_rows,
+            n_situations=s.n_situations,
+            nobs=s.n_informative,
+            n_persons=data.n_persons,
+            n_units=s.n_units,
+            available=tuple(np.bincount(s.alternative, minlength=J).tolist()),
+            chosen=tuple(np.bincount(s.alternative[s.chosen], minlength=J).tolist()),
+            weight=data.roles.weight,
+            weight_sum=float(s.n_situations if s.weight is None else s.weight.sum()),
+            ll_zero=equal_shares(s),
+            notes=data.notes,
+        )
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ChoiceResults:
+    """Estimates of a choice model with everything that statsmodels users expect of a result.
+
+    Made by `ChoiceModel.fit`, never by hand, and never changed afterwards.
+
+    Attributes
+    ----------
+    model : ChoiceModel
+        The model that was fitted.
+    data : ChoiceData or None
+        The estimation data; None after loading.
+    sample : Sample
+        Facts of the estimation data.
+    settings : FitSettings
+        How the fit was asked for.
+    cov_type : str
+        Which covariance standard errors, z, p and intervals follow.
+    groups : str or None
+        What a ``cluster`` covariance is grouped by.
+    """
+
+    model: FittedModel
+    data: ChoiceData | None
+    sample: Sample
+    settings: FitSettings
+    cov_type: str
+    groups: str | None
+    _fit: Fit
+    _covariance: FloatArray
+    _stored: Mapping[str, Any] = field(default_factory=dict)
+
+    # --- estimates ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _names(self) -> pd.Index[str]:
+        return pd.Index(list(self.model.parameters.names))
+
+    def _series(self, values: Any, name: str) -> pd.Series[float]:
+        return pd.Series(np.asarray(values, dtype=np.float64), index=self._names, name=name)
+
+    @property
+    def params(self) -> pd.Series[float]:
+        """Estimates by name; parameters held fixed are included."""
+        return self._series(self._fit.theta.copy(), "estimate")
+
+    @property
+    def fixed(self) -> tuple[str, ...]:
+        """Names of the parameters that were held fixed."""
+        return tuple(self._names[~self._fit.free])
+
+    @property
+    def bse(self) -> pd.Series[float]:
+        """Standard errors; NaN where fixed or undefined."""
+        with np.errstate(invalid="ignore"):
+            return self._series(np.sqrt(np.diag(self._covariance)), "std_error")
+
+    @property
+    def tvalues(self) -> pd.Series[float]:
+        """Distance of each estimate from its null value in standard errors (z statistics)."""
+        return ((self.params - self.model.parameters.nulls) / self.bse).rename("z")
+
+    @property
+    def pvalues(self) -> pd.Series[float]:
+        """Two-sided p-values of `tvalues`, from the normal distribution."""
+        return self._series(2 * ndtr(-np.abs(self.tvalues.to_numpy())), "p")
+
+    def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
+        """Normal confidence intervals of level 1 - alpha, columns ``lower`` and ``upper``."""
+        if not 0 < alpha < 1:
+            raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
+        half = float(ndtri(1 - alpha / 2)) * self.bse
+        return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
+
+    def cov_params(self) -> pd.DataFrame:
+        """Covariance of the estimates; NaN for parameters that are fixed or undefined."""
+        return pd.DataFrame(self._covariance.copy(), index=self._names, columns=self._names)
+
+    @property
+    def derived(self) -> pd.DataFrame:
+        """Quantities derived from the parameters, with delta standard errors; a logit has none."""
+        return pd.DataFrame(columns=COLUMNS, dtype=np.float64)
+
+    # --- fit ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def llf(self) -> float:
+        """Log-likelihood at the estimates."""
+        return self._fit.value
+
+    @property
+    def ll_zero(self) -> float:
+        """Log-likelihood of equal shares over each available set."""
+        return self.sample.ll_zero
+
+    @cached_property
+    def _null(self) -> tuple[float, tuple[int, ...]]:
+        if self.data is None:
+            return float(self._stored["ll_constants"]), tuple(self._stored["never_chosen"])
+        return constants_only(self.data.structure)
+
+    @property
+    def ll_constants(self) -> float:
+        """Log-likelihood of a full set of constants only, estimated on the same sets."""
+        return self._null[0]
+
+    @property
+    def rho_squared(self) -> float:
+        """1 - llf / ll_zero (McFadden 1974)."""
+        return 1 - self.llf / self.ll_zero
+
+    @property
+    def rho_squared_bar(self) -> float:
+        """1 - (llf - k) / ll_zero, with k free parameters."""
+        return 1 - (self.llf - self.df_model) / self.ll_zero
+
+    @property
+    def prsquared(self) -> float:
+        """1 - llf / ll_constants, what statsmodels calls pseudo R-squared."""
+        return 1 - self.llf / self.ll_constants if self.ll_constants else float("nan")
+
+    @property
+    def df_model(self) -> int:
+        """Number of free parameters."""
+        return int(self._fit.free.sum())
+
+    @property
+    def df_resid(self) -> int:
+        """Choice situations less free parameters."""
+        return self.nobs - self.df_model
+
+    @property
+    def nobs(self) -> int:
+        """Choice situations that offer more than one alternative."""
+        return self.sample.nobs
+
+    @property
+    def aic(self) -> float:
+        """2 k - 2 llf."""
+        return 2 * self.df_model - 2 * self.llf
+
+    @property
+    def bic(self) -> float:
+        """K ln(nobs) - 2 llf, with choice situations as n."""
+        return self.df_model * float(np.log(self.nobs)) - 2 * self.llf
+
+    @property
+    def bic_persons(self) -> float:
+        """K ln(n) - 2 llf with persons as n; NaN where no persons are declared."""
+        if self.sample.n_persons is None:
+            return float("nan")
+        return self.df_model * float(np.log(self.sample.n_persons)) - 2 * self.llf
+
+    @property
+    def converged(self) -> bool:
+        """Whether the optimum passed its tests: gradient small, Hessian definite, no perfect prediction."""
+        return self._fit.converged
+
+    @property
+    def message(self) -> str:
+        """How the optimiser ended, in words."""
+        return self._fit.message
+
+    @property
+    def gradient_norm(self) -> float:
+        """Distance to the maximum in standard errors: sqrt(g' (-H)^-1 g / k), free of units."""
+        return self._fit.gradient_norm
+
+    @property
+    def condition_number(self) -> float:
+        """Condition number of the information matrix scaled to a unit diagonal."""
+        return self._fit.condition_number
+
+    @property
+    def iterations(self) -> int:
+        """Newton steps on the whole sample."""
+        return self._fit.iterations
+
+    @property
+    def use_t(self) -> bool:
+        """False: tests use the normal distribution."""
+        return False
+
+    # --- covariances and tests ---------------------------------------------------------------------------------------
+
+    def with_cov(
+        self, cov_type: str, groups: str | Sequence[Any] | NDArray[Any] | pd.Series[Any] | None = None
+    ) -> ChoiceResults:
+        """Return the same estimates with another covariance.
+
+        Parameters
+        ----------
+        cov_type : {"nonrobust", "opg", "robust", "cluster"}
+            Inverse Hessian; inverse outer product of unit scores; sandwich of unit scores; sandwich of scores summed over
+            `groups`. There is no small-sample factor.
+        groups : str or array-like, optional
+            For ``cluster``: a column of the data, or one value per row of ``data.frame``.
+
+        Returns
+        -------
+        ChoiceResults
+
+        Raises
+        ------
+        SpecificationError
+            If the type is unknown, groups are missing or not wanted, or they cut through a unit.
+        """
+        if cov_type not in COV_TYPES:
+            raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {cov_type!r}.")
+        if (cov_type == "cluster") != (groups is not None):
+            raise SpecificationError(
+                "cov_type='cluster' needs groups=, a column of the data or one value per row."
+                if groups is None
+                else f"groups belong to cov_type='cluster', not to {cov_type!r}."
+            )
+        if cov_type != "cluster":
+            return replace(self, cov_type=cov_type, groups=None, _covariance=self._fit.covariances[cov_type])
+        label = groups if isinstance(groups, str) else "the groups given"
+        return replace(self, cov_type=cov_type, groups=label, _covariance=self._clustered(groups))
+
+    def _clustered(self, groups: Any) -> FloatArray:
+        data = self._require_data("A clustered covariance")
+        group = data.group_codes(groups)  # (N,)
+        structure = data.structure
+        of_unit = np.zeros(structure.n_units, dtype=np.int64)
+        of_unit[structure.unit] = group
+        cut = np.flatnonzero(of_unit[structure.unit] != group)
+        if cut.size:
+            raise SpecificationError(
+                f"The groups cut through a person: {data.name_of(int(cut[0]))} is in another group than other situations of "
+                "its person. Scores are independent between persons at best, so groups must hold whole persons."
+            )
+        scores = self.model.unit_scores(self.params)[:, self._fit.free]
+        summed = sum_by_unit(scores, of_unit, int(of_unit.max()) + 1)
+        free = self._fit.free
+        bread = self._fit.covariances["nonrobust"][np.ix_(free, free)]
+        return cov.expand(cov.robust(bread, summed.T @ summed), free)
+
+    def _require_data(self, what: str) -> ChoiceData:
+        if self.data is None:
+            raise SpecificationError(
+                f"{what} needs the estimation data, which a loaded result does not hold: fit the model again."
+            )
+        return self.data
+
+    def t_test(self, hypothesis: Any) -> Any:
+        """Test linear hypotheses one by one, through statsmodels.
+
+        Parameters
+        ----------
+        hypothesis : str or array-like
+            Such as ``"gc = ttme"`` or ``"gc = 0, ttme = 0"``, over the parameter names.
+
+        Returns
+        -------
+        statsmodels ContrastResults
+        """
+        return self._contrast("t_test", hypothesis)
+
+    def wald_test(self, hypothesis: Any) -> Any:
+        """Test linear hypotheses jointly with a chi-square statistic, through statsmodels.
+
+        Parameters
+        ----------
+        hypothesis : str or array-like
+            As in `t_test`.
+
+        Returns
+        -------
+        statsmodels ContrastResults
+        """
+        return self._contrast("wald_test", hypothesis)
+
+    def _contrast(self, test: str, hypothesis: Any) -> Any:
+        """Ask statsmodels; refuse hypotheses on parameters whose variance is undefined."""
+        options = {"scalar": True} if test == "wald_test" else {}
+        try:
+            plain = getattr(self._statsmodels(0.0), test)(hypothesis, **options)
+            undefined = self._fit.free & np.isnan(np.diag(self._covariance))
+            other = getattr(self._statsmodels(1.0), test)(hypothesis, **options) if undefined.any() else plain
+        except Exception as error:  # noqa: BLE001 - the grammar behind statsmodels raises many types for one cause
+            raise SpecificationError(
+                f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The parameters are "
+                f"{', '.join(self._names)}."
+            ) from None
+        figure = "sd" if test == "t_test" else "statistic"
+        if not np.allclose(getattr(plain, figure), getattr(other, figure)):
+            names = ", ".join(self._names[undefined])
+            raise SpecificationError(f"The hypothesis {hypothesis!r} involves {names}, whose standard error is undefined.")
+        return plain
+
+    def _statsmodels(self, variance: float) -> Any:
+        """A statsmodels result on our estimates; parameters without a variance get the one given, fixed ones zero."""
+        from statsmodels.base.model import LikelihoodModelResults
+
+        covariance = np.where(np.isnan(self._covariance), 0.0, self._covariance)
+        covariance[np.diag(self._fit.free & np.isnan(np.diag(self._covariance)))] = variance
+        found = LikelihoodModelResults(_StatsmodelsNames(list(self._names)), self._fit.theta, covariance, scale=1.0)
+        found.df_resid = self.df_resid
+        return found
+
+    # --- prediction and files ----------------------------------------------------------------------------------------
+
+    def predict(self, data: ChoiceData | None = None) -> pd.Series[float]:
+        """Predict choice probabilities.
+
+        Parameters
+        ----------
+        data : ChoiceData, optional
+            Other data, with or without choices; default the estimation data.
+
+        Returns
+        -------
+        Series
+            On the index of the data's long table, in its order; sums to one within each situation.
+        """
+        if data is None:
+            data = self._require_data("predict() without data")
+        elif not isinstance(data, ChoiceData):
+            raise SpecificationError(
+                f"predict takes a ChoiceData, not {type(data).__name__}: read the table with ChoiceData.from_long(..., "
+                "choice=None) or from_wide(..., choice=None)."
+            )
+        return self.model.probabilities(self.params, data)
+
+    def fingerprint(self) -> str:
+        """Hash of the choice sets, choices, persons and weights of the estimation data."""
+        return str(self._stored["fingerprint"]) if self.data is None else self.data.fingerprint()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the result to a JSON file; `choicemodel.load_results` reads it back.
+
+        Parameters
+        ----------
+        path : path-like
+        """
+        storage.write(path, "results", self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain data: specification, estimates, covariances and facts of the sample, without the data."""
+        fit = {k: v for k, v in vars(self._fit).items() if k != "covariances"}
+        return {
+            "model": self.model.to_dict(),
+            "sample": asdict(self.sample),
+            "settings": asdict(self.settings),
+            "cov_type": self.cov_type,
+            "groups": self.groups,
+            "fit": fit,
+            "covariances": dict(self._fit.covariances),
+            "covariance": self._covariance,
+            "ll_constants": self.ll_constants,
+            "never_chosen": self._null[1],
+            "fingerprint": self.fingerprint(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], model: FittedModel) -> ChoiceResults:
+        """Rebuild a result, without its data, from what `to_dict` gave."""
+        stored = {k: content[k] for k in ("ll_constants", "never_chosen", "fingerprint")}
+        return cls(
+            model=model,
+            data=None,
+            sample=Sample(**content["sample"]),
+            settings=FitSettings(**content["settings"]),
+            cov_type=content["cov_type"],
+            groups=content["groups"],
+            _fit=Fit(**content["fit"], covariances=content["covariances"]),
+            _covariance=content["covariance"],
+            _stored=stored,
+        )
+
+    # --- tables ------------------------------------------------------------------------------------------------------
+
+    def summary(self, alpha: float = 0.05) -> Table:
+        """Summarise the fit as a table.
+
+        Parameters
+        ----------
+        alpha : float
+            Intervals have level 1 - alpha.
+
+        Returns
+        -------
+        Table
+            Prints as text; ``as_latex()``, ``as_html()`` and ``as_markdown()`` write it otherwise.
+        """
+        blocks = [self._header_block(), self._shares_block(), self._fit_block(), self._parameter_block(alpha)]
+        return Table(self.model.title, blocks, self._notes())
+
+    def _header_block(self) -> Pairs:
+        s = self.sample
+        weights = "none" if s.weight is None else f"{s.weight} (sum {s.weight_sum:,.6g})"
+        items: list[tuple[str, Cell]] = [
+            ("Formula", self.model.formula),
+            ("Base alternative", str(self.model.base)),
+            ("Situations", format_count(s.nobs)),
+            ("Persons", "not declared" if s.n_persons is None else format_count(s.n_persons)),
+            ("Rows", format_count(s.n_rows)),
+            ("Weights", weights),
+            ("Covariance", self._covariance_label()),
+            ("Optimiser", "Newton, exact Hessian"),
+            ("Converged", "yes" if self.converged else "NO"),
+            ("Iterations", self.iterations),
+            ("Gradient (in std err)", f"{self.gradient_norm:.1e}"),
+            ("Time", f"{self._fit.seconds:.3f} s"),
+        ]
+        return Pairs(items)
+
+    def _covariance_label(self) -> str:
+        by = {"cluster": f", by {self.groups}", "robust": ", by person" if self.sample.n_persons is not None else ""}
+        return self.cov_type + by.get(self.cov_type, "")
+
+    def _shares_block(self) -> Block:
+        total = sum(self.sample.chosen)
+        rows = [
+            (str(label), available, chosen, chosen / total)
+            for label, available, chosen in zip(self.model.alternatives, self.sample.available, self.sample.chosen, strict=True)
+        ]
+        heads = [Column("alternative", "left"), Column("available", format=format_count), Column("chosen", format=format_count)]
+        return Block([*heads, Column("share", format=format_percent)], rows)
+
+    def _fit_block(self) -> Pairs:
+        items: list[tuple[Any, ...]] = [
+            ("LL, equal shares", self.ll_zero, format_loglik),
+            ("LL, constants only", self.ll_constants, format_loglik),
+            ("LL, final", self.llf, format_loglik),
+            ("Parameters estimated", self.df_model),
+            ("AIC", self.aic, format_loglik),
+            (f"BIC (n = {self.nobs:,} situations)", self.bic, format_loglik),
+        ]
+        if self.sample.n_persons is not None:
+            items.append((f"BIC (n = {self.sample.n_persons:,} persons)", self.bic_persons, format_loglik))
+        items += [
+            ("rho-squared", self.rho_squared, ".4f"),
+            ("rho-bar-squared", self.rho_squared_bar, ".4f"),
+            ("pseudo R-squared (constants)", self.prsquared, ".4f"),
+        ]
+        if self.sample.weight is None:
+            items += self._likelihood_ratios()
+        return Pairs(items)
+
+    def _likelihood_ratios(self) -> list[tuple[Any, ...]]:
+        tests = [("equal shares", self.ll_zero, self.df_model)]
+        constants = sum(c > 0 for c in self.sample.chosen) - 1
+        if self.model.full_constants and self.df_model > constants and not self.fixed:
+            tests.append(("constants", self.ll_constants, self.df_model - constants))
+        out: list[tuple[Any, ...]] = []
+        for against, null, df in tests:
+            statistic = 2 * (self.llf - null)
+            out.append((f"LR against {against}", f"{statistic:.3f} (df {df}, p {_p_text(float(chdtrc(df, max(statistic, 0.0))))})"))
+        return out
+
+    def _parameter_block(self, alpha: float) -> Block:
+        interval = self.conf_int(alpha)
+        first = "nonrobust" if self.cov_type == "robust" else self.cov_type
+        first_se = self.bse if first == self.cov_type else self._errors_of(first)
+        robust_se = self._errors_of("robust")
+        z = {kind: (self.params - self.model.parameters.nulls) / se for kind, se in (("first", first_se), ("robust", robust_se))}
+        columns = {
+            "estimate": (self.params, format_estimate),
+            "std err" if first == "nonrobust" else f"{first}\nstd err": (first_se, format_estimate),
+            "z": (z["first"], format_statistic),
+        }
+        p = {"p": (self.pvalues, format_p)}
+        robust = {"robust\nstd err": (robust_se, format_estimate), "robust\nz": (z["robust"], format_statistic)}
+        columns |= robust | p if self.cov_type == "robust" else p | robust
+        low, high = 100 * alpha / 2, 100 * (1 - alpha / 2)
+        columns |= {f"{low:g} %": (interval["lower"], format_estimate), f"{high:g} %": (interval["upper"], format_estimate)}
+        rows: list[list[Cell]] = []
+        for i, name in enumerate(self._names):
+            row: list[Cell] = [str(name), *(float(values.iloc[i]) for values, _ in columns.values())]
+            if not self._fit.free[i]:
+                row[2] = "fixed"
+            rows.append(row)
+        return Block([Column("", "left"), *(Column(h, format=f) for h, (_, f) in columns.items())], rows)
+
+    def _errors_of(self, cov_type: str) -> pd.Series[float]:
+        with np.errstate(invalid="ignore"):
+            return self._series(np.sqrt(np.diag(self._fit.covariances[cov_type])), cov_type)
+
+    def _notes(self) -> list[str]:
+        notes = [f"p and intervals follow the {self._covariance_label()} covariance."]
+        if not self.converged:
+            notes.insert(0, f"NOT CONVERGED: {self.message}")
+        undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))]
+        if len(undefined):
+            notes.append(f"Standard errors are undefined for {', '.join(undefined)}.")
+        never = [str(self.model.alternatives[j]) for j in self._null[1]]
+        if never:
+            notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
+        if self.sample.weight is not None:
+            notes.append("LR tests are not shown: with weights their statistic is not chi-square.")
+        elif self.sample.n_persons is not None and self.sample.n_persons < self.nobs:
+            notes.append("LR tests treat the situations of a person as independent.")
+        single = self.sample.n_situations - self.sample.nobs
+        if single:
+            notes.append(f"{single:,} situations offer one alternative only and are not counted.")
+        return [*notes, *(f"Data: {note}." for note in self.sample.notes)]
+
+    def __repr__(self) -> str:
+        state = "converged" if self.converged else "NOT converged"
+        return (
+            f"<ChoiceResults: {self.model.title}, {self.df_model} parameters, {self.nobs:,} situations, "
+            f"log-likelihood {self.llf:.4f}, {state}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return self.summary().as_html()
+
+
+def _p_text(p: float) -> str:
+    text = format_p(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+class _StatsmodelsNames:
+    """The little that statsmodels' tests ask of a model: the names of its parameters."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.exog_names = names
+        self.data = self
+        self.cov_names = self.param_names = self.xnames = names
+        self.endog_names = "choice"
+
+
+def default_cov_type(data: ChoiceData) -> str:
+    """Choose the covariance where none is asked for: robust as soon as persons or weights are declared."""
+    return "nonrobust" if data.structure.person is None and data.structure.weight is None else "robust"
