@@ -1,8 +1,8 @@
 """Every error and warning of the package.
 
 Errors derive from `ValueError`, so that code written for pandas or statsmodels catches them; warnings derive from
-`UserWarning`, and each can be silenced by its name. A message says what is wrong, where (an example), why it matters and
-what to do.
+`UserWarning`, and each can be silenced by its name. A message says what is wrong, where (an example), why it matters
+and what to do.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class ChoicesRequiredError(ChoiceDataError):
     """The data hold no choices, and the task needs them."""
 
 
-class SeveralDataErrors(ChoiceDataError):
+class SeveralDataErrors(ChoiceDataError):  # noqa: N818 - plural, because it holds several
     """More than one thing is wrong with the data; `errors` holds each of them.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,8 @@ class ChoiceModel:
     def __post_init__(self) -> None:
         if not isinstance(self.data, ChoiceData):
             raise SpecificationError(
-                f"A model needs a ChoiceData, not {type(self.data).__name__}: read the survey with ChoiceData.from_long or "
+                f"A model needs a ChoiceData, not {type(self.data).__name__}: read the survey with "
+                "ChoiceData.from_long or "
                 "ChoiceData.from_wide."
             )
         design = build_design(self.data, self.formula, self.base)
@@ -159,9 +160,7 @@ class ChoiceModel:
         """
         lines = []
         for code, label in enumerate(self.alternatives):
-            terms = [
-                _term(c, latex=latex) for c in self.columns if c.alternatives is None or code in c.alternatives
-            ]
+            terms = [_term(c, latex=latex) for c in self.columns if c.alternatives is None or code in c.alternatives]
             right = " + ".join(terms) or "0"
             lines.append(rf"V_{{\text{{{escape_latex(str(label))}}}}} &= {right}" if latex else f"V({label}) = {right}")
         if not latex:
@@ -190,7 +189,11 @@ class ChoiceModel:
             ``value``, ``score`` (K,) and ``hessian`` (K, K) or None.
         """
         with executor(threads) as pool:
-            return likelihood_of(self._composition(), pool).evaluate(self.vector(params), hessian=hessian)
+            likelihood, theta = likelihood_of(self._composition(), pool), self.vector(params)
+            if not hessian:
+                return likelihood.evaluate(theta)
+            found, matrix = likelihood.evaluate_with_hessian(theta)
+            return replace(found, hessian=matrix)
 
     def unit_scores(self, params: Params, *, threads: int | None = None) -> FloatArray:
         """Compute the score of each independent unit at given parameters.
@@ -263,8 +266,8 @@ class ChoiceModel:
     ) -> ChoiceResults:
         """Estimate by maximum likelihood.
 
-        Newton's method with the exact Hessian and step-halving. The fit has converged when g' (-H)^-1 g / k, the squared
-        distance to the maximum in standard errors, is below `tolerance` and -H is positive definite.
+        Newton's method with the exact Hessian and step-halving. The fit has converged when g' (-H)^-1 g / k, the
+        squared distance to the maximum in standard errors, is below `tolerance` and -H is positive definite.
 
         Parameters
         ----------
@@ -359,7 +362,7 @@ class ChoiceModel:
         }
         for name, value in fixed.items():
             object.__setattr__(model, name, value)
-        model._settle(recipe, tuple(DesignColumn(**c) for c in content["columns"]), None)  # noqa: SLF001 - its own class
+        model._settle(recipe, tuple(DesignColumn(**c) for c in content["columns"]), None)
         return model
 
     def __repr__(self) -> str:
@@ -384,7 +387,7 @@ def _plain(column: DesignColumn) -> str:
     return column.text[:end] if end > 0 else column.text
 
 
-def MultinomialLogit(data: ChoiceData, formula: str, base: Any = None) -> ChoiceModel:  # noqa: N802 - a model's name
+def MultinomialLogit(data: ChoiceData, formula: str, base: Any = None) -> ChoiceModel:
     """Specify a multinomial (conditional) logit.
 
     P_nj = exp(V_nj) / sum_i exp(V_ni) (McFadden 1974; Train 2009, equation 3.6): independent Gumbel errors, the same

@@ -98,7 +98,6 @@ class Sample:
     def of(cls, data: ChoiceData) -> Sample:
         """Collect the facts of some data."""
         s = data.structure
-        assert s.chosen is not None
         J = len(data.alternatives)
         return cls(
             n_rows=s.n_rows,
@@ -107,7 +106,7 @@ class Sample:
             n_persons=data.n_persons,
             n_units=s.n_units,
             available=tuple(np.bincount(s.alternative, minlength=J).tolist()),
-            chosen=tuple(np.bincount(s.alternative[s.chosen], minlength=J).tolist()),
+            chosen=tuple(np.bincount(s.alternative[s.require_chosen()], minlength=J).tolist()),
             weight=data.roles.weight,
             weight_sum=float(s.n_situations if s.weight is None else s.weight.sum()),
             ll_zero=equal_shares(s),
@@ -308,8 +307,8 @@ class ChoiceResults:
         Parameters
         ----------
         cov_type : {"nonrobust", "opg", "robust", "cluster"}
-            Inverse Hessian; inverse outer product of unit scores; sandwich of unit scores; sandwich of scores summed over
-            `groups`. There is no small-sample factor.
+            Inverse Hessian; inverse outer product of unit scores; sandwich of unit scores; sandwich of scores summed
+            over `groups`. There is no small-sample factor.
         groups : str or array-like, optional
             For ``cluster``: a column of the data, or one value per row of ``data.frame``.
 
@@ -344,7 +343,8 @@ class ChoiceResults:
         cut = np.flatnonzero(of_unit[structure.unit] != group)
         if cut.size:
             raise SpecificationError(
-                f"The groups cut through a person: {data.name_of(int(cut[0]))} is in another group than other situations of "
+                f"The groups cut through a person: {data.name_of(int(cut[0]))} is in another group than other "
+                "situations of "
                 "its person. Scores are independent between persons at best, so groups must hold whole persons."
             )
         scores = self.model.unit_scores(self.params)[:, self._fit.free]
@@ -397,13 +397,16 @@ class ChoiceResults:
             other = getattr(self._statsmodels(1.0), test)(hypothesis, **options) if undefined.any() else plain
         except Exception as error:  # noqa: BLE001 - the grammar behind statsmodels raises many types for one cause
             raise SpecificationError(
-                f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The parameters are "
+                f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The "
+                "parameters are "
                 f"{', '.join(self._names)}."
             ) from None
         figure = "sd" if test == "t_test" else "statistic"
         if not np.allclose(getattr(plain, figure), getattr(other, figure)):
             names = ", ".join(self._names[undefined])
-            raise SpecificationError(f"The hypothesis {hypothesis!r} involves {names}, whose standard error is undefined.")
+            raise SpecificationError(
+                f"The hypothesis {hypothesis!r} involves {names}, whose standard error is undefined."
+            )
         return plain
 
     def _statsmodels(self, variance: float) -> Any:
@@ -501,7 +504,12 @@ class ChoiceResults:
         Table
             Prints as text; ``as_latex()``, ``as_html()`` and ``as_markdown()`` write it otherwise.
         """
-        blocks = [self._header_block(), self._shares_block(), self._fit_block(), self._parameter_block(alpha)]
+        blocks: list[Block | Pairs] = [
+            self._header_block(),
+            self._shares_block(),
+            self._fit_block(),
+            self._parameter_block(alpha),
+        ]
         return Table(self.model.title, blocks, self._notes())
 
     def _header_block(self) -> Pairs:
@@ -531,9 +539,15 @@ class ChoiceResults:
         total = sum(self.sample.chosen)
         rows = [
             (str(label), available, chosen, chosen / total)
-            for label, available, chosen in zip(self.model.alternatives, self.sample.available, self.sample.chosen, strict=True)
+            for label, available, chosen in zip(
+                self.model.alternatives, self.sample.available, self.sample.chosen, strict=True
+            )
         ]
-        heads = [Column("alternative", "left"), Column("available", format=format_count), Column("chosen", format=format_count)]
+        heads = [
+            Column("alternative", "left"),
+            Column("available", format=format_count),
+            Column("chosen", format=format_count),
+        ]
         return Block([*heads, Column("share", format=format_percent)], rows)
 
     def _fit_block(self) -> Pairs:
@@ -564,7 +578,12 @@ class ChoiceResults:
         out: list[tuple[Any, ...]] = []
         for against, null, df in tests:
             statistic = 2 * (self.llf - null)
-            out.append((f"LR against {against}", f"{statistic:.3f} (df {df}, p {_p_text(float(chdtrc(df, max(statistic, 0.0))))})"))
+            out.append(
+                (
+                    f"LR against {against}",
+                    f"{statistic:.3f} (df {df}, p {_p_text(float(chdtrc(df, max(statistic, 0.0))))})",
+                )
+            )
         return out
 
     def _parameter_block(self, alpha: float) -> Block:
@@ -572,7 +591,10 @@ class ChoiceResults:
         first = "nonrobust" if self.cov_type == "robust" else self.cov_type
         first_se = self.bse if first == self.cov_type else self._errors_of(first)
         robust_se = self._errors_of("robust")
-        z = {kind: (self.params - self.model.parameters.nulls) / se for kind, se in (("first", first_se), ("robust", robust_se))}
+        z = {
+            kind: (self.params - self.model.parameters.nulls) / se
+            for kind, se in (("first", first_se), ("robust", robust_se))
+        }
         columns = {
             "estimate": (self.params, format_estimate),
             "std err" if first == "nonrobust" else f"{first}\nstd err": (first_se, format_estimate),
@@ -582,7 +604,10 @@ class ChoiceResults:
         robust = {"robust\nstd err": (robust_se, format_estimate), "robust\nz": (z["robust"], format_statistic)}
         columns |= robust | p if self.cov_type == "robust" else p | robust
         low, high = 100 * alpha / 2, 100 * (1 - alpha / 2)
-        columns |= {f"{low:g} %": (interval["lower"], format_estimate), f"{high:g} %": (interval["upper"], format_estimate)}
+        columns |= {
+            f"{low:g} %": (interval["lower"], format_estimate),
+            f"{high:g} %": (interval["upper"], format_estimate),
+        }
         rows: list[list[Cell]] = []
         for i, name in enumerate(self._names):
             row: list[Cell] = [str(name), *(float(values.iloc[i]) for values, _ in columns.values())]

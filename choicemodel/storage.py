@@ -1,7 +1,7 @@
 """Save and load: JSON that never runs code, versioned, atomically written and checked when read.
 
-Whatever is saved (results, checkpoints) is plain data in an envelope: what it is, the schema's number, the versions of the
-software that wrote it, and a checksum of the content. Numbers come back to the last bit; labels keep their type.
+Whatever is saved (results, checkpoints) is plain data in an envelope: what it is, the schema's number, the versions of
+the software that wrote it, and a checksum of the content. Numbers come back to the last bit; labels keep their type.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SCHEMA = 1
 _MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
-def encode(value: Any) -> Any:
+def encode(value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of value
     """Turn plain data into what JSON can hold without loss.
 
     Examples
@@ -57,7 +57,7 @@ def encode(value: Any) -> Any:
     )
 
 
-def decode(value: Any) -> Any:
+def decode(value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of value
     """Turn what `encode` made back into what it was."""
     if isinstance(value, list):
         return [decode(v) for v in value]
@@ -155,7 +155,8 @@ def read(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     schema, content = envelope.get("schema"), envelope.get("content")
     if not isinstance(schema, int) or schema > SCHEMA:
         raise ResultFileError(
-            f"{path} has schema {schema!r} and this version of choicemodel reads up to {SCHEMA}: install a newer choicemodel."
+            f"{path} has schema {schema!r} and this version of choicemodel reads up to {SCHEMA}: install a newer "
+            "choicemodel."
         )
     if envelope.get("checksum") != _checksum(content) or not isinstance(content, dict):
         raise ResultFileError(f"{path} was changed after it was written (its checksum does not match): save it again.")

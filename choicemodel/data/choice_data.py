@@ -119,7 +119,9 @@ class ChoiceData:
         <ChoiceData: 2 situations, 2 alternatives (bus, car), 4 rows>
         """
         _require_frame(frame)
-        columns = (situation,) if isinstance(situation, str) or not isinstance(situation, Sequence) else tuple(situation)
+        columns = (
+            (situation,) if isinstance(situation, str) or not isinstance(situation, Sequence) else tuple(situation)
+        )
         return _from_table(_snapshot(frame), Roles(columns, alternative, choice, person, available, weight))
 
     @classmethod
@@ -343,7 +345,9 @@ class ChoiceData:
         """
         s = self.structure
         if not 0 < n_persons <= s.n_units:
-            raise SpecificationError(f"n_persons must be between 1 and {s.n_units}, the number there are; got {n_persons}.")
+            raise SpecificationError(
+                f"n_persons must be between 1 and {s.n_units}, the number there are; got {n_persons}."
+            )
         drawn = np.random.default_rng(rng).choice(s.n_units, size=n_persons, replace=False)
         keep = np.isin(s.unit, drawn)[s.situation_of_rows()]
         return self._rows(keep)
@@ -436,5 +440,3 @@ def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = ()) 
             stacklevel=4,
         )
     return data
-
-

@@ -39,7 +39,10 @@ class Description:
         blocks: list[Block | Pairs] = [
             Pairs([(str(k), v if isinstance(v, str) else float(v), format_count) for k, v in self.counts.items()])
         ]
-        rows = [(str(label), *map(float, row)) for label, row in zip(self.alternatives.index, self.alternatives.to_numpy(), strict=True)]
+        rows = [
+            (str(label), *map(float, row))
+            for label, row in zip(self.alternatives.index, self.alternatives.to_numpy(), strict=True)
+        ]
         heads = [Column("alternative", "left"), Column("available", format=format_count)]
         heads += [Column("chosen", format=format_count), Column("share", format=format_percent)]
         blocks.append(Block(heads[: len(rows[0])], rows))
@@ -47,7 +50,10 @@ class Description:
             blocks.append(
                 Block(
                     [Column("column", "left"), *(Column(c, format=".6g") for c in self.columns.columns)],
-                    [(str(name), *map(float, row)) for name, row in zip(self.columns.index, self.columns.to_numpy(), strict=True)],
+                    [
+                        (str(name), *map(float, row))
+                        for name, row in zip(self.columns.index, self.columns.to_numpy(), strict=True)
+                    ],
                 )
             )
         return Table("Choice data", blocks, self.notes)

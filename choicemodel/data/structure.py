@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.exceptions import ChoicesRequiredError
+
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
@@ -84,6 +86,20 @@ class Structure:
     def n_informative(self) -> int:
         """Number of situations that carry information."""
         return int(self.informative.sum())
+
+    def require_chosen(self) -> IntArray:
+        """Return the chosen rows (N,).
+
+        Raises
+        ------
+        ChoicesRequiredError
+            If the data hold no choices.
+        """
+        if self.chosen is None:
+            raise ChoicesRequiredError(
+                "The data hold no choices (choice=None), so nothing can be fitted to them: they serve for prediction."
+            )
+        return self.chosen
 
     def sorted_values(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
         """Bring a column from the order of the frame into sorted order."""

@@ -62,7 +62,9 @@ def alternatives_as_dict(alternatives: Mapping[Any, Any] | Sequence[Any]) -> dic
         if len(out) != len(alternatives):
             raise SpecificationError(f"An alternative is listed twice in {list(alternatives)!r}: each may appear once.")
     if len(out) < 2:
-        raise SpecificationError(f"A choice needs at least two alternatives; alternatives={alternatives!r} has {len(out)}.")
+        raise SpecificationError(
+            f"A choice needs at least two alternatives; alternatives={alternatives!r} has {len(out)}."
+        )
     codes = list(out.values())
     if len(set(codes)) != len(codes):
         raise SpecificationError(f"Two alternatives share a code in {out!r}: each needs its own.")
@@ -143,9 +145,7 @@ class _Parts:
     chosen: NDArray[np.int64] | None
 
 
-def _build(
-    frame: pd.DataFrame, spec: WideSpec, keep: NDArray[np.int64], parts: _Parts
-) -> tuple[pd.DataFrame, Roles]:
+def _build(frame: pd.DataFrame, spec: WideSpec, keep: NDArray[np.int64], parts: _Parts) -> tuple[pd.DataFrame, Roles]:
     labels = list(spec.alternatives)
     situation, alternative = np.divmod(keep, len(labels))
     taken = {*parts.columns, *map(str, parts.covariates)}
@@ -180,9 +180,7 @@ def _long_index(index: pd.Index[Any], situation: NDArray[np.int64], alternative:
     return pd.MultiIndex.from_arrays([*levels, alternative], names=[*index.names, "alternative"])
 
 
-def _chosen_position(
-    frame: pd.DataFrame, spec: WideSpec, problems: list[ChoiceDataError]
-) -> NDArray[np.int64] | None:
+def _chosen_position(frame: pd.DataFrame, spec: WideSpec, problems: list[ChoiceDataError]) -> NDArray[np.int64] | None:
     """Position of the chosen alternative in each row (N,)."""
     if spec.choice is None:
         return None
@@ -268,9 +266,7 @@ def _check_availability_of_choice(
         )
 
 
-def _attribute_values(
-    frame: pd.DataFrame, sources: dict[Any, Source], spec: WideSpec, name: str
-) -> NDArray[Any]:
+def _attribute_values(frame: pd.DataFrame, sources: dict[Any, Source], spec: WideSpec, name: str) -> NDArray[Any]:
     """Values of one attribute (N, J): zero where an alternative does not have it."""
     given = {label: frame[s].to_numpy() if isinstance(s, str) else np.asarray(s) for label, s in sources.items()}
     kinds = {values.dtype.kind for values in given.values()}

@@ -1,8 +1,8 @@
 """The null models: equal shares, and a full set of constants.
 
 With the same choice set everywhere the constants-only log-likelihood has a closed form; with varying sets it is a logit
-of its own. Only the sets that occur and how often each alternative was chosen from each of them matter, so the survey is
-condensed to those counts first.
+of its own. Only the sets that occur and how often each alternative was chosen from each of them matter, so the survey
+is condensed to those counts first.
 """
 
 from __future__ import annotations
@@ -60,12 +60,13 @@ def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
 
 def _condense(structure: Structure) -> tuple[NDArray[np.bool_], FloatArray]:
     """Sets that occur (S, J) and the weight with which each alternative was chosen from each (S, J)."""
-    assert structure.chosen is not None
     n, J = structure.n_situations, structure.n_alternatives
-    chosen = structure.alternative[structure.chosen]
+    chosen = structure.alternative[structure.require_chosen()]
     weight = np.ones(n) if structure.weight is None else structure.weight
     if structure.n_rows == n * J:
-        return np.ones((1, J), dtype=np.bool_), np.bincount(chosen, weights=weight, minlength=J)[np.newaxis]
+        return np.ones((1, J), dtype=np.bool_), np.bincount(chosen, weights=weight, minlength=J)[np.newaxis].astype(
+            np.float64
+        )
     available = np.zeros((n, J), dtype=np.bool_)
     available[np.repeat(np.arange(n), structure.sizes), structure.alternative] = True
     packed = np.packbits(available, axis=1)

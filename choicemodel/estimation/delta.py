@@ -34,7 +34,7 @@ class Delta:
     def std_error(self) -> FloatArray:
         """Standard errors (M,)."""
         with np.errstate(invalid="ignore"):
-            return np.sqrt(np.diag(self.covariance))
+            return np.asarray(np.sqrt(np.diag(self.covariance)))
 
     def to_frame(self, alpha: float = 0.05) -> pd.DataFrame:
         """Estimates, standard errors and normal intervals of level 1 - alpha."""
@@ -91,7 +91,7 @@ def difference_jacobian(function: Callable[[FloatArray], Any], params: FloatArra
         step = np.zeros_like(params)
         step[k] = h
         above, below = function(params + step), function(params - step)
-        return (np.atleast_1d(np.asarray(above)) - np.atleast_1d(np.asarray(below))) / (2 * h)
+        return np.asarray((np.atleast_1d(np.asarray(above)) - np.atleast_1d(np.asarray(below))) / (2 * h))
 
     columns = []
     for k, value in enumerate(params):

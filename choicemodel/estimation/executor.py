@@ -55,7 +55,9 @@ def executor(threads: int | None) -> Iterator[Executor]:
     """
     count = available_cores() if threads is None else threads
     if not isinstance(count, int) or count < 1:
-        raise SpecificationError(f"threads must be a whole number of at least 1, or None for all cores; got {threads!r}.")
+        raise SpecificationError(
+            f"threads must be a whole number of at least 1, or None for all cores; got {threads!r}."
+        )
     with _controller().limit(limits=1, user_api="blas"):
         if count == 1:
             yield Executor(None)

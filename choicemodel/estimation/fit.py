@@ -22,7 +22,6 @@ from choicemodel.estimation.newton import Objective, Optimum, maximise, scaled_s
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.exceptions import (
-    ChoicesRequiredError,
     ConvergenceWarning,
     CovarianceWarning,
     EmptyDataError,
@@ -140,10 +139,7 @@ def build_blocks(design: Design, pool: Executor) -> list[Block]:
         If the data hold no choices.
     """
     structure = design.data.structure
-    if structure.chosen is None:
-        raise ChoicesRequiredError(
-            "The data hold no choices (choice=None), so nothing can be fitted to them: they serve for prediction."
-        )
+    structure.require_chosen()
     if not structure.n_informative:
         raise EmptyDataError("Every situation offers a single alternative: there is nothing to estimate from.")
     return pool.map(design.block, groups(structure, len(design.columns)))
@@ -158,9 +154,7 @@ def likelihood_of(model: Composition, pool: Executor, blocks: list[Block] | None
 def unit_scores(likelihood: Likelihood, theta: FloatArray, design: Design) -> FloatArray:
     """Score of each independent unit (U, K)."""
     structure = design.data.structure
-    return sum_by_unit(
-        likelihood.situation_scores(theta, structure.n_situations), structure.unit, structure.n_units
-    )
+    return sum_by_unit(likelihood.situation_scores(theta, structure.n_situations), structure.unit, structure.n_units)
 
 
 def fit(model: Composition, settings: FitSettings) -> Fit:
@@ -221,7 +215,9 @@ def _optimise(
             if path is not None:
                 write_checkpoint(path, key, values, value)
 
-        found = [_climb_from(objective, s, settings, on_step) for s in _starting_points(start, objective, settings.starts)]
+        found = [
+            _climb_from(objective, s, settings, on_step) for s in _starting_points(start, objective, settings.starts)
+        ]
     return max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
 
 
@@ -231,9 +227,8 @@ def _objective(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> Ob
 
     def objective(values: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         full[free] = values
-        found = likelihood.evaluate(full, hessian=True)
-        assert found.hessian is not None
-        return found.value, found.score[free], found.hessian[np.ix_(free, free)]
+        found, hessian = likelihood.evaluate_with_hessian(full)
+        return found.value, found.score[free], hessian[np.ix_(free, free)]
 
     return objective
 
@@ -243,7 +238,7 @@ def _cheap_start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> 
 
     It is only a start: where those blocks do not have a good optimum of their own, the usual start is used.
     """
-    some = likelihood.blocks[:: _SUBSAMPLE]
+    some = likelihood.blocks[::_SUBSAMPLE]
     if len(some) < 2:
         return theta[free]
     objective = _objective(replace(likelihood, blocks=some), theta, free)
@@ -275,7 +270,8 @@ def _starting_points(start: FloatArray, objective: Objective, number: int) -> li
 def _key(model: Composition, free: BoolArray) -> str:
     names = ",".join(n for n, f in zip(model.parameters.names, free, strict=True) if f)
     recipe = model.design.recipe
-    return f"{recipe.formula}|{recipe.base!r}|{model.errors.to_dict()}|{model.heterogeneity.to_dict()}|{names}|{model.design.data.fingerprint()}"
+    axes = f"{model.errors.to_dict()}|{model.heterogeneity.to_dict()}"
+    return f"{recipe.formula}|{recipe.base!r}|{axes}|{names}|{model.design.data.fingerprint()}"
 
 
 class _progress:  # noqa: N801 - used like a function
@@ -298,7 +294,9 @@ class _progress:  # noqa: N801 - used like a function
 
     def _report(self, iteration: int, value: float, decrement: float) -> None:
         if self._bar is not None:
-            self._bar.set_postfix_str(f"log-likelihood {value:.4f}, distance {np.sqrt(decrement):.2g} s.e.", refresh=False)
+            self._bar.set_postfix_str(
+                f"log-likelihood {value:.4f}, distance {np.sqrt(decrement):.2g} s.e.", refresh=False
+            )
             self._bar.update(1 if iteration else 0)
 
 
@@ -312,7 +310,10 @@ def _separation(
         return None
     size = np.sqrt(np.diag(products)[free])
     information = -optimum.hessian[:k, :k]
-    if optimum.decrement < settings.tolerance and _least_information(information, products[np.ix_(free, free)]) > _SUSPICIOUS:
+    if (
+        optimum.decrement < settings.tolerance
+        and _least_information(information, products[np.ix_(free, free)]) > _SUSPICIOUS
+    ):
         return None
     rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
     return find_separation(blocks, free, size / np.sqrt(rows), pool)
@@ -336,16 +337,16 @@ class _Found(NamedTuple):
     separation: Separation | None
 
 
-def _conclude(
-    model: Composition, optimum: Optimum, found: _Found, settings: FitSettings, began: float
-) -> Fit:
+def _conclude(model: Composition, optimum: Optimum, found: _Found, settings: FitSettings, began: float) -> Fit:
     """Covariances, convergence, and warnings in words."""
     free = found.free
     names = [n for n, f in zip(model.parameters.names, free, strict=True) if f]
     information = -optimum.hessian
     null = cov.null_directions(information)
     if found.separation is not None:
-        null = np.vstack([null, np.append(found.separation.direction, np.zeros(len(names) - len(found.separation.direction)))])
+        null = np.vstack(
+            [null, np.append(found.separation.direction, np.zeros(len(names) - len(found.separation.direction)))]
+        )
     bread = cov.nonrobust(information, null)
     outer = (found.scores.T @ found.scores)[np.ix_(free, free)]
     covariances = {
@@ -359,7 +360,8 @@ def _conclude(
     undefined = [n for n, v in zip(names, np.diag(bread), strict=True) if np.isnan(v)]
     if undefined and found.separation is None:
         warnings.warn(
-            f"The Hessian is singular: the data do not determine {', '.join(f'`{n}`' for n in undefined)} at these estimates, "
+            f"The Hessian is singular: the data do not determine {', '.join(f'`{n}`' for n in undefined)} at these "
+            "estimates, "
             "so their standard errors are undefined (NaN). Leave a column out, or hold a coefficient with fixed=.",
             CovarianceWarning,
             stacklevel=4,
@@ -394,7 +396,8 @@ def _judge(optimum: Optimum, separation: Separation | None, names: list[str], *,
     else:
         reason = f"it is {np.sqrt(optimum.decrement):.2g} standard errors from the maximum"
     message = (
-        f"The fit did not converge: {optimum.message}, and {reason}. Raise max_iterations, give other starting values, or "
+        f"The fit did not converge: {optimum.message}, and {reason}. Raise max_iterations, give other starting "
+        "values, or "
         "look for columns of nearly the same content."
     )
     warnings.warn(message, ConvergenceWarning, stacklevel=5)

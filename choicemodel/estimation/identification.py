@@ -62,18 +62,19 @@ def dependences(products: FloatArray) -> list[Dependence]:
         Sum of products of the differenced design.
     """
     size = np.sqrt(np.diag(products))
-    found = [Dependence(k, {}) for k in np.flatnonzero(size == 0)]
+    found = [Dependence(int(k), {}) for k in np.flatnonzero(size == 0)]
     kept: list[int] = []
-    for k in np.flatnonzero(size > 0):
-        unit = products[np.ix_([*kept, k], [*kept, k])] / np.outer(size[[*kept, k]], size[[*kept, k]])
+    for k in np.flatnonzero(size > 0).tolist():
+        columns = np.array([*kept, k])
+        unit = products[np.ix_(columns, columns)] / np.outer(size[columns], size[columns])
         if kept:
             factors = np.linalg.solve(unit[:-1, :-1], unit[:-1, -1])
             left = 1.0 - float(unit[-1, :-1] @ factors)
             if left < _DEPENDENT:
                 on = {kept[i]: float(f * size[k] / size[kept[i]]) for i, f in enumerate(factors) if abs(f) > 1e-6}
-                found.append(Dependence(int(k), on))
+                found.append(Dependence(k, on))
                 continue
-        kept.append(int(k))
+        kept.append(k)
     return found
 
 
@@ -91,8 +92,10 @@ def check_identified(design: Design, products: FloatArray, free: NDArray[np.bool
     if not found:
         return
     sentences = [_explain(d, columns, design) for d in found]
-    lead = "The data cannot identify every coefficient. " if len(sentences) == 1 else (
-        f"The data cannot identify every coefficient, for {len(sentences)} reasons:\n- "
+    lead = (
+        "The data cannot identify every coefficient. "
+        if len(sentences) == 1
+        else (f"The data cannot identify every coefficient, for {len(sentences)} reasons:\n- ")
     )
     raise IdentificationError(lead + "\n- ".join(sentences))
 
@@ -105,7 +108,8 @@ def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: De
     involved = [column, *(columns[i] for i in dependence.on)]
     if all(c.is_constant for c in involved):
         return (
-            f"The constants {', '.join(f'`{c.name}`' for c in involved)} together are the same for all alternatives, and "
+            f"The constants {', '.join(f'`{c.name}`' for c in involved)} together are the same for all alternatives, "
+            "and "
             "only differences of utility matter: leave one of them out, so that its alternative is the base."
         )
     relation = " ".join(
@@ -113,7 +117,8 @@ def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: De
         for name, factor in zip(names, dependence.on.values(), strict=True)
     ).removeprefix("+ ")
     return (
-        f"Within every choice situation `{column.name}` equals {relation} (up to what is the same for all alternatives), so "
+        f"Within every choice situation `{column.name}` equals {relation} (up to what is the same for all "
+        "alternatives), so "
         f"a change of its coefficient can be undone by the others. Leave one of them out, or hold it with "
         f"fixed={{{column.name!r}: 0}}."
     )
@@ -128,7 +133,8 @@ def _explain_constant(column: DesignColumn, design: Design) -> str:
             f"alternative without it, or `{column.text}` is zero there. Leave it out, or drop the alternative."
         )
     return (
-        f"`{column.name}` is the same for every alternative of a situation, so it cannot explain which one was chosen: move "
+        f"`{column.name}` is the same for every alternative of a situation, so it cannot explain which one was "
+        "chosen: move "
         f"`{column.text}` to the second part of the formula, where it gets a coefficient per alternative "
         f"('... | {column.text}'), or let it interact with an attribute ('cost:{column.text}')."
     )

@@ -86,23 +86,29 @@ class Likelihood:
     executor: Executor
     _work: Workspace = field(default_factory=Workspace, repr=False, compare=False)
 
-    def evaluate(self, theta: FloatArray, *, hessian: bool = False) -> Evaluation:
-        """Compute value, score and, if wanted and the errors have a closed form for it, the Hessian."""
+    def evaluate(self, theta: FloatArray) -> Evaluation:
+        """Compute value and score."""
+        return self._evaluate(theta, hessian=False)
+
+    def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
+        """Compute value, score and Hessian: in closed form if the errors have one, else by differences of the score."""
+        found = self._evaluate(theta, hessian=self.errors.has_curvature)
+        return found, self._differenced_hessian(theta) if found.hessian is None else found.hessian
+
+    def _evaluate(self, theta: FloatArray, *, hessian: bool) -> Evaluation:
         gamma = self.heterogeneity.support(theta)[0][0]
-        exact = hessian and self.errors.has_curvature
-        parts = self.executor.map(lambda block: self.contribution(block, gamma, hessian=exact), self.blocks)
+        parts = self.executor.map(lambda block: self.contribution(block, gamma, hessian=hessian), self.blocks)
         value = float(sum(p.value for p in parts))
         score = self.heterogeneity.pull_back(_ordered_sum([p.score for p in parts], len(gamma)))
-        if not hessian:
-            return Evaluation(value, score, None)
-        if not exact:
-            return Evaluation(value, score, self._differenced_hessian(theta))
-        return Evaluation(value, score, _ordered_sum([p.hessian for p in parts if p.hessian is not None], len(gamma), 2))
+        matrices = [p.hessian for p in parts if p.hessian is not None]
+        return Evaluation(value, score, _ordered_sum(matrices, len(gamma), 2) if hessian else None)
 
     def value(self, theta: FloatArray) -> float:
         """Compute the value alone."""
         gamma = self.heterogeneity.support(theta)[0][0]
-        return float(sum(self.executor.map(lambda b: _total(self._log_probability(b, gamma).value, b.weight), self.blocks)))
+        return float(
+            sum(self.executor.map(lambda b: _total(self._log_probability(b, gamma).value, b.weight), self.blocks))
+        )
 
     def situation_scores(self, theta: FloatArray, n_situations: int) -> FloatArray:
         """Score of each situation (N, K), zero for those without information."""
@@ -119,12 +125,14 @@ class Likelihood:
         """Compute what one block adds to the log-likelihood and its derivatives."""
         found = self._log_probability(block, gamma, curvature=hessian)
         if block.weight is not None:
-            found.in_V[...] *= block.weight
+            found.gradient[...] *= block.weight
         X = block.differences.reshape(self.n_utility, -1)
         score = np.empty(len(gamma))
-        np.matmul(X, found.in_V[1:].reshape(-1), out=score[: self.n_utility])
-        if found.in_phi is not None:
-            score[self.n_utility :] = found.in_phi.sum(axis=1) if block.weight is None else found.in_phi @ block.weight
+        np.matmul(X, found.gradient[1:].reshape(-1), out=score[: self.n_utility])
+        if found.own_gradient is not None:
+            score[self.n_utility :] = (
+                found.own_gradient.sum(axis=1) if block.weight is None else found.own_gradient @ block.weight
+            )
         matrix = self._hessian(block, found.curvature) if found.curvature is not None else None
         return Contribution(_total(found.value, block.weight), score, matrix)
 
@@ -135,17 +143,15 @@ class Likelihood:
         np.matmul(gamma[:K], block.differences.reshape(K, -1), out=V[1:].reshape(-1))
         structure = self.errors.prepare(block.alternatives)
         scratch = self._work.array("P", V.shape)
-        return self.errors.log_probability(
-            V, block.chosen, gamma[K:], structure, curvature=curvature, scratch=scratch
-        )
+        return self.errors.log_probability(V, block.chosen, gamma[K:], structure, curvature=curvature, scratch=scratch)
 
     def _scores(self, block: Block, gamma: FloatArray) -> FloatArray:
         """Scores of the situations of a block (n, K)."""
         found = self._log_probability(block, gamma)
         scores = np.empty((len(gamma), block.n_situations))
-        np.einsum("kjn,jn->kn", block.differences, found.in_V[1:], out=scores[: self.n_utility])
-        if found.in_phi is not None:
-            scores[self.n_utility :] = found.in_phi
+        np.einsum("kjn,jn->kn", block.differences, found.gradient[1:], out=scores[: self.n_utility])
+        if found.own_gradient is not None:
+            scores[self.n_utility :] = found.own_gradient
         if block.weight is not None:
             scores *= block.weight
         return scores.T

@@ -28,8 +28,8 @@ class Optimum:
     iterations : int
         Newton steps taken.
     decrement : float
-        g' (-H)^-1 g / k at `theta`: the squared distance to the maximum in standard errors, per parameter. Infinite where
-        the Hessian is not negative definite.
+        g' (-H)^-1 g / k at `theta`: the squared distance to the maximum in standard errors, per parameter. Infinite
+        where the Hessian is not negative definite.
     message : str
         Why it stopped.
     """
@@ -74,7 +74,11 @@ def _uphill_step(score: FloatArray, hessian: FloatArray) -> FloatArray:
 
 
 def maximise(
-    objective: Objective, start: FloatArray, *, tolerance: float, max_iterations: int,
+    objective: Objective,
+    start: FloatArray,
+    *,
+    tolerance: float,
+    max_iterations: int,
     on_step: Callable[[int, FloatArray, float, float], None] | None = None,
 ) -> Optimum:
     """Climb to the maximum.
@@ -106,7 +110,9 @@ def maximise(
             message = "no step along the Newton direction improves the log-likelihood"
             return Optimum(theta, value, score, hessian, iteration, decrement, message)
         theta, (value, score, hessian) = trial
-    return Optimum(theta, value, score, hessian, max_iterations, decrement, f"stopped after {max_iterations} iterations")
+    return Optimum(
+        theta, value, score, hessian, max_iterations, decrement, f"stopped after {max_iterations} iterations"
+    )
 
 
 def _climb(

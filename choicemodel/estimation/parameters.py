@@ -109,7 +109,9 @@ class Parameters:
             theta = np.array(numbers)
         for p, value in zip(self.items, theta, strict=True):
             if not p.lower <= value <= p.upper:
-                raise SpecificationError(f"{where}: {p.name} = {value:g} is outside its range [{p.lower:g}, {p.upper:g}].")
+                raise SpecificationError(
+                    f"{where}: {p.name} = {value:g} is outside its range [{p.lower:g}, {p.upper:g}]."
+                )
         return theta
 
 
@@ -119,9 +121,7 @@ def _number(value: object, where: str) -> float:
     raise SpecificationError(f"{where} holds {value!r}, which is not a finite number.")
 
 
-def assemble(
-    utility: Sequence[str], error: Sequence[Parameter], heterogeneity: Sequence[Parameter] = ()
-) -> Parameters:
+def assemble(utility: Sequence[str], error: Sequence[Parameter], heterogeneity: Sequence[Parameter] = ()) -> Parameters:
     """Put theta together and refuse equal names."""
     items = (*(Parameter(n, "utility") for n in utility), *error, *heterogeneity)
     names = [p.name for p in items]

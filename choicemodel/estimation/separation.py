@@ -1,9 +1,10 @@
 """Perfect prediction: a combination of columns that no choice contradicts.
 
-If some direction d gives every chosen alternative at least the utility of the others, ``d'(x_chosen - x_j) >= 0`` for all,
-with ``>`` somewhere, the likelihood rises for ever along d and has no maximum (Albert and Anderson 1984). Such a d is
-looked for by a linear programme (Konis 2007): maximise the sum of ``d'(x_chosen - x_j)`` subject to those inequalities and
-a box. The inequalities are as many as rows, so they are generated: solve with few, add the most violated, repeat.
+If some direction d gives every chosen alternative at least the utility of the others, ``d'(x_chosen - x_j) >= 0`` for
+all, with ``>`` somewhere, the likelihood rises for ever along d and has no maximum (Albert and Anderson 1984). Such a d
+is looked for by a linear programme (Konis 2007): maximise the sum of ``d'(x_chosen - x_j)`` subject to those
+inequalities and a box. The inequalities are as many as rows, so they are generated: solve with few, add the most
+violated, repeat.
 """
 
 from __future__ import annotations
@@ -83,14 +84,16 @@ def find_separation(
         worst = np.argsort(violated @ direction, kind="stable")[:_ROWS_PER_ROUND]
         rows = np.concatenate([rows, violated[worst]])
         solved = linprog(-goal, A_ub=-rows, b_ub=np.zeros(len(rows)), bounds=(-1.0, 1.0), method="highs")
-        if solved.status != 0 or -solved.fun < _TOLERANCE:
+        if solved.x is None or float(goal @ solved.x) < _TOLERANCE:
             return None
         direction = np.where(np.abs(solved.x) < 1e-9, 0.0, solved.x)
     else:
         return None
     if float(goal @ direction) < _TOLERANCE:
         return None
-    smallest = min(executor.map(lambda b: float((direction / size @ margins(b, free).reshape(len(size), -1)).min()), blocks))
+    smallest = min(
+        executor.map(lambda b: float((direction / size @ margins(b, free).reshape(len(size), -1)).min()), blocks)
+    )
     return Separation(direction / size, complete=smallest > _TOLERANCE)
 
 
@@ -129,8 +132,10 @@ def in_words(separation: Separation, names: Sequence[str]) -> str:
     kind = "every choice" if separation.complete else "some choices, and contradicts none"
     one = len(parts) == 1
     return (
-        f"{'The column' if one else 'A combination of columns'} predicts {kind} perfectly ({', '.join(parts)} makes the chosen "
+        f"{'The column' if one else 'A combination of columns'} predicts {kind} perfectly ({', '.join(parts)} makes "
+        "the chosen "
         f"alternative better and never worse): {'its coefficient has' if one else 'their coefficients have'} no finite "
-        "maximum, and the estimates shown are where the optimiser stopped. Leave the column out, merge rare categories or "
+        "maximum, and the estimates shown are where the optimiser stopped. Leave the column out, merge rare "
+        "categories or "
         "alternatives, or hold the coefficient with fixed=."
     )

@@ -58,7 +58,7 @@ class Homogeneous:
         """Return the derivatives as they are."""
         return in_gamma
 
-    def sample(self, theta: FloatArray, n_persons: int, rng: np.random.Generator) -> FloatArray:  # noqa: ARG002 - protocol
+    def sample(self, theta: FloatArray, n_persons: int, rng: np.random.Generator) -> FloatArray:
         """Give every person the parameters (n_persons, K)."""
         return np.broadcast_to(theta, (n_persons, len(theta)))
 

@@ -51,19 +51,19 @@ class Gumbel:
         """The second derivative has a closed form."""
         return True
 
-    def parameters(self, alternatives: Sequence[Any]) -> tuple[ErrorParameter, ...]:  # noqa: ARG002 - protocol
+    def parameters(self, alternatives: Sequence[Any]) -> tuple[ErrorParameter, ...]:
         """No parameters of its own."""
         return ()
 
-    def prepare(self, alternatives: NDArray[np.int32]) -> None:  # noqa: ARG002 - protocol
+    def prepare(self, alternatives: NDArray[np.int32]) -> None:
         """Nothing to know of the sets: every alternative is alike."""
 
     def log_probability(
         self,
         V: FloatArray,
         chosen: IntArray,
-        phi: FloatArray,  # noqa: ARG002 - protocol
-        structure: object,  # noqa: ARG002 - protocol
+        phi: FloatArray,
+        structure: object,
         *,
         curvature: bool = False,
         scratch: FloatArray | None = None,
@@ -103,19 +103,19 @@ class Gumbel:
         P /= total
         return LogProbability(value, V, None, Curvature(P, P))
 
-    def probabilities(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:  # noqa: ARG002 - protocol
+    def probabilities(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
         """Compute choice probabilities (J, n): the softmax over alternatives."""
         return softmax(V, axis=0)
 
-    def expected_maximum(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:  # noqa: ARG002 - protocol
+    def expected_maximum(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
         """Compute the expected maximum utility (n,): the logsum plus Euler's constant."""
         return logsum(V, axis=0) + np.euler_gamma
 
     def sample(
         self,
         shape: tuple[int, ...],
-        phi: FloatArray,  # noqa: ARG002 - protocol
-        structure: object,  # noqa: ARG002 - protocol
+        phi: FloatArray,
+        structure: object,
         rng: np.random.Generator,
     ) -> FloatArray:
         """Draw explicit errors."""

@@ -53,17 +53,17 @@ class LogProbability:
     ----------
     value : ndarray (n,)
         log P of the chosen alternative.
-    in_V : ndarray (J, n)
+    gradient : ndarray (J, n)
         Its derivative in the utilities.
-    in_phi : ndarray (n_phi, n) or None
+    own_gradient : ndarray (n_phi, n) or None
         Its derivative in the distribution's own parameters; None where there are none.
     curvature : Curvature or None
         Second derivative in V, where it was asked for and the distribution has it.
     """
 
     value: FloatArray
-    in_V: FloatArray
-    in_phi: FloatArray | None
+    gradient: FloatArray
+    own_gradient: FloatArray | None
     curvature: Curvature | None
 
 
@@ -107,7 +107,9 @@ class ErrorDistribution(Protocol):
         """Expected maximum utility (n,); its derivative in V is the probability."""
         ...
 
-    def sample(self, shape: tuple[int, ...], phi: FloatArray, structure: object, rng: np.random.Generator) -> FloatArray:
+    def sample(
+        self, shape: tuple[int, ...], phi: FloatArray, structure: object, rng: np.random.Generator
+    ) -> FloatArray:
         """Explicit errors of the shape of V (J, n, ...)."""
         ...
 

@@ -1,9 +1,10 @@
 """The array layout of the numerical core: choice situations in cache-sized blocks of one shape.
 
 Situations are grouped by the composition of their choice sets while compositions are few, else by size, and cut into
-blocks. Unavailable alternatives are absent rows, so there is neither a mask nor padding. A block holds the *differences*
-of the design from the first alternative of each set: probabilities depend on nothing else (location invariance), a column
-that is the same for all alternatives becomes exactly zero, and one row in J need not be stored or read.
+blocks. Unavailable alternatives are absent rows, so there is neither a mask nor padding. A block holds the
+*differences* of the design from the first alternative of each set: probabilities depend on nothing else (location
+invariance), a column that is the same for all alternatives becomes exactly zero, and one row in J need not be stored or
+read.
 """
 
 from __future__ import annotations
@@ -72,12 +73,12 @@ class Block:
     @property
     def n_alternatives(self) -> int:
         """Number of alternatives in each set."""
-        return self.differences.shape[1] + 1
+        return int(self.differences.shape[1]) + 1
 
     @property
     def n_situations(self) -> int:
         """Number of situations."""
-        return self.differences.shape[2]
+        return int(self.differences.shape[2])
 
 
 def groups(structure: Structure, n_columns: int, *, informative: bool = True) -> list[Group]:
@@ -143,8 +144,6 @@ def _composition(structure: Structure) -> IntArray | None:
 
 def chosen_positions(structure: Structure, group: Group) -> IntArray:
     """Position of the chosen rows of a group in an array (J, n) flattened."""
-    if structure.chosen is None:
-        raise ValueError("These data hold no choices.")
     n = len(group.situations)
-    within = structure.chosen[group.situations] - structure.starts[group.situations]
+    within = structure.require_chosen()[group.situations] - structure.starts[group.situations]
     return within * n + np.arange(n)

@@ -151,7 +151,9 @@ class Coder:
         else:
             memory = self.memory[factor_key(factor)]
         levels = memory.levels or ()
-        codes = pd.Index(list(levels), dtype=object).get_indexer(pd.Index(column.astype(object).map(plain_label), dtype=object))
+        codes = pd.Index(list(levels), dtype=object).get_indexer(
+            pd.Index(column.astype(object).map(plain_label), dtype=object)
+        )
         unseen = np.flatnonzero(codes < 0)
         if unseen.size:
             values = list(dict.fromkeys(plain_label(v) for v in column.iloc[unseen]))
@@ -288,9 +290,7 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
     return tuple(levels)
 
 
-def _codings(
-    factors: Sequence[_Coded], used: set[tuple[frozenset[str], frozenset[str]]]
-) -> list[dict[str, bool]]:
+def _codings(factors: Sequence[_Coded], used: set[tuple[frozenset[str], frozenset[str]]]) -> list[dict[str, bool]]:
     """Choose which categorical factors of a term appear, and which with all their levels.
 
     Each answer maps the text of a categorical factor to whether all its levels have a column. Sub-terms that an earlier
@@ -336,9 +336,7 @@ def _pieces(coded: _Coded, *, full: bool) -> list[tuple[str, Numbers | None]]:
     if coded.factor.contrast == "sum":
         last = (codes == len(levels) - 1).astype(np.float64)
         return [(f"{text}[S.{level}]", (codes == i) - last) for i, level in enumerate(levels[:-1])]
-    return [
-        (f"{text}[T.{level}]", (codes == i).astype(np.float64)) for i, level in enumerate(levels[1:], start=1)
-    ]
+    return [(f"{text}[T.{level}]", (codes == i).astype(np.float64)) for i, level in enumerate(levels[1:], start=1)]
 
 
 def _label_at(text: str, factor: Factor) -> str:
@@ -386,5 +384,3 @@ def match_alternatives(labels: Sequence[Any], known: Sequence[Any], where: str) 
                 f"{where} names the alternative {label!r}; the data have {', '.join(map(repr, known))}."
             )
     return tuple(dict.fromkeys(codes))
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -143,6 +143,13 @@ class Design:
             return None
         return np.isin(self.data.structure.alternative, column.alternatives)
 
+    def differs_from_zero(self, column: DesignColumn) -> bool:
+        """Whether a column is other than zero anywhere."""
+        values, mask = self._sources[column.source], self._mask(column)
+        if values is None:
+            return mask is None or bool(mask.any())
+        return bool(np.any(values if mask is None else values[mask]))
+
     def block(self, group: Group) -> Block:
         """Code the situations of a group as a block."""
         structure = self.data.structure
@@ -183,9 +190,7 @@ def _at_rows(column: DesignColumn, group: Group) -> NDArray[np.bool_] | None:
     return np.isin(group.alternatives, column.alternatives)
 
 
-def _fill(
-    values: NDArray[Any] | None, rows: _Rows, at: NDArray[np.bool_] | None, out: FloatArray
-) -> None:
+def _fill(values: NDArray[Any] | None, rows: _Rows, at: NDArray[np.bool_] | None, out: FloatArray) -> None:
     """Write a column's differences from the first alternative (J - 1, n)."""
     n = out.shape[1]
     if at is not None and at.ndim == 1:
@@ -236,7 +241,8 @@ def design_from_recipe(recipe: Recipe, data: ChoiceData) -> Design:
     unknown = [a for a in data.alternatives if a not in recipe.alternatives]
     if unknown:
         raise UnknownAlternativeError(
-            f"The data hold alternatives that the model does not know: {', '.join(map(repr, unknown))}. It was specified "
+            f"The data hold alternatives that the model does not know: {', '.join(map(repr, unknown))}. It was "
+            "specified "
             f"for {', '.join(map(repr, recipe.alternatives))}: drop or rename the others."
         )
     return _assemble(recipe, Coder(data, recipe.memory), learning=False)
@@ -305,7 +311,8 @@ class _Builder:
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise FormulaError(
-                f"Two coefficients would be called {', '.join(f'`{n}`' for n in twice)}: a column stands in two parts of "
+                f"Two coefficients would be called {', '.join(f'`{n}`' for n in twice)}: a column stands in two parts "
+                "of "
                 f"the formula {self.recipe.formula!r} for the same alternative, or two columns need other names."
             )
         return Design(self.recipe, tuple(self.columns), self.data, tuple(self.sources))
@@ -321,8 +328,10 @@ def _check_covariates(coder: Coder, sources: Sequence[Source]) -> None:
         if differs >= 0:
             coder.problems.append(
                 VaryingCovariateError(
-                    f"`{source.label}` stands in the second part of the formula and differs between the alternatives of a "
-                    f"situation, such as {coder.data.name_of(differs)}. The second part is for covariates of the person or "
+                    f"`{source.label}` stands in the second part of the formula and differs between the alternatives "
+                    "of a "
+                    f"situation, such as {coder.data.name_of(differs)}. The second part is for covariates of the "
+                    "person or "
                     "situation: move it to the first part (one coefficient) or to the third (one per alternative)."
                 )
             )
@@ -330,30 +339,18 @@ def _check_covariates(coder: Coder, sources: Sequence[Source]) -> None:
 
 def _check_columns(design: Design) -> None:
     """Refuse alternative-specific attributes that are zero throughout for their alternative."""
-    alternative = design.data.structure.alternative
-    problems: list[str] = []
-    for column in design.columns:
-        values = design._sources[column.source]  # noqa: SLF001 - the same object, one function of it
-        if column.part != 3 or values is None or column.alternatives is None:
-            continue
-        if not np.any(values[np.isin(alternative, column.alternatives)]):
-            problems.append(column.name)
-    if problems:
-        example = problems[0]
-        column = next(c for c in design.columns if c.name == example)
-        having = [
-            repr(label)
-            for code, label in enumerate(design.data.alternatives)
-            if np.any(_nonzero_at(design, column.source, code))
-        ]
-        raise SpecificationError(
-            f"{', '.join(f'`{p}`' for p in problems)}: the column is zero in every row of that alternative, so its "
-            f"coefficient cannot be estimated. Write at({column.text}, {', '.join(having)}) in the first part for one "
-            "coefficient, or one at(...) for each alternative that has the attribute."
-        )
-
-
-def _nonzero_at(design: Design, source: int, code: int) -> NDArray[np.bool_]:
-    values = design._sources[source]  # noqa: SLF001 - the same object, one function of it
-    assert values is not None
-    return np.asarray(values[design.data.structure.alternative == code] != 0)
+    zero = [c for c in design.columns if c.part == 3 and not design.differs_from_zero(c)]
+    if not zero:
+        return
+    having = [
+        repr(label)
+        for code, label in enumerate(design.data.alternatives)
+        if design.differs_from_zero(replace(zero[0], alternatives=(code,)))
+    ]
+    raise SpecificationError(
+        f"{', '.join(f'`{c.name}`' for c in zero)}: the column is zero in every row of that alternative, so its "
+        "coefficient "
+        f"cannot be estimated. Write at({zero[0].text}, {', '.join(having)}) in the first part for one coefficient, "
+        "or one "
+        "at(...) for each alternative that has the attribute."
+    )

@@ -147,7 +147,9 @@ def _check_tokens(text: str) -> None:
     for i, (token, kind) in enumerate(tokens):
         if kind == "operator" and token not in _OPERATORS:
             advice = " Divide inside a function: I(time / 60)." if token == "/" else ""
-            raise FormulaError(f"The operator `{token}` in `{text.strip()}` is not part of the language.{advice} {LANGUAGE}")
+            raise FormulaError(
+                f"The operator `{token}` in `{text.strip()}` is not part of the language.{advice} {LANGUAGE}"
+            )
         after_power = i > 0 and tokens[i - 1][0] in ("**", "^")
         if kind == "value" and token not in ("0", "1") and not (after_power and token in "23456789"):
             raise FormulaError(
