@@ -1,0 +1,92 @@
+"""The models that must keep the contract: one line each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+import choicemodel as cm
+
+ALTERNATIVES = ("car", "bus", "train", "walk")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model to test: how it is made from data, and which data it takes."""
+
+    name: str
+    build: Callable[[cm.ChoiceData], cm.ChoiceModel]
+    survey: str = "panel"
+    common: str | None = "cost"  # a column with one coefficient, the same for all alternatives
+
+    def model(self) -> cm.ChoiceModel:
+        return self.build(survey(self.survey))
+
+
+CASES = [
+    Case("logit", lambda d: cm.MultinomialLogit(d, "cost + log(time) + comfort | income", base="car"), "cross-section"),
+    Case(
+        "logit, panel, unequal sets",
+        lambda d: cm.MultinomialLogit(d, "cost + time + comfort:cost | income"),
+        common="time",
+    ),
+    Case(
+        "logit, weights",
+        lambda d: cm.MultinomialLogit(d, "at(time, 'bus', 'train') + at(1, 'walk') | 0 + sex | cost"),
+        "weighted",
+        common=None,
+    ),
+    Case("logit, many sets", lambda d: cm.MultinomialLogit(d, "cost + time | 0"), "many sets"),
+]
+
+
+@cache
+def survey_frame(kind: str) -> pd.DataFrame:
+    """A synthetic survey in long form, choices from explicit Gumbel utilities; persons answer three times."""
+    rng = np.random.default_rng([17, *kind.encode()])
+    names = ALTERNATIVES if kind != "many sets" else tuple(f"m{i}" for i in range(9))
+    n, J = 150, len(names)
+    frame = pd.DataFrame({"situation": np.repeat(np.arange(n), J), "mode": np.tile(names, n)})
+    frame["person"] = [f"p{s // 3}" for s in frame.situation]
+    frame["cost"] = rng.uniform(1, 9, n * J).round(2)
+    frame["time"] = rng.uniform(5, 60, n * J).round(1)
+    frame["comfort"] = rng.choice(["low", "mid", "high"], n * J)
+    person = frame.situation // 3
+    frame["income"] = rng.normal(3, 1, n)[person].round(3)
+    frame["sex"] = rng.choice(["f", "m"], n)[person]
+    frame["weight"] = rng.integers(1, 4, n)[person].astype(float)
+    V = -0.4 * frame.cost - 0.05 * frame.time + 0.3 * (frame.comfort == "high") + 0.2 * (frame["mode"] == names[-1])
+    if kind != "cross-section":
+        # the first alternative is always there, the others mostly
+        frame = frame[(rng.random(n * J) < 0.7) | (frame["mode"] == names[0])]
+        frame = frame[frame.groupby("situation")["mode"].transform("size") > 1]
+    U = V[frame.index] + rng.gumbel(size=len(frame))
+    frame["choice"] = (U.groupby(frame.situation).transform("max") == U).astype(int)
+    return frame.reset_index(drop=True)
+
+
+def read(frame: pd.DataFrame, kind: str, **columns: str) -> cm.ChoiceData:
+    roles = {"situation": "situation", "alternative": "mode", "choice": "choice"}
+    if kind != "cross-section":
+        roles["person"] = "person"
+    if kind == "weighted":
+        roles["weight"] = "weight"
+    return cm.ChoiceData.from_long(frame, **{**roles, **columns})
+
+
+@cache
+def survey(kind: str) -> cm.ChoiceData:
+    return read(survey_frame(kind), kind)
+
+
+@cache
+def fitted(case: Case) -> cm.ChoiceResults:
+    return case.model().fit()
+
+
+def trial_params(model: cm.ChoiceModel, seed: int = 5) -> np.ndarray:
+    """Parameters away from the optimum, of the size of the design's columns."""
+    size = np.abs(model.design_on().matrix()).max(axis=0)
+    return np.random.default_rng(seed).normal(size=len(size)) / size
