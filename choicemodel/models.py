@@ -82,8 +82,7 @@ class ChoiceModel:
         if not isinstance(self.data, ChoiceData):
             raise SpecificationError(
                 f"A model needs a ChoiceData, not {type(self.data).__name__}: read the survey with "
-                "ChoiceData.from_long or "
-                "ChoiceData.from_wide."
+                "ChoiceData.from_long or ChoiceData.from_wide."
             )
         design = build_design(self.data, self.formula, self.base)
         self._settle(design.recipe, design.columns, design)

@@ -344,8 +344,8 @@ class ChoiceResults:
         if cut.size:
             raise SpecificationError(
                 f"The groups cut through a person: {data.name_of(int(cut[0]))} is in another group than other "
-                "situations of "
-                "its person. Scores are independent between persons at best, so groups must hold whole persons."
+                "situations of its person. Scores are independent between persons at best, so groups must hold whole "
+                "persons."
             )
         scores = self.model.unit_scores(self.params)[:, self._fit.free]
         summed = sum_by_unit(scores, of_unit, int(of_unit.max()) + 1)
@@ -391,23 +391,23 @@ class ChoiceResults:
     def _contrast(self, test: str, hypothesis: Any) -> Any:
         """Ask statsmodels; refuse hypotheses on parameters whose variance is undefined."""
         options = {"scalar": True} if test == "wald_test" else {}
+        undefined = self._fit.free & np.isnan(np.diag(self._covariance))
         try:
-            plain = getattr(self._statsmodels(0.0), test)(hypothesis, **options)
-            undefined = self._fit.free & np.isnan(np.diag(self._covariance))
-            other = getattr(self._statsmodels(1.0), test)(hypothesis, **options) if undefined.any() else plain
+            # A hypothesis involves an undefined parameter if its standard error changes with the variance put there.
+            spread = [self._statsmodels(variance).t_test(hypothesis).sd for variance in (0.0, 1.0)]
+            defined = np.allclose(*spread)
+            found = getattr(self._statsmodels(0.0), test)(hypothesis, **options) if defined else None
         except Exception as error:  # noqa: BLE001 - the grammar behind statsmodels raises many types for one cause
             raise SpecificationError(
-                f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The "
-                "parameters are "
-                f"{', '.join(self._names)}."
+                f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The parameters "
+                f"are {', '.join(self._names)}."
             ) from None
-        figure = "sd" if test == "t_test" else "statistic"
-        if not np.allclose(getattr(plain, figure), getattr(other, figure)):
+        if found is None:
             names = ", ".join(self._names[undefined])
             raise SpecificationError(
                 f"The hypothesis {hypothesis!r} involves {names}, whose standard error is undefined."
             )
-        return plain
+        return found
 
     def _statsmodels(self, variance: float) -> Any:
         """A statsmodels result on our estimates; parameters without a variance get the one given, fixed ones zero."""
@@ -642,8 +642,8 @@ class ChoiceResults:
     def __repr__(self) -> str:
         state = "converged" if self.converged else "NOT converged"
         return (
-            f"<ChoiceResults: {self.model.title}, {self.df_model} parameters, {self.nobs:,} situations, "
-            f"log-likelihood {self.llf:.4f}, {state}>"
+            f"<ChoiceResults: {self.model.title}, {self.df_model} parameters, {self.nobs:,} situations, log-likelihood "
+            f"{self.llf:.4f}, {state}>"
         )
 
     def _repr_html_(self) -> str:

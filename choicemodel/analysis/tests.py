@@ -105,9 +105,8 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
             raise SpecificationError(f"{result!r} did not converge, so its log-likelihood is not the maximum.")
         if result.sample.weight is not None:
             raise SpecificationError(
-                f"The fits are weighted by `{result.sample.weight}`: the statistic is not chi-square. Use wald_test "
-                "of the "
-                "larger model with its robust covariance."
+                f"The fits are weighted by `{result.sample.weight}`: the statistic is not chi-square. Use wald_test of "
+                "the larger model with its robust covariance."
             )
     if restricted.fingerprint() != unrestricted.fingerprint():
         raise SpecificationError("The two models were fitted to different choices: the test needs the same data.")
@@ -115,16 +114,14 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
     if df < 1:
         raise SpecificationError(
             f"The restricted model has {restricted.df_model} free parameters and the other {unrestricted.df_model}: "
-            "pass the "
-            "smaller one first."
+            "pass the smaller one first."
         )
     _check_nested(restricted, unrestricted)
     sample = restricted.sample
     if sample.n_persons is not None and sample.n_persons < sample.nobs:
         warnings.warn(
             "The likelihood takes the situations of a person as independent; where they are not, this test rejects "
-            "too often. "
-            "Compare wald_test of the larger model with its robust covariance.",
+            "too often. Compare wald_test of the larger model with its robust covariance.",
             ComparisonWarning,
             stacklevel=2,
         )
@@ -145,9 +142,8 @@ def _check_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Non
         nested = _spans(_differences(unrestricted), _differences(restricted))
     if not nested:
         raise SpecificationError(
-            f"{restricted.model.formula!r} is not a special case of {unrestricted.model.formula!r}: a "
-            "likelihood-ratio test "
-            "needs nested models. Compare them by AIC or BIC."
+            f"{restricted.model.formula!r} is not a special case of {unrestricted.model.formula!r}: a likelihood-ratio "
+            "test needs nested models. Compare them by AIC or BIC."
         )
 
 

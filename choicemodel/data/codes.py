@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,11 +57,7 @@ def encode(column: pd.Series[Any], role: str) -> Codes:
         categories = column.cat.remove_unused_categories()
         codes, labels = categories.cat.codes.to_numpy().astype(np.int64), categories.cat.categories
     else:
-        try:
-            codes, labels = pd.factorize(column, sort=True)
-        except TypeError:  # labels of several types have no order: take them as they come
-            codes, labels = pd.factorize(column)
-        codes = codes.astype(np.int64, copy=False)
+        codes, labels = _factorize(column)
     missing = np.flatnonzero(codes < 0)
     if missing.size:
         raise MissingIdentifierError(
@@ -68,6 +65,37 @@ def encode(column: pd.Series[Any], role: str) -> Codes:
             f"{column.index[missing[0]]!r}. Every row needs one: fill it in or drop the rows."
         )
     return Codes(codes, labels)
+
+
+def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
+    """Number labels in sorted order; those of several types by type, so that the order of the rows does not matter."""
+    codes, labels = pd.factorize(column)
+    order: Any = labels.argsort() if labels.dtype != object else _sorted_objects(labels)
+    rank = np.empty(len(labels) + 1, dtype=np.int64)
+    rank[-1] = -1  # the code of a missing label
+    rank[np.asarray(order, dtype=np.int64)] = np.arange(len(labels))
+    return rank[codes], labels.take(order)
+
+
+def _sorted_objects(labels: Any) -> list[int]:
+    for key in (
+        labels.__getitem__,
+        lambda i: (type(labels[i]).__name__, labels[i]),
+        lambda i: (type(labels[i]).__name__, repr(labels[i])),
+    ):
+        try:
+            return sorted(range(len(labels)), key=key)
+        except TypeError:  # labels that have no order among themselves
+            continue
+    raise AssertionError("names of types and representations are texts, which have an order")
+
+
+def positions(column: pd.Series[Any], labels: Sequence[Any]) -> NDArray[np.int64]:
+    """Return the position of each row's label among some labels, -1 where it is not one of them (rows,)."""
+    codes, found = pd.factorize(column)
+    plain = pd.Index([plain_label(x) for x in found], dtype=object)
+    known = pd.Index([plain_label(x) for x in labels], dtype=object).get_indexer(plain)
+    return np.append(known, -1)[codes].astype(np.int64, copy=False)  # a missing label has the code -1
 
 
 def _encode_sorted_integers(column: pd.Series[Any]) -> Codes | None:
@@ -89,5 +117,8 @@ def encode_jointly(frame: pd.DataFrame, columns: list[str], role: str) -> NDArra
     for column in columns[1:]:
         part = encode(frame[column], role)
         joint = joint * len(part.labels) + part.codes
-        joint = np.unique(joint, return_inverse=True)[1].astype(np.int64, copy=False)
-    return joint
+        if np.all(joint[1:] >= joint[:-1]):  # sorted already
+            joint = np.append(0, np.cumsum(joint[1:] != joint[:-1]))
+        else:
+            joint = np.unique(joint, return_inverse=True)[1]
+    return joint.astype(np.int64, copy=False)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.data.codes import encode, encode_jointly, plain_label
+from choicemodel.data.codes import encode, encode_jointly, plain_label, positions
 from choicemodel.data.structure import FloatArray, IntArray, Structure
 from choicemodel.exceptions import (
     AvailabilityError,
@@ -181,16 +181,16 @@ def _check_identifier(column: pd.Series[Any], role: str, problems: list[ChoiceDa
 def as_indicator(column: pd.Series[Any]) -> BoolArray | None:
     """Read a column of booleans, or of numbers that are only 0 and 1; None if it is something else."""
     values = column.to_numpy()
+    if values.dtype == object:
+        if not all(isinstance(v, (bool, np.bool_, int, float, np.number)) for v in values):
+            return None
+        values = values.astype(np.float64)
     if values.dtype == np.bool_:
         return values
-    if values.dtype == object and not isinstance(column.dtype, pd.CategoricalDtype):
-        if not all(isinstance(v, (bool, np.bool_)) for v in values):
-            return None
-        return values.astype(np.bool_)
     if values.dtype.kind not in "iuf":
         return None
-    truth = values == 1
-    return truth if np.array_equal(truth, values.astype(np.bool_)) and not np.isnan(values).any() else None
+    truth: BoolArray = values == 1
+    return truth if np.array_equal(truth, values != 0) else None  # a missing value differs from 0 and from 1
 
 
 def _available(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | None:
@@ -242,8 +242,8 @@ def _chosen(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | None:
 
 
 def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[ChoiceDataError]) -> BoolArray | None:
-    positions = pd.Index(pd.Series(table.alternatives)).get_indexer(pd.Index(column.astype(object).map(plain_label)))
-    unknown = np.flatnonzero(positions < 0)
+    position = positions(column, table.alternatives)
+    unknown = np.flatnonzero(position < 0)
     if unknown.size:
         example = plain_label(column.iloc[unknown[0]])
         known = ", ".join(repr(a) for a in table.alternatives[:8])
@@ -257,8 +257,8 @@ def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[Choic
         )
         return None
     first = np.zeros(table.n_situations, dtype=np.int64)
-    first[table.situation[::-1]] = positions[::-1]
-    differs = np.flatnonzero(positions != first[table.situation])
+    first[table.situation[::-1]] = position[::-1]
+    differs = np.flatnonzero(position != first[table.situation])
     if differs.size:
         problems.append(
             SeveralChoicesError(
@@ -268,7 +268,7 @@ def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[Choic
             )
         )
         return None
-    return np.asarray(table.alternative == positions)
+    return np.asarray(table.alternative == position)
 
 
 def _check_choices(

@@ -361,8 +361,8 @@ def _conclude(model: Composition, optimum: Optimum, found: _Found, settings: Fit
     if undefined and found.separation is None:
         warnings.warn(
             f"The Hessian is singular: the data do not determine {', '.join(f'`{n}`' for n in undefined)} at these "
-            "estimates, "
-            "so their standard errors are undefined (NaN). Leave a column out, or hold a coefficient with fixed=.",
+            "estimates, so their standard errors are undefined (NaN). Leave a column out, or hold a coefficient with "
+            "fixed=.",
             CovarianceWarning,
             stacklevel=4,
         )
@@ -388,7 +388,7 @@ def _judge(optimum: Optimum, separation: Separation | None, names: list[str], *,
     if converged:
         return "converged"
     if separation is not None:
-        message = in_words(separation, names)
+        message = in_words(separation, names, complete=optimum.value > -1e-3)
         warnings.warn(message, SeparationWarning, stacklevel=5)
         return message
     if np.isinf(optimum.decrement):
@@ -396,9 +396,8 @@ def _judge(optimum: Optimum, separation: Separation | None, names: list[str], *,
     else:
         reason = f"it is {np.sqrt(optimum.decrement):.2g} standard errors from the maximum"
     message = (
-        f"The fit did not converge: {optimum.message}, and {reason}. Raise max_iterations, give other starting "
-        "values, or "
-        "look for columns of nearly the same content."
+        f"The fit did not converge: {optimum.message}, and {reason}. Raise max_iterations, give other starting values, "
+        "or look for columns of nearly the same content."
     )
     warnings.warn(message, ConvergenceWarning, stacklevel=5)
     return message

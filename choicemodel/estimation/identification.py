@@ -109,8 +109,7 @@ def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: De
     if all(c.is_constant for c in involved):
         return (
             f"The constants {', '.join(f'`{c.name}`' for c in involved)} together are the same for all alternatives, "
-            "and "
-            "only differences of utility matter: leave one of them out, so that its alternative is the base."
+            "and only differences of utility matter: leave one of them out, so that its alternative is the base."
         )
     relation = " ".join(
         f"{'-' if factor < 0 else '+'} {'' if abs(abs(factor) - 1) < 1e-6 else f'{abs(factor):.6g} x '}`{name}`"
@@ -118,9 +117,8 @@ def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: De
     ).removeprefix("+ ")
     return (
         f"Within every choice situation `{column.name}` equals {relation} (up to what is the same for all "
-        "alternatives), so "
-        f"a change of its coefficient can be undone by the others. Leave one of them out, or hold it with "
-        f"fixed={{{column.name!r}: 0}}."
+        "alternatives), so a change of its coefficient can be undone by the others. Leave one of them out, or hold it "
+        f"with fixed={{{column.name!r}: 0}}."
     )
 
 
@@ -133,8 +131,7 @@ def _explain_constant(column: DesignColumn, design: Design) -> str:
             f"alternative without it, or `{column.text}` is zero there. Leave it out, or drop the alternative."
         )
     return (
-        f"`{column.name}` is the same for every alternative of a situation, so it cannot explain which one was "
-        "chosen: move "
-        f"`{column.text}` to the second part of the formula, where it gets a coefficient per alternative "
-        f"('... | {column.text}'), or let it interact with an attribute ('cost:{column.text}')."
+        f"`{column.name}` is the same for every alternative of a situation, so it cannot explain which one was chosen: "
+        f"move `{column.text}` to the second part of the formula, where it gets a coefficient per alternative ('... | "
+        f"{column.text}'), or let it interact with an attribute ('cost:{column.text}')."
     )

@@ -32,14 +32,13 @@ class Separation:
     Parameters
     ----------
     direction : ndarray (k,)
-        In units of the coefficients, largest element one after scaling by the columns' size; zero for coefficients that
-        are not concerned.
-    complete : bool
-        Whether every choice is predicted, so that the log-likelihood goes to zero.
+        In units of the coefficients; zero for coefficients that are not concerned.
+    alone : ndarray (k,)
+        Sign of each coefficient that separates by itself, zero for the others.
     """
 
     direction: FloatArray
-    complete: bool
+    alone: FloatArray
 
 
 def margins(block: Block, free: NDArray[np.bool_]) -> FloatArray:
@@ -91,10 +90,19 @@ def find_separation(
         return None
     if float(goal @ direction) < _TOLERANCE:
         return None
-    smallest = min(
-        executor.map(lambda b: float((direction / size @ margins(b, free).reshape(len(size), -1)).min()), blocks)
-    )
-    return Separation(direction / size, complete=smallest > _TOLERANCE)
+    return Separation(direction / size, _alone(blocks, free, executor))
+
+
+def _alone(blocks: Sequence[Block], free: NDArray[np.bool_], executor: Executor) -> FloatArray:
+    """Sign with which each column separates by itself, or zero (k,)."""
+
+    def extremes(block: Block) -> tuple[FloatArray, FloatArray]:
+        found = margins(block, free)
+        return found.min(axis=(1, 2)), found.max(axis=(1, 2))
+
+    parts = executor.map(extremes, blocks)
+    low, high = np.min([p[0] for p in parts], axis=0), np.max([p[1] for p in parts], axis=0)
+    return np.where((low >= 0) & (high > 0), 1.0, np.where((high <= 0) & (low < 0), -1.0, 0.0))
 
 
 def _counted(block: Block) -> Block:
@@ -122,20 +130,28 @@ def _violated(block: Block, free: NDArray[np.bool_], size: FloatArray, direction
     return np.asarray(rows[worst])
 
 
-def in_words(separation: Separation, names: Sequence[str]) -> str:
-    """Say which columns separate the choices, and in which direction."""
-    parts = [
-        f"`{name}` {'up' if value > 0 else 'down'}"
-        for name, value in zip(names, separation.direction, strict=True)
-        if value != 0
-    ]
-    kind = "every choice" if separation.complete else "some choices, and contradicts none"
-    one = len(parts) == 1
+def in_words(separation: Separation, names: Sequence[str], *, complete: bool) -> str:
+    """Say which columns separate the choices, and in which direction.
+
+    Parameters
+    ----------
+    separation : Separation
+    names : sequence of str
+    complete : bool
+        Whether every choice is predicted, so that the log-likelihood goes to zero.
+    """
+    # Where everything is separated any direction nearby will do; a column that does it alone says most.
+    shown = separation.alone if complete and separation.alone.any() else separation.direction
+    moves = [f"`{n}` {'up' if v > 0 else 'down'}" for n, v in zip(names, shown, strict=False) if v != 0]
+    one = len(moves) == 1
+    effect = (
+        "makes every choice certain"
+        if complete
+        else "favours the chosen alternative in some situations and no other in any"
+    )
     return (
-        f"{'The column' if one else 'A combination of columns'} predicts {kind} perfectly ({', '.join(parts)} makes "
-        "the chosen "
-        f"alternative better and never worse): {'its coefficient has' if one else 'their coefficients have'} no finite "
-        "maximum, and the estimates shown are where the optimiser stopped. Leave the column out, merge rare "
-        "categories or "
-        "alternatives, or hold the coefficient with fixed=."
+        f"{'Every choice is' if complete else 'Some choices are'} predicted perfectly: moving the "
+        f"{'coefficient' if one else 'coefficients'} of {', '.join(moves)} {effect}, so "
+        f"{'it has' if one else 'they have'} no finite maximum (separation); the values shown are where the optimiser "
+        "stopped. Leave the column out, merge rare categories or alternatives, or hold the coefficient with fixed=."
     )

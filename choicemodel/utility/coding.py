@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import plain_label
+from choicemodel.data.codes import plain_label, positions
 from choicemodel.exceptions import (
     ChoiceDataError,
     ConstantColumnError,
@@ -26,8 +26,8 @@ from choicemodel.exceptions import (
     UnknownAlternativeError,
     UnseenLevelError,
 )
-from choicemodel.utility.language import column_names, evaluate
-from choicemodel.utility.terms import Factor, Part
+from choicemodel.utility.language import column_names, evaluate, is_stateful
+from choicemodel.utility.terms import Factor, Part, column_factor
 
 FloatArray = NDArray[np.float64]
 Numbers = NDArray[Any]
@@ -89,6 +89,11 @@ def factor_key(factor: Factor) -> str:
     return factor.text
 
 
+def _at_key(factor: Factor) -> str:
+    """Tell the factors of a formula part apart, those at some alternatives included."""
+    return factor.text if factor.at is None else f"{factor.text} at {factor.at!r}"
+
+
 class Coder:
     """Codes the terms of formula parts on data.
 
@@ -108,13 +113,13 @@ class Coder:
 
     def sources(self, part: Part) -> list[Source]:
         """Code a part of a formula; problems are collected in `problems`."""
-        coded = {f.text + repr(f.at): self._factor(f) for term in part.terms for f in term}
+        coded = {_at_key(f): self._factor(f) for term in part.terms for f in term}
         if self.problems:
             return []
         out: list[Source] = []
         used: set[tuple[frozenset[str], frozenset[str]]] = {(frozenset(), frozenset())}
         for term in part.terms:
-            factors = [coded[f.text + repr(f.at)] for f in term]
+            factors = [coded[_at_key(f)] for f in term]
             for coding in _codings(factors, used):
                 out += self._columns(factors, coding)
         return out
@@ -128,7 +133,13 @@ class Coder:
 
     def _column(self, name: str) -> pd.Series[Any]:
         self.data.require_columns([name])
-        return self.data.column(name)
+        column = self.data.column(name)
+        if pd.api.types.is_complex_dtype(column.dtype) or column.dtype.kind in "mM":
+            raise NotNumericError(
+                f"Column `{name}` holds {column.dtype} values such as {column.iloc[0]!r}, which are neither numbers nor "
+                "categories: make a column of numbers or of text of it, with data.assign."
+            )
+        return column
 
     def _is_categorical(self, factor: Factor) -> bool:
         known = self.memory.get(factor_key(factor))
@@ -151,9 +162,7 @@ class Coder:
         else:
             memory = self.memory[factor_key(factor)]
         levels = memory.levels or ()
-        codes = pd.Index(list(levels), dtype=object).get_indexer(
-            pd.Index(column.astype(object).map(plain_label), dtype=object)
-        )
+        codes = positions(column, levels)
         unseen = np.flatnonzero(codes < 0)
         if unseen.size:
             values = list(dict.fromkeys(plain_label(v) for v in column.iloc[unseen]))
@@ -168,6 +177,11 @@ class Coder:
         if factor.is_one:
             return _Coded(factor, Memory(None, {}), numbers=(None,))
         state = {} if self.learning else self.memory[factor_key(factor)].transforms
+        if is_stateful(
+            factor.expression, factor.node
+        ):  # one missing value would spoil what they remember, and every row
+            for name in column_names(factor.expression, factor.node):
+                self._check_finite(column_factor(name), self._numbers(name))
         with np.errstate(all="ignore"):
             try:
                 value = evaluate(factor.expression, factor.node, self._numbers, state)
@@ -177,8 +191,8 @@ class Coder:
         if values.ndim == 0:
             raise FormulaError(f"`{factor.text}` in the formula is a number, not a column.")
         columns = (values,) if values.ndim == 1 else tuple(np.ascontiguousarray(values.T))
+        columns = tuple(self._check_finite(factor, column) for column in columns)
         for column in columns:
-            self._check_finite(factor, column)
             if self.learning:
                 self._check_varies(factor, column)
         if self.learning:
@@ -195,28 +209,40 @@ class Coder:
                 "categories."
             )
         values = column.to_numpy()
-        if values.dtype.kind == "b":
-            values = values.astype(np.float64)
-        elif values.dtype.kind not in "iuf":  # nullable types and objects that hold numbers
-            values = column.astype("Float64").to_numpy(dtype=np.float64, na_value=np.nan)
+        if values.dtype.kind not in "iu" and values.dtype != np.float64:
+            # booleans, nullable types, objects that hold numbers; narrow floats would be subtracted as such
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         return self.data.structure.sorted_values(values)
 
-    def _check_finite(self, factor: Factor, values: Numbers) -> None:
+    def _check_finite(self, factor: Factor, values: Numbers) -> Numbers:
+        """Refuse values that are not finite; return the values, zero where a factor at some alternatives is not used."""
         # One sum finds out; only where it is not finite are the values looked at one by one.
         with np.errstate(all="ignore"):
             if values.dtype.kind in "iu" or np.isfinite(values.sum()):
-                return
-        wrong = self._frame_rows(~np.isfinite(values))
+                return values
+        infinite = ~np.isfinite(values)
+        unused = infinite & ~self._used_rows(factor)
+        wrong = self._frame_rows(infinite & ~unused)
         if not wrong.size:
-            return
+            return np.where(unused, 0.0, values) if unused.any() else values
         name = factor.text
         if factor.is_column:
             raise MissingValueError(self._where(name, "missing or infinite", wrong))
         reads = ", ".join(f"`{c}`" for c in dict.fromkeys(column_names(factor.expression, factor.node)))
         raise MissingValueError(
             f"`{name}` is missing or infinite in {wrong.size} of {self.data.n_rows} rows, first in "
-            f"{self._situation(int(wrong[0]))}: look for missing, zero or negative values in {reads}, or change the formula."
+            f"{self._situation(int(wrong[0]))}: look for missing, zero or negative values in {reads}, or change the "
+            "formula."
         )
+
+    def _used_rows(self, factor: Factor) -> NDArray[np.bool_]:
+        """Where a factor can differ from zero, in sorted order (rows,)."""
+        alternative = self.data.structure.alternative
+        if factor.at is None:
+            return np.ones(len(alternative), dtype=np.bool_)
+        texts = {str(a) for a in factor.at}
+        codes = [i for i, a in enumerate(self.data.alternatives) if a in factor.at or str(a) in texts]
+        return np.isin(alternative, codes)
 
     def _check_varies(self, factor: Factor, values: Numbers) -> None:
         if np.any(values[:1000] != values[0]) or np.any(values != values[0]):
@@ -244,8 +270,8 @@ class Coder:
 
     def _columns(self, factors: list[_Coded], coding: dict[str, bool]) -> Iterable[Source]:
         """Multiply the factors of one term out, the first factor's columns varying fastest."""
-        kept = [f for f in factors if f.codes is None or f.factor.text in coding]
-        pieces = [_pieces(f, full=coding.get(f.factor.text, False)) for f in kept]
+        kept = [f for f in factors if f.codes is None or _at_key(f.factor) in coding]
+        pieces = [_pieces(f, full=coding.get(_at_key(f.factor), False)) for f in kept]
         for combination in product(*reversed(pieces)):
             chosen = combination[::-1]
             at = _common_alternatives([f.factor for f in kept])
@@ -260,11 +286,18 @@ def _only_column(factor: Factor) -> str:
 
 def _is_text(column: pd.Series[Any]) -> bool:
     """Whether a column holds categories: text or objects that are not numbers."""
-    if isinstance(column.dtype, pd.CategoricalDtype) or isinstance(column.dtype, pd.StringDtype):
+    if isinstance(column.dtype, (pd.CategoricalDtype, pd.StringDtype)):
         return True
     if column.dtype != object:
         return not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype))
     return not all(isinstance(v, (int, float, np.number, np.bool_)) for v in column.dropna())
+
+
+def _reads_as_number(value: object) -> bool:
+    try:
+        return isinstance(value, str) and np.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
@@ -272,7 +305,12 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         levels = [plain_label(x) for x in column.cat.remove_unused_categories().cat.categories]
     else:
-        found = list(dict.fromkeys(column.to_list()))
+        found = column.unique().tolist()
+        if factor.contrast is None and all(_reads_as_number(x) for x in found):
+            raise NotNumericError(
+                f"Column `{factor.text}` holds numbers as text, such as {found[0]!r}: convert it with pandas.to_numeric, or "
+                f"write C({factor.text}) to use it as categories."
+            )
         try:
             levels = [plain_label(x) for x in sorted(found)]
         except TypeError:
@@ -293,12 +331,12 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
 def _codings(factors: Sequence[_Coded], used: set[tuple[frozenset[str], frozenset[str]]]) -> list[dict[str, bool]]:
     """Choose which categorical factors of a term appear, and which with all their levels.
 
-    Each answer maps the text of a categorical factor to whether all its levels have a column. Sub-terms that an earlier
+    Each answer maps the key of a categorical factor to whether all its levels have a column. Sub-terms that an earlier
     term has spanned are left out; a sub-term is absorbed by a longer one that differs by one reduced factor only, which
     then has all its levels.
     """
-    categorical = [f.factor.text for f in factors if f.codes is not None]
-    numeric = frozenset(f.factor.text + repr(f.factor.at) for f in factors if f.codes is None)
+    categorical = [_at_key(f.factor) for f in factors if f.codes is not None]
+    numeric = frozenset(_at_key(f.factor) for f in factors if f.codes is None)
     open_terms: list[dict[str, bool]] = []
     for size in range(len(categorical) + 1):
         for subset in combinations(categorical, size):
@@ -317,9 +355,10 @@ def _absorbable(terms: list[dict[str, bool]]) -> tuple[dict[str, bool], dict[str
     for short in terms:
         for long in terms:
             extra = [f for f in long if f not in short]
-            if len(long) == len(short) + 1 and len(extra) == 1 and not long[extra[0]]:
-                if all(long[f] == full for f, full in short.items()):
-                    return short, long, extra[0]
+            if len(extra) != 1 or len(long) != len(short) + 1 or long[extra[0]]:
+                continue
+            if all(long[f] == full for f, full in short.items()):
+                return short, long, extra[0]
     return None
 
 

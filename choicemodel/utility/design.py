@@ -242,8 +242,7 @@ def design_from_recipe(recipe: Recipe, data: ChoiceData) -> Design:
     if unknown:
         raise UnknownAlternativeError(
             f"The data hold alternatives that the model does not know: {', '.join(map(repr, unknown))}. It was "
-            "specified "
-            f"for {', '.join(map(repr, recipe.alternatives))}: drop or rename the others."
+            f"specified for {', '.join(map(repr, recipe.alternatives))}: drop or rename the others."
         )
     return _assemble(recipe, Coder(data, recipe.memory), learning=False)
 
@@ -312,8 +311,7 @@ class _Builder:
         if twice:
             raise FormulaError(
                 f"Two coefficients would be called {', '.join(f'`{n}`' for n in twice)}: a column stands in two parts "
-                "of "
-                f"the formula {self.recipe.formula!r} for the same alternative, or two columns need other names."
+                f"of the formula {self.recipe.formula!r} for the same alternative, or two columns need other names."
             )
         return Design(self.recipe, tuple(self.columns), self.data, tuple(self.sources))
 
@@ -329,10 +327,9 @@ def _check_covariates(coder: Coder, sources: Sequence[Source]) -> None:
             coder.problems.append(
                 VaryingCovariateError(
                     f"`{source.label}` stands in the second part of the formula and differs between the alternatives "
-                    "of a "
-                    f"situation, such as {coder.data.name_of(differs)}. The second part is for covariates of the "
-                    "person or "
-                    "situation: move it to the first part (one coefficient) or to the third (one per alternative)."
+                    f"of a situation, such as {coder.data.name_of(differs)}. The second part is for covariates of the "
+                    "person or situation: move it to the first part (one coefficient) or to the third (one per "
+                    "alternative)."
                 )
             )
 
@@ -349,8 +346,6 @@ def _check_columns(design: Design) -> None:
     ]
     raise SpecificationError(
         f"{', '.join(f'`{c.name}`' for c in zero)}: the column is zero in every row of that alternative, so its "
-        "coefficient "
-        f"cannot be estimated. Write at({zero[0].text}, {', '.join(having)}) in the first part for one coefficient, "
-        "or one "
-        "at(...) for each alternative that has the attribute."
+        f"coefficient cannot be estimated. Write at({zero[0].text}, {', '.join(having)}) in the first part for one "
+        "coefficient, or one at(...) for each alternative that has the attribute."
     )

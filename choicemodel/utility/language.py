@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,15 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "abs": np.abs,
     "I": lambda x: x,
 }
-_STATEFUL = ("center", "scale", "poly", "bs")
+# Functions that remember the estimation data, and the names of their options in order.
+_STATEFUL: dict[str, tuple[str, ...]] = {
+    "center": (),
+    "scale": ("center", "scale", "ddof"),
+    "poly": ("degree", "raw"),
+    "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound", "extrapolation"),
+}
+_MAX_COLUMNS = 50
+_QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""", re.DOTALL)
 _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -103,30 +112,37 @@ def parse_expression(text: str) -> Expression:
     quoted: dict[str, str] = {}
 
     def placeholder(match: re.Match[str]) -> str:
+        if match.group(1) is None:  # a text, in which a backtick is a character like any other
+            return match.group(0)
         name = f"_quoted_{len(quoted)}_"
         quoted[name] = match.group(1)
         return name
 
-    source = re.sub(r"`([^`]*)`", placeholder, text)
+    source = _QUOTED.sub(placeholder, text)
     try:
-        tree = ast.parse(source.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice on odd spellings, such as "\d"
+            tree = ast.parse(source.strip(), mode="eval").body
+        _check(tree, text, 0)
+    except FormulaError:
+        raise
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise FormulaError(f"`{_short(text)}` in the formula is not a valid expression. {LANGUAGE}") from None
-    _check(tree, text, 0)
+        raise FormulaError(f"`{shorten(text)}` in the formula is not a valid expression. {LANGUAGE}") from None
     return Expression(text, tree, quoted)
 
 
-def _short(text: str) -> str:
+def shorten(text: str) -> str:
+    """Return the beginning of a text, for messages."""
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _check(node: ast.AST, text: str, depth: int) -> None:
     """Refuse every node that is not on the list."""
     if depth > _MAX_DEPTH:
-        raise FormulaError(f"`{_short(text)}` in the formula is nested more than {_MAX_DEPTH} deep.")
+        raise FormulaError(f"`{shorten(text)}` in the formula is nested more than {_MAX_DEPTH} deep.")
     if isinstance(node, ast.Constant):
-        if isinstance(node.value, bool) or not isinstance(node.value, (int, float, str)):
-            raise FormulaError(f"`{node.value!r}` in `{_short(text)}` is neither a number nor a text. {LANGUAGE}")
+        if not isinstance(node.value, (int, float, str)):  # True and False are ints, allowed as options
+            raise FormulaError(f"`{node.value!r}` in `{shorten(text)}` is neither a number nor a text. {LANGUAGE}")
         return
     if isinstance(node, ast.Name):
         return
@@ -142,7 +158,7 @@ def _check(node: ast.AST, text: str, depth: int) -> None:
     elif isinstance(node, (ast.List, ast.Tuple)):
         children = list(node.elts)
     else:
-        raise FormulaError(f"`{_short(ast.unparse(node))}` in the formula is not allowed. {LANGUAGE}")
+        raise FormulaError(f"`{shorten(ast.unparse(node))}` in the formula is not allowed. {LANGUAGE}")
     for child in children:
         _check(child, text, depth + 1)
 
@@ -153,7 +169,7 @@ def dotted_name(node: ast.AST, text: str) -> str:
         return node.id
     if isinstance(node, ast.Attribute):
         return f"{dotted_name(node.value, text)}.{node.attr}"
-    raise FormulaError(f"`{_short(text)}` in the formula is not allowed. {LANGUAGE}")
+    raise FormulaError(f"`{shorten(text)}` in the formula is not allowed. {LANGUAGE}")
 
 
 def function_name(call: ast.Call, text: str) -> str:
@@ -162,7 +178,7 @@ def function_name(call: ast.Call, text: str) -> str:
     plain = name.removeprefix("np.").removeprefix("numpy.")
     allowed = {*_FUNCTIONS, *_STATEFUL, "C", "at", "Treatment", "Sum"}
     if plain not in allowed or (name != plain and plain not in ("log", "exp", "sqrt", "abs")):
-        raise FormulaError(f"The function `{name}` in `{_short(text)}` is not allowed. {LANGUAGE}")
+        raise FormulaError(f"The function `{name}` in `{shorten(text)}` is not allowed. {LANGUAGE}")
     return plain
 
 
@@ -186,12 +202,12 @@ def constant(node: ast.AST, text: str) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -constant(node.operand, text)
+        value = constant(node.operand, text)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return -value
     if isinstance(node, (ast.List, ast.Tuple)):
         return [constant(e, text) for e in node.elts]
-    if isinstance(node, ast.Name) and node.id in ("True", "False"):
-        return node.id == "True"
-    raise FormulaError(f"`{_short(ast.unparse(node))}` in `{_short(text)}` must be a plain number or text.")
+    raise FormulaError(f"`{shorten(ast.unparse(node))}` in `{shorten(text)}` must be a plain number or text.")
 
 
 def evaluate(expression: Expression, node: ast.AST, lookup: Lookup, state: dict[str, dict[str, Any]]) -> Value:
@@ -209,8 +225,8 @@ def evaluate(expression: Expression, node: ast.AST, lookup: Lookup, state: dict[
         What stateful functions (center, scale, poly, bs) remember, by their text; filled when empty.
     """
     if isinstance(node, ast.Constant):
-        if isinstance(node.value, str):
-            raise FormulaError(f"The text {node.value!r} in `{_short(expression.text)}` cannot be used as a number.")
+        if isinstance(node.value, (str, bool)):
+            raise FormulaError(f"{node.value!r} in `{shorten(expression.text)}` cannot be used as a number.")
         return np.float64(node.value)
     if isinstance(node, (ast.Name, ast.Attribute)):
         name = dotted_name(node, expression.text)
@@ -218,12 +234,12 @@ def evaluate(expression: Expression, node: ast.AST, lookup: Lookup, state: dict[
     if isinstance(node, ast.BinOp):
         left = evaluate(expression, node.left, lookup, state)
         right = evaluate(expression, node.right, lookup, state)
-        return _OPERATORS[type(node.op)](_real(left), _real(right))
+        return _OPERATORS[type(node.op)](_single(left, expression), _single(right, expression))
     if isinstance(node, ast.UnaryOp):
         return _OPERATORS[type(node.op)](_real(evaluate(expression, node.operand, lookup, state)))
     if isinstance(node, ast.Call):
         return _call(expression, node, lookup, state)
-    raise FormulaError(f"`{_short(ast.unparse(node))}` in the formula is not allowed here. {LANGUAGE}")
+    raise FormulaError(f"`{shorten(ast.unparse(node))}` in the formula is not allowed here. {LANGUAGE}")
 
 
 def _real(value: Value) -> Value:
@@ -231,31 +247,67 @@ def _real(value: Value) -> Value:
     return np.asarray(value, dtype=np.float64) if isinstance(value, np.ndarray) else value
 
 
+def _single(value: Value, expression: Expression) -> Value:
+    """Refuse several columns where one is computed with."""
+    if np.ndim(value) > 1:
+        raise FormulaError(
+            f"`{shorten(expression.text)}` computes with the several columns of poly or bs: let them stand alone, or multiply "
+            "them with `:`."
+        )
+    return _real(value)
+
+
 def _call(expression: Expression, node: ast.Call, lookup: Lookup, state: dict[str, dict[str, Any]]) -> Value:
     name = function_name(node, expression.text)
     if not node.args:
-        raise FormulaError(f"`{name}` in `{_short(expression.text)}` needs an argument.")
+        raise FormulaError(f"`{name}` in `{shorten(expression.text)}` needs an argument.")
     if name in _FUNCTIONS:
         if len(node.args) != 1 or node.keywords:
-            raise FormulaError(f"`{name}` in `{_short(expression.text)}` takes one argument.")
+            raise FormulaError(f"`{name}` in `{shorten(expression.text)}` takes one argument.")
         return _FUNCTIONS[name](_real(evaluate(expression, node.args[0], lookup, state)))
     if name in _STATEFUL:
         value = np.asarray(_real(evaluate(expression, node.args[0], lookup, state)), dtype=np.float64)
-        options = [constant(a, expression.text) for a in node.args[1:]]
-        keywords = {str(k.arg): constant(k.value, expression.text) for k in node.keywords}
-        return _stateful(name, value, (options, keywords), state.setdefault(ast.unparse(node), {}))
-    raise FormulaError(f"`{name}` in `{_short(expression.text)}` must stand outside other functions.")
+        return _stateful(name, value, _options(name, node, expression.text), state.setdefault(ast.unparse(node), {}))
+    raise FormulaError(f"`{name}` in `{shorten(expression.text)}` must stand outside other functions.")
 
 
-def _stateful(name: str, value: Array, options: tuple[list[Any], dict[str, Any]], state: dict[str, Any]) -> Value:
+def is_stateful(expression: Expression, node: ast.AST) -> bool:
+    """Whether an expression remembers something of the estimation data."""
+    calls = (n for n in ast.walk(node) if isinstance(n, ast.Call))
+    return any(function_name(call, expression.text) in _STATEFUL for call in calls)
+
+
+def _options(name: str, node: ast.Call, text: str) -> dict[str, Any]:
+    """Read the options of a stateful function, by name; refuse unknown ones and those that would fill the memory."""
+    known = _STATEFUL[name]
+    positional = node.args[1:]
+    given = [*zip(known, positional, strict=False), *((str(k.arg), k.value) for k in node.keywords)]
+    names = [option for option, _ in given]
+    if len(positional) > len(known) or len(set(names)) < len(names) or not set(names) <= set(known):
+        options = f"the options {', '.join(known)}" if known else "no options"
+        raise FormulaError(f"`{name}` in `{shorten(text)}` takes a column and {options}, each once.")
+    out = {option: constant(value, text) for option, value in given}
+    for option, value in out.items():
+        size = len(value) if isinstance(value, list) else value
+        if isinstance(value, list) != (option == "knots"):
+            raise FormulaError(
+                f"`{option}` in `{shorten(text)}` must be {'a list' if option == 'knots' else 'one value'}."
+            )
+        if option in ("degree", "df", "knots") and not (isinstance(size, int) and 0 <= size <= _MAX_COLUMNS):
+            what = "have" if option == "knots" else "be a whole number of"
+            raise FormulaError(f"`{option}` in `{shorten(text)}` must {what} at most {_MAX_COLUMNS}.")
+    return out
+
+
+def _stateful(name: str, value: Array, options: dict[str, Any], state: dict[str, Any]) -> Value:
     """Apply one of formulaic's transforms, which fill `state` the first time and use it later."""
     from formulaic.transforms import TRANSFORMS
 
     if value.ndim != 1:
         raise FormulaError(f"`{name}` in the formula needs a column, not a number or several columns.")
     try:
-        result = TRANSFORMS[name](value, *options[0], _state=state, **options[1])
-    except (TypeError, ValueError, KeyError, np.linalg.LinAlgError) as error:
+        result = TRANSFORMS[name](value, _state=state, **options)
+    except Exception as error:  # noqa: BLE001 - numpy, scipy and formulaic raise many types for options that do not fit
         raise FormulaError(f"`{name}` in the formula cannot be computed: {error}") from None
     result = getattr(result, "__wrapped__", result)
     if isinstance(result, dict):

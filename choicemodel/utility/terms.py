@@ -15,11 +15,14 @@ from choicemodel.utility.language import (
     constant,
     function_name,
     parse_expression,
+    shorten,
     split_top_level,
 )
 
 _MAX_LENGTH = 20_000
+_MAX_TERMS = 2_000
 _OPERATORS = {"+", "-", "*", ":", "**", "^"}
+_POWERS = tuple("23456789")
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def parse_formula(formula: str) -> tuple[Part, Part, Part]:
         raise FormulaError(f"The formula has {len(formula)} characters; the limit is {_MAX_LENGTH}.")
     sides = split_top_level(formula, "~")
     if len(sides) > 2:
-        raise FormulaError(f"The formula has more than one `~`: {formula!r}.")
+        raise FormulaError(f"The formula has more than one `~`: {shorten(formula)!r}.")
     parts = split_top_level(sides[-1], "|")
     if len(parts) > 3:
         raise FormulaError(
@@ -110,8 +113,10 @@ def _parse_part(text: str, number: int) -> Part:
     from formulaic.parser import DefaultFormulaParser
 
     _check_tokens(text)
+    parser = DefaultFormulaParser(include_intercept=True)
     try:
-        terms = list(DefaultFormulaParser(include_intercept=True).get_terms(text))
+        _check_size(parser.get_ast(text), text)
+        terms = list(parser.get_terms(text))
     except FormulaError:
         raise
     except Exception as error:  # noqa: BLE001 - formulaic raises many types for one cause: text it cannot parse
@@ -126,15 +131,50 @@ def _parse_part(text: str, number: int) -> Part:
         literal = [t for t, method in texts if method == "literal"]
         if literal:
             raise FormulaError(
-                f"The number {literal[0]} in `{text.strip()}` stands outside a function: write I({literal[0]} * x)."
+                f"The number {literal[0]} in `{shorten(text.strip())}` stands outside a function: write I({literal[0]} * x)."
             )
         kept.append(tuple(_factor(t, method == "lookup", number) for t, method in texts))
     return Part(tuple(kept), intercept)
 
 
+def _check_size(tree: Any, text: str) -> None:
+    """Refuse interactions that would multiply out to more terms than anybody means, before they are multiplied out."""
+    sizes: dict[int, int] = {}
+    stack = [tree]
+    while stack:
+        node = stack[-1]
+        waiting = [a for a in getattr(node, "args", ()) if id(a) not in sizes]
+        if waiting:
+            stack += waiting
+            continue
+        sizes[id(stack.pop())] = size = _size(node, [sizes[id(a)] for a in getattr(node, "args", ())])
+        if size > _MAX_TERMS:
+            raise FormulaError(
+                f"The formula part `{shorten(text)}` comes to more than {_MAX_TERMS} terms: write out the "
+                "interactions that are wanted."
+            )
+
+
+def _size(node: Any, parts: list[int]) -> int:
+    """Bound the number of terms that formulaic makes of a node on the way."""
+    operator = str(getattr(node, "operator", ""))
+    if operator in ("**", "^") and len(parts) == 2:
+        return int(min(parts[0], _MAX_TERMS + 1) ** _power(node.args[1]))
+    if operator == "*" and len(parts) == 2:
+        return (parts[0] + 1) * (parts[1] + 1) - 1
+    if operator == ":" and len(parts) == 2:
+        return parts[0] * parts[1]
+    return max(1, sum(parts))
+
+
+def _power(token: Any) -> int:
+    text = str(getattr(token, "token", ""))
+    return int(text) if text in _POWERS else 1  # formulaic refuses any other
+
+
 def _unreadable(text: str, error: Exception) -> FormulaError:
     detail = re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]", "", str(error)).strip().split("\n")[0]
-    return FormulaError(f"The formula part `{text.strip()}` cannot be read ({detail}). {LANGUAGE}")
+    return FormulaError(f"The formula part `{shorten(text.strip())}` cannot be read ({detail}). {LANGUAGE}")
 
 
 def _check_tokens(text: str) -> None:
@@ -144,26 +184,35 @@ def _check_tokens(text: str) -> None:
         tokens = [(t.token, t.kind.value) for t in tokenize(text)]
     except Exception as error:  # noqa: BLE001 - formulaic raises many types for one cause: text it cannot parse
         raise _unreadable(text, error) from None
+    names = {token for token, kind in tokens if kind == "name"}
+    both = names & {"1", *(token for token, kind in tokens if kind == "python")}
+    if both:
+        name = min(both)
+        raise FormulaError(
+            f"The column `{name}` in `{shorten(text.strip())}` reads like an expression: rename the column."
+        )
     for i, (token, kind) in enumerate(tokens):
         if kind == "operator" and token not in _OPERATORS:
             advice = " Divide inside a function: I(time / 60)." if token == "/" else ""
             raise FormulaError(
-                f"The operator `{token}` in `{text.strip()}` is not part of the language.{advice} {LANGUAGE}"
+                f"The operator {token!r} in `{shorten(text.strip())}` is not part of the language.{advice} {LANGUAGE}"
             )
         after_power = i > 0 and tokens[i - 1][0] in ("**", "^")
-        if kind == "value" and token not in ("0", "1") and not (after_power and token in "23456789"):
+        if kind == "value" and token not in ("0", "1") and not (after_power and token in _POWERS):
             raise FormulaError(
-                f"The number `{token}` in `{text.strip()}` stands outside a function: write I(2 * x) or I(x ** 2). {LANGUAGE}"
+                f"The number `{token}` in `{shorten(text.strip())}` stands outside a function: write I(2 * x) or I(x ** 2). {LANGUAGE}"
             )
 
 
 def _factor(text: str, is_lookup: bool, part: int) -> Factor:
     """Read one factor: a column, an expression, ``C(...)`` or ``at(...)``."""
     if is_lookup:  # formulaic has taken the backticks off: the whole text is one column name
-        return _column_factor(text)
+        return column_factor(text)
     expression = parse_expression(text)
     node = expression.tree
-    if not isinstance(node, ast.Call) or function_name(node, text) not in ("at", "C"):
+    if not isinstance(node, ast.Call):
+        raise FormulaError(f"`{shorten(text)}` in the formula must stand inside a function, such as I(...). {LANGUAGE}")
+    if function_name(node, text) not in ("at", "C"):
         return Factor(text, expression, node)
     if function_name(node, text) == "C":
         return _categorical(expression, node)
@@ -173,10 +222,20 @@ def _factor(text: str, is_lookup: bool, part: int) -> Factor:
         )
     if len(node.args) < 2 or node.keywords:
         raise FormulaError(f"`{text}` needs a column and at least one alternative, as in at(income, 'air').")
-    labels = tuple(constant(a, text) for a in node.args[1:])
+    labels = tuple(dict.fromkeys(_label(a, text) for a in node.args[1:]))
     inner_text = _source(expression, node.args[0])
     inner = _inner_factor(expression, node.args[0], inner_text)
     return Factor(inner.text, inner.expression, inner.node, labels, inner.contrast, inner.reference, inner.is_column)
+
+
+def _label(node: ast.expr, text: str) -> Any:
+    """Read the label of an alternative."""
+    label = constant(node, text)
+    if isinstance(label, (bool, list)):
+        raise FormulaError(
+            f"`{shorten(text)}`: {label!r} is no alternative; name each by its label, as in at(x, 'a', 'b')."
+        )
+    return label
 
 
 def _inner_factor(expression: Expression, node: ast.expr, text: str) -> Factor:
@@ -192,7 +251,8 @@ def _inner_factor(expression: Expression, node: ast.expr, text: str) -> Factor:
     return Factor(text, expression, node)
 
 
-def _column_factor(name: str) -> Factor:
+def column_factor(name: str) -> Factor:
+    """Return the factor of a bare column."""
     placeholder = "_quoted_0_"
     node = ast.Name(id=placeholder, ctx=ast.Load())
     return Factor(name, Expression(name, node, {placeholder: name}), node, is_column=True)
