@@ -406,7 +406,7 @@ def _as_in_data(typed: str, column: pd.Series[Any]) -> Any:
     """
     number = _number(typed)
     present = [plain_label(value) for value in pd.unique(column.dropna())]
-    same = [value for value in present if str(value) == typed or (number is not None and value == number)]
+    same = [value for value in present if str(value) == typed or _equals(value, number)]
     if len(same) > 1:
         raise CommandError(
             f"{typed!r} may be any of {', '.join(map(repr, same))} in column `{column.name}`: make the column all text "
@@ -416,6 +416,11 @@ def _as_in_data(typed: str, column: pd.Series[Any]) -> Any:
         return same[0]
     # nobody chose it: then it is of the column's own kind
     return number if number is not None and pd.api.types.is_numeric_dtype(column.dtype) else typed
+
+
+def _equals(value: Any, number: float | None) -> bool:
+    # True equals 1 for Python, and not for whoever typed 1
+    return number is not None and not isinstance(value, bool) and bool(value == number)
 
 
 def _source(text: str, alternatives: Mapping[Any, Any], frame: pd.DataFrame, option: str) -> Any:
@@ -485,7 +490,9 @@ def _complain(kind: str, text: str) -> None:
     _write_to(sys.stderr, "\n".join(lines) + "\n")
 
 
-def _write_to(stream: TextIO, text: str) -> None:
+def _write_to(stream: TextIO | None, text: str) -> None:
+    if stream is None:  # closed by whoever started the program
+        return
     # a terminal that lacks a letter of some label gets a question mark, not an error
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))

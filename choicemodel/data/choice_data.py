@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.data.codes import plain_label
 from choicemodel.data.describe import Description, describe
 from choicemodel.data.door import Admitted, Roles, admit, require_columns, unknown_alternatives
 from choicemodel.data.structure import FloatArray, Structure
@@ -119,9 +120,11 @@ class ChoiceData:
         <ChoiceData: 2 situations, 2 alternatives (bus, car), 4 rows>
         """
         _require_frame(frame)
-        columns = (
-            (situation,) if isinstance(situation, str) or not isinstance(situation, Sequence) else tuple(situation)
-        )
+        columns = tuple(situation) if isinstance(situation, (list, tuple)) else (situation,)
+        if not columns:
+            raise SpecificationError(
+                "situation=[] names no column: it takes at least one to identify a choice situation."
+            )
         return _from_table(_snapshot(frame), Roles(columns, alternative, choice, person, available, weight))
 
     @classmethod
@@ -281,15 +284,20 @@ class ChoiceData:
         EmptyDataError
             If no situation meets it.
         """
-        answer = self._frame.eval(condition)
+        try:
+            answer = self._frame.eval(condition, level=1)  # so that @name means the caller's variable
+        except Exception as error:  # pandas raises many types for one cause: a condition it cannot evaluate
+            raise SpecificationError(f"The condition {condition!r} cannot be evaluated: {error}.") from error
         mask = np.asarray(answer)
         if mask.dtype != np.bool_ or mask.shape != (self.n_rows,):
             raise SpecificationError(f"The condition {condition!r} does not give one true or false value per row.")
         differs = self.structure.varying_situation(mask)
         if differs >= 0:
             raise VaryingCovariateError(
-                f"The condition {condition!r} differs within a situation, such as {self.name_of(differs)}: it would cut "
-                "the choice set. Use columns that are the same for all alternatives of a situation, or `drop_alternative`."
+                f"The condition {condition!r} differs within a situation, such as {self.name_of(differs)}: it would "
+                "cut "
+                "the choice set. Use columns that are the same for all alternatives of a situation, or "
+                "`drop_alternative`."
             )
         if not mask.any():
             raise EmptyDataError(f"No situation meets the condition {condition!r}.")
@@ -308,6 +316,8 @@ class ChoiceData:
         ChoiceData
             Its `notes` say how many situations were dropped, as does a `DroppedSituationsWarning`.
         """
+        if not labels:
+            raise SpecificationError("drop_alternative needs the label of at least one alternative.")
         problem = unknown_alternatives(labels, self.alternatives, "drop_alternative")
         raise_problems([problem] if problem else [])
         s = self.structure
@@ -325,7 +335,8 @@ class ChoiceData:
         smaller = self._rows(s.unsorted_values(keep.astype(np.float64)) > 0)
         if not lost.any():
             return smaller
-        note = f"dropping {names} left out {int(lost.sum())} of {s.n_situations} situations that chose it or had nothing else"
+        n_lost = int(lost.sum())
+        note = f"dropping {names} left out {n_lost} of {s.n_situations} situations that chose it or had nothing else"
         warnings.warn(f"{note[0].upper()}{note[1:]}.", DroppedSituationsWarning, stacklevel=2)
         return replace(smaller, notes=(*smaller.notes, note))
 
@@ -344,7 +355,7 @@ class ChoiceData:
         ChoiceData
         """
         s = self.structure
-        if not 0 < n_persons <= s.n_units:
+        if not isinstance(n_persons, (int, np.integer)) or not 0 < n_persons <= s.n_units:
             raise SpecificationError(
                 f"n_persons must be between 1 and {s.n_units}, the number there are; got {n_persons}."
             )
@@ -368,8 +379,7 @@ class ChoiceData:
     def name_of(self, situation: int) -> str:
         """The user's own name of a situation, for messages: ``individual 7``."""
         row = int(self.structure.first_rows()[situation])
-        values = self._frame[list(self.roles.situation)].iloc[row]
-        return ", ".join(f"{c} {v!r}" for c, v in zip(self.roles.situation, values.tolist(), strict=True))
+        return ", ".join(f"{c} {plain_label(self._frame[c].iloc[row])!r}" for c in self.roles.situation)
 
     def fingerprint(self) -> str:
         """Return a hash of the choice sets, choices, persons and weights, the same whatever the order of the rows."""
@@ -389,7 +399,8 @@ class ChoiceData:
             values = np.asarray(groups)
         if values.shape != (self.n_rows,):
             raise SpecificationError(
-                f"groups must name a column, or give one value for each of the {self.n_rows} rows of data.frame; it has "
+                f"groups must name a column, or give one value for each of the {self.n_rows} rows of data.frame; it "
+                "has "
                 f"shape {values.shape}."
             )
         codes = pd.factorize(values, use_na_sentinel=True)[0].astype(np.int64)
@@ -407,7 +418,7 @@ class ChoiceData:
 
     def _rows(self, mask: NDArray[np.bool_]) -> ChoiceData:
         """Return the data on some of their rows (frame order)."""
-        return _from_table(self._frame[mask], self.roles, self.notes)
+        return _from_table(self._frame[mask], self.roles, self.notes, depth=2)
 
     def __repr__(self) -> str:
         names = ", ".join(map(str, self.alternatives[:6])) + (", ..." if len(self.alternatives) > 6 else "")
@@ -422,10 +433,12 @@ class ChoiceData:
 def _require_frame(frame: object) -> None:
     if not isinstance(frame, pd.DataFrame):
         raise SpecificationError(f"The survey must be a pandas DataFrame, not {type(frame).__name__}.")
+    if frame.columns.nlevels > 1:
+        raise SpecificationError("The survey's columns have several levels: join them into one name each.")
 
 
-def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = ()) -> ChoiceData:
-    """Take a long table through the door."""
+def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), *, depth: int = 1) -> ChoiceData:
+    """Take a long table through the door; `depth` calls separate this one from the user's."""
     admitted: Admitted = admit(frame, roles)
     if admitted.keep is not None:
         frame = frame[admitted.keep]
@@ -434,9 +447,10 @@ def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = ()) 
     if single:
         example = data.name_of(int((~data.structure.informative).argmax()))
         warnings.warn(
-            f"{single} of {data.n_situations} situations offer a single alternative, such as {example}: their choice has "
+            f"{single} of {data.n_situations} situations offer a single alternative, such as {example}: their choice "
+            "has "
             "probability one, they carry no information and are not counted in nobs.",
             SingleAlternativeWarning,
-            stacklevel=4,
+            stacklevel=depth + 2,
         )
     return data

@@ -42,6 +42,13 @@ def plain_label(label: Any) -> Any:
     return int(label) if isinstance(label, float) and label.is_integer() else label
 
 
+def numbers_or_nan(column: pd.Series[Any]) -> NDArray[np.float64]:
+    """Read a column as numbers, NaN where it is missing or something else (rows,)."""
+    if not pd.api.types.is_numeric_dtype(column.dtype):
+        column = pd.to_numeric(column.astype(object), errors="coerce")
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
 def encode(column: pd.Series[Any], role: str) -> Codes:
     """Number the labels of a column: by categories where it has them, else in sorted order.
 

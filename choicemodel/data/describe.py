@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from choicemodel.data.codes import numbers_or_nan
 from choicemodel.data.door import Roles
 from choicemodel.data.structure import Structure
 from choicemodel.tables import Block, Column, Pairs, Table, format_count, format_percent
@@ -39,7 +40,7 @@ class Description:
         blocks: list[Block | Pairs] = [
             Pairs([(str(k), v if isinstance(v, str) else float(v), format_count) for k, v in self.counts.items()])
         ]
-        rows = [
+        rows: list[tuple[str | float, ...]] = [
             (str(label), *map(float, row))
             for label, row in zip(self.alternatives.index, self.alternatives.to_numpy(), strict=True)
         ]
@@ -107,7 +108,16 @@ def _by_alternative(alternatives: tuple[Any, ...], structure: Structure) -> pd.D
 
 def _ranges(frame: pd.DataFrame, roles: Roles) -> pd.DataFrame:
     skip = set(roles.columns()) - {roles.weight}
-    numeric = [c for c in frame.columns if c not in skip and pd.api.types.is_numeric_dtype(frame[c].dtype)]
-    rows = {c: (frame[c].min(), frame[c].mean(), frame[c].max(), int(frame[c].isna().sum())) for c in numeric}
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["min", "mean", "max", "missing"])
+    rows, names = [], []
+    for position, name in enumerate(frame.columns):  # by position: names may repeat
+        column = frame.iloc[:, position]
+        if name in skip or not pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind == "c":
+            continue
+        values = numbers_or_nan(column)
+        present = values[~np.isnan(values)]
+        with np.errstate(all="ignore"):
+            ends = (present.min(), present.mean(), present.max()) if present.size else (np.nan,) * 3
+        rows.append((*ends, len(values) - len(present)))
+        names.append(name)
+    table = pd.DataFrame(rows, index=pd.Index(names, dtype=object), columns=["min", "mean", "max", "missing"])
     return table if table["missing"].any() else table.drop(columns="missing")

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.data.codes import encode, encode_jointly, plain_label, positions
+from choicemodel.data.codes import encode, encode_jointly, numbers_or_nan, plain_label, positions
 from choicemodel.data.structure import FloatArray, IntArray, Structure
 from choicemodel.exceptions import (
     AvailabilityError,
@@ -199,15 +199,15 @@ def _available(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | No
     column = table.frame[table.roles.available]
     available = as_indicator(column)
     if available is None:
-        numbers = pd.to_numeric(column, errors="coerce")
-        wrong = np.flatnonzero(~numbers.isin([0, 1]).to_numpy())
+        wrong = np.flatnonzero(~np.isin(numbers_or_nan(column), [0, 1]))
         problems.append(
             AvailabilityError(
                 f"{wrong.size} rows have an availability in `{column.name}` that is neither 0 nor 1, such as "
                 f"{plain_label(column.iloc[wrong[0]])!r} in {table.name_of_row(int(wrong[0]))}. Code available "
                 "alternatives 1 and the others 0."
                 if wrong.size
-                else f"Availability `{column.name}` is text: convert it with frame[{column.name!r}].astype(float)."
+                else f"Availability `{column.name}` is text in {len(column)} rows, such as {column.iloc[0]!r}: "
+                f"convert it with frame[{column.name!r}].astype(float)."
             )
         )
         return None
@@ -349,7 +349,8 @@ def _check_duplicates(table: _Table, key: IntArray, problems: list[ChoiceDataErr
         problems.append(
             DuplicateAlternativeError(
                 f"{twice.size} rows repeat an alternative that their situation already has, such as "
-                f"{table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}. Each alternative may have "
+                f"{table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}. Each alternative may "
+                "have "
                 "one row in a situation. If situation numbers start again for each person, identify situations by both "
                 "columns, as in situation=['person', 'task']."
             )
@@ -380,7 +381,7 @@ def _weight(table: _Table, problems: list[ChoiceDataError]) -> FloatArray | None
     if table.roles.weight is None:
         return None
     column = table.frame[table.roles.weight]
-    values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
+    values = numbers_or_nan(column)
     weight = np.zeros(table.n_situations)
     weight[table.situation] = values
     for wrong, what in (
@@ -393,7 +394,8 @@ def _weight(table: _Table, problems: list[ChoiceDataError]) -> FloatArray | None
             problems.append(
                 WeightError(
                     f"{rows.size} weights in `{column.name}` {what}, such as {plain_label(column.iloc[rows[0]])!r} in "
-                    f"{table.name_of_row(int(rows[0]))}. A weight is a number of zero or more, the same in every row of "
+                    f"{table.name_of_row(int(rows[0]))}. A weight is a number of zero or more, the same in every row "
+                    "of "
                     "a situation."
                 )
             )

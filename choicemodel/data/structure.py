@@ -1,8 +1,8 @@
 """Who chose what from which set, as arrays.
 
 The survey's rows are sorted once, by situation and then by alternative, so that nothing later depends on the order in
-which they came. Three levels are kept apart from the first day: a person has occasions, an occasion has situations (one,
-unless a ranking is exploded), a situation has rows, one per available alternative.
+which they came. Three levels are kept apart from the first day: a person has occasions, an occasion has situations
+(one, unless a ranking is exploded), a situation has rows, one per available alternative.
 """
 
 from __future__ import annotations

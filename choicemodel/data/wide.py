@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.data.codes import plain_label
+from choicemodel.data.codes import numbers_or_nan, plain_label, positions
 from choicemodel.data.door import BoolArray, Roles, as_indicator, require_columns, unknown_alternatives
 from choicemodel.exceptions import (
     AvailabilityError,
@@ -57,6 +57,8 @@ def alternatives_as_dict(alternatives: Mapping[Any, Any] | Sequence[Any]) -> dic
     """Read the alternatives: a dict of label -> code, or labels that are their own codes."""
     if isinstance(alternatives, Mapping):
         out = dict(alternatives)
+    elif isinstance(alternatives, str):
+        raise SpecificationError(f"alternatives={alternatives!r} must be a dict of label -> code, or a list of labels.")
     else:
         out = {label: label for label in alternatives}
         if len(out) != len(alternatives):
@@ -117,6 +119,13 @@ def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
         If columns are missing, choices match no alternative, or availability is not 0 or 1.
     """
     attributes, available_sources = _sources_of(spec)
+    clash = [c for c in (spec.person, spec.weight) if c in attributes]
+    if clash:
+        raise SpecificationError(
+            f"`{clash[0]}` is the column of the persons or weights and the name of an attribute: give the attribute "
+            "another "
+            "name."
+        )
     used = [s for sources in attributes.values() for s in sources.values() if isinstance(s, str)]
     used += [s for s in (available_sources or {}).values() if isinstance(s, str)]
     own = [c for c in (spec.choice, spec.person, spec.weight) if c is not None]
@@ -134,21 +143,22 @@ def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
     keep = np.flatnonzero(available.reshape(-1))
     columns = {name: _attribute_values(frame, sources, spec, name) for name, sources in attributes.items()}
     consumed = {*used, spec.choice} - {spec.person, spec.weight}
-    covariates = [c for c in frame.columns if c not in consumed and c not in columns]
+    covariates = [i for i, c in enumerate(frame.columns) if c not in consumed and c not in columns]
     return _build(frame, spec, keep, _Parts(columns, covariates, chosen))
 
 
 @dataclass(frozen=True)
 class _Parts:
-    columns: dict[str, NDArray[Any]]
-    covariates: list[Any]
+    columns: dict[str, Any]  # arrays of situation by alternative, flattened
+    covariates: list[int]  # positions of the columns
     chosen: NDArray[np.int64] | None
 
 
 def _build(frame: pd.DataFrame, spec: WideSpec, keep: NDArray[np.int64], parts: _Parts) -> tuple[pd.DataFrame, Roles]:
     labels = list(spec.alternatives)
     situation, alternative = np.divmod(keep, len(labels))
-    taken = {*parts.columns, *map(str, parts.covariates)}
+    carried = frame.iloc[:, parts.covariates]
+    taken = {*parts.columns, *map(str, carried.columns)}
     names = [_free_name(n, taken) for n in ("situation", "alternative", "choice")]
     data: dict[Any, Any] = {
         names[0]: situation,
@@ -156,10 +166,9 @@ def _build(frame: pd.DataFrame, spec: WideSpec, keep: NDArray[np.int64], parts: 
     }
     if parts.chosen is not None:
         data[names[2]] = parts.chosen[situation] == alternative
-    data.update({name: values.reshape(-1)[keep] for name, values in parts.columns.items()})
+    data.update({name: values[keep] for name, values in parts.columns.items()})
     index = _long_index(frame.index, situation, data[names[1]])
-    carried = frame[parts.covariates].take(situation).set_axis(index)
-    long = pd.concat([pd.DataFrame(data, index=index), carried], axis=1)
+    long = pd.concat([pd.DataFrame(data, index=index), carried.take(situation).set_axis(index)], axis=1)
     choice = names[2] if parts.chosen is not None else None
     return long, Roles((names[0],), names[1], choice, spec.person, None, spec.weight)
 
@@ -177,7 +186,8 @@ def _free_name(name: str, taken: set[str]) -> str:
 def _long_index(index: pd.Index[Any], situation: NDArray[np.int64], alternative: pd.Categorical) -> pd.MultiIndex:
     repeated = index.take(situation)
     levels = [repeated.get_level_values(i) for i in range(index.nlevels)]
-    return pd.MultiIndex.from_arrays([*levels, alternative], names=[*index.names, "alternative"])
+    name = _free_name("alternative", {str(n) for n in index.names})
+    return pd.MultiIndex.from_arrays([*levels, alternative], names=[*index.names, name])
 
 
 def _chosen_position(frame: pd.DataFrame, spec: WideSpec, problems: list[ChoiceDataError]) -> NDArray[np.int64] | None:
@@ -194,21 +204,21 @@ def _chosen_position(frame: pd.DataFrame, spec: WideSpec, problems: list[ChoiceD
             )
         )
         return None
-    codes = pd.Index([plain_label(c) for c in spec.alternatives.values()], dtype=object)
-    position = codes.get_indexer(pd.Index(column.astype(object).map(plain_label), dtype=object))
+    position = positions(column, list(spec.alternatives.values()))
     unknown = np.flatnonzero(position < 0)
     if unknown.size:
+        codes = [plain_label(c) for c in spec.alternatives.values()]
         values = list(dict.fromkeys(plain_label(v) for v in column.iloc[unknown]))
         problems.append(
             ChoiceCodingError(
                 f"{unknown.size} rows have a `{spec.choice}` that is no alternative's code "
                 f"({', '.join(map(repr, values[:5]))}; the codes are {', '.join(map(repr, codes))}), first at index "
                 f"{plain_label(frame.index[unknown[0]])!r}. Add the alternative, or drop these rows: "
-                f"frame[frame[{spec.choice!r}].isin({codes.to_list()!r})]."
+                f"frame[frame[{spec.choice!r}].isin({codes!r})]."
             )
         )
         return None
-    return position.astype(np.int64)
+    return position
 
 
 def _availability(
@@ -225,15 +235,7 @@ def _availability(
             continue
         indicator = as_indicator(frame[source])
         if indicator is None:
-            column = frame[source]
-            wrong = np.flatnonzero(~pd.to_numeric(column, errors="coerce").isin([0, 1]).to_numpy())
-            example = plain_label(column.iloc[wrong[0]]) if wrong.size else "text"
-            problems.append(
-                AvailabilityError(
-                    f"{max(wrong.size, 1)} rows of the availability column `{source}` ({label!r}) hold something other "
-                    f"than 0 or 1, such as {example!r}. Code available alternatives 1 and the others 0."
-                )
-            )
+            problems.append(_not_an_indicator(frame, source, label))
         else:
             available[:, j] = indicator
     empty = np.flatnonzero(~available.any(axis=1))
@@ -245,6 +247,21 @@ def _availability(
             )
         )
     return available
+
+
+def _not_an_indicator(frame: pd.DataFrame, source: str, label: Any) -> AvailabilityError:
+    column = frame[source]
+    wrong = np.flatnonzero(~np.isin(numbers_or_nan(column), [0, 1]))
+    if not wrong.size:
+        return AvailabilityError(
+            f"The availability column `{source}` ({label!r}) is text in {len(column)} rows: convert it with "
+            f"frame[{source!r}].astype(float)."
+        )
+    return AvailabilityError(
+        f"{wrong.size} rows of the availability column `{source}` ({label!r}) hold something other than 0 or 1, first "
+        f"{plain_label(column.iloc[wrong[0]])!r} at index {plain_label(frame.index[wrong[0]])!r}. Code available "
+        "alternatives 1 and the others 0."
+    )
 
 
 def _check_availability_of_choice(
@@ -266,20 +283,45 @@ def _check_availability_of_choice(
         )
 
 
-def _attribute_values(frame: pd.DataFrame, sources: dict[Any, Source], spec: WideSpec, name: str) -> NDArray[Any]:
-    """Values of one attribute (N, J): zero where an alternative does not have it."""
-    given = {label: frame[s].to_numpy() if isinstance(s, str) else np.asarray(s) for label, s in sources.items()}
-    kinds = {values.dtype.kind for values in given.values()}
-    text = not kinds <= set("biuf")
-    if text and len(given) < len(spec.alternatives):
-        absent = [label for label in spec.alternatives if label not in given]
+def _attribute_values(frame: pd.DataFrame, sources: dict[Any, Source], spec: WideSpec, name: str) -> Any:
+    """Values of one attribute (N times J): zero where an alternative does not have it, categories kept as such."""
+    given = {label: frame[s] if isinstance(s, str) else np.asarray(s) for label, s in sources.items()}
+    numbers = {label: _as_numbers(values) for label, values in given.items()}
+    text = [label for label, values in numbers.items() if values is None]
+    absent = [label for label in spec.alternatives if label not in given]
+    if text and absent:
         raise NotNumericError(
-            f"Attribute {name!r} is text, and {', '.join(map(repr, absent))} does not have it: give every alternative "
-            "a column or a constant."
+            f"Attribute {name!r} is text, such as {_example(given[text[0]])!r} for {text[0]!r}, and "
+            f"{', '.join(map(repr, absent))} does not have it: give every alternative a column or a constant."
         )
-    dtype = np.dtype(object) if text else np.result_type(*given.values(), np.int8)
-    table = np.zeros((len(frame), len(spec.alternatives)), dtype=dtype)
+    shape = (len(frame), len(spec.alternatives))
+    if not text:
+        known = {label: values for label, values in numbers.items() if values is not None}
+        table = np.zeros(shape, dtype=np.result_type(*known.values(), np.int8))
+        for j, label in enumerate(spec.alternatives):
+            if label in known:
+                table[:, j] = known[label]
+        return table.reshape(-1)
+    objects = np.empty(shape, dtype=object)
     for j, label in enumerate(spec.alternatives):
-        if label in given:
-            table[:, j] = given[label]
-    return table
+        objects[:, j] = given[label]
+    dtypes = {getattr(values, "dtype", None) for values in given.values()}
+    dtype = dtypes.pop() if len(dtypes) == 1 else None
+    flat = objects.reshape(-1)
+    return pd.Categorical(flat, dtype=dtype) if isinstance(dtype, pd.CategoricalDtype) else flat
+
+
+def _as_numbers(values: Any) -> NDArray[Any] | None:
+    """Read a column or constant as numbers, missing ones as NaN; None if it is text."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return None
+    if isinstance(values.dtype, np.dtype):
+        return np.asarray(values) if values.dtype.kind in "biuf" else None
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        return None
+    array: NDArray[Any] = values.to_numpy()
+    return values.to_numpy(dtype=np.float64, na_value=np.nan) if array.dtype == object else array
+
+
+def _example(values: Any) -> Any:
+    return plain_label(values.iloc[0]) if isinstance(values, pd.Series) else values.item()

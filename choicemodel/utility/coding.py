@@ -1,7 +1,7 @@
 """Terms to columns of numbers: evaluation, categorical coding, and the checks of the columns a formula uses.
 
-Every part of a formula is coded as if it had an intercept, which is then dropped: with a categorical factor one level is
-the reference, and an interaction gets the columns that its lower terms leave open (the rule of S, R and patsy).
+Every part of a formula is coded as if it had an intercept, which is then dropped: with a categorical factor one level
+is the reference, and an interaction gets the columns that its lower terms leave open (the rule of S, R and patsy).
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ class Coder:
         column = self.data.column(name)
         if pd.api.types.is_complex_dtype(column.dtype) or column.dtype.kind in "mM":
             raise NotNumericError(
-                f"Column `{name}` holds {column.dtype} values such as {column.iloc[0]!r}, which are neither numbers nor "
+                f"Column `{name}` holds {column.dtype} values such as {column.iloc[0]!r}, which are neither numbers "
+                "nor "
                 "categories: make a column of numbers or of text of it, with data.assign."
             )
         return column
@@ -215,7 +216,7 @@ class Coder:
         return self.data.structure.sorted_values(values)
 
     def _check_finite(self, factor: Factor, values: Numbers) -> Numbers:
-        """Refuse values that are not finite; return the values, zero where a factor at some alternatives is not used."""
+        """Refuse values that are not finite; return the values, zero where they are not used."""
         # One sum finds out; only where it is not finite are the values looked at one by one.
         with np.errstate(all="ignore"):
             if values.dtype.kind in "iu" or np.isfinite(values.sum()):
@@ -248,7 +249,8 @@ class Coder:
         if np.any(values[:1000] != values[0]) or np.any(values != values[0]):
             return
         raise ConstantColumnError(
-            f"`{factor.text}` is {plain_label(values[0])!r} in every row: it cannot explain any choice. Leave it out of the "
+            f"`{factor.text}` is {plain_label(values[0])!r} in every row: it cannot explain any choice. Leave it out "
+            "of the "
             "formula."
         )
 
@@ -264,7 +266,8 @@ class Coder:
     def _where(self, name: str, what: str, rows: NDArray[np.int64]) -> str:
         return (
             f"Column `{name}` is {what} in {rows.size} of {self.data.n_rows} rows of available alternatives, first in "
-            f"{self._situation(int(rows[0]))}: fill the values in, drop these situations, or leave the column out of the "
+            f"{self._situation(int(rows[0]))}: fill the values in, drop these situations, or leave the column out of "
+            "the "
             "formula."
         )
 
@@ -308,7 +311,8 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
         found = column.unique().tolist()
         if factor.contrast is None and all(_reads_as_number(x) for x in found):
             raise NotNumericError(
-                f"Column `{factor.text}` holds numbers as text, such as {found[0]!r}: convert it with pandas.to_numeric, or "
+                f"Column `{factor.text}` holds numbers as text, such as {found[0]!r}: convert it with "
+                "pandas.to_numeric, or "
                 f"write C({factor.text}) to use it as categories."
             )
         try:
@@ -317,12 +321,14 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
             levels = [plain_label(x) for x in found]
     if len(levels) < 2:
         raise ConstantColumnError(
-            f"`{factor.text}` has the single level {levels[0]!r}: it cannot explain any choice. Leave it out of the formula."
+            f"`{factor.text}` has the single level {levels[0]!r}: it cannot explain any choice. Leave it out of the "
+            "formula."
         )
     if factor.reference is not None:
         if factor.reference not in levels:
             raise FormulaError(
-                f"`{factor.text}`: the reference level {factor.reference!r} is not among {', '.join(map(repr, levels[:12]))}."
+                f"`{factor.text}`: the reference level {factor.reference!r} is not among "
+                f"{', '.join(map(repr, levels[:12]))}."
             )
         levels = [factor.reference, *(x for x in levels if x != factor.reference)]
     return tuple(levels)

@@ -227,7 +227,7 @@ def evaluate(expression: Expression, node: ast.AST, lookup: Lookup, state: dict[
     if isinstance(node, ast.Constant):
         if isinstance(node.value, (str, bool)):
             raise FormulaError(f"{node.value!r} in `{shorten(expression.text)}` cannot be used as a number.")
-        return np.float64(node.value)
+        return np.float64(node.value)  # type: ignore[arg-type] # `_check` has seen to it that it is a number
     if isinstance(node, (ast.Name, ast.Attribute)):
         name = dotted_name(node, expression.text)
         return lookup(expression.quoted.get(name, name))
@@ -251,7 +251,8 @@ def _single(value: Value, expression: Expression) -> Value:
     """Refuse several columns where one is computed with."""
     if np.ndim(value) > 1:
         raise FormulaError(
-            f"`{shorten(expression.text)}` computes with the several columns of poly or bs: let them stand alone, or multiply "
+            f"`{shorten(expression.text)}` computes with the several columns of poly or bs: let them stand alone, or "
+            "multiply "
             "them with `:`."
         )
     return _real(value)
@@ -312,4 +313,7 @@ def _stateful(name: str, value: Array, options: dict[str, Any], state: dict[str,
     result = getattr(result, "__wrapped__", result)
     if isinstance(result, dict):
         result = np.column_stack([v for k, v in result.items() if not str(k).startswith("__")])
-    return np.asarray(result, dtype=np.float64)
+    values = np.asarray(result, dtype=np.float64)
+    if not values.size:
+        raise FormulaError(f"`{name}` in the formula makes no column: give it a degree of at least one.")
+    return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -99,7 +100,8 @@ def parse_formula(formula: str) -> tuple[Part, Part, Part]:
     parts = split_top_level(sides[-1], "|")
     if len(parts) > 3:
         raise FormulaError(
-            f"The formula has {len(parts)} parts, at most three are possible: attributes | covariates | attributes with "
+            f"The formula has {len(parts)} parts, at most three are possible: attributes | covariates | attributes "
+            "with "
             "a coefficient per alternative."
         )
     parts += [""] * (3 - len(parts))
@@ -115,8 +117,10 @@ def _parse_part(text: str, number: int) -> Part:
     _check_tokens(text)
     parser = DefaultFormulaParser(include_intercept=True)
     try:
-        _check_size(parser.get_ast(text), text)
-        terms = list(parser.get_terms(text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Python's advice on odd spellings, such as "\d"
+            _check_size(parser.get_ast(text), text)
+            terms = list(parser.get_terms(text))
     except FormulaError:
         raise
     except Exception as error:  # noqa: BLE001 - formulaic raises many types for one cause: text it cannot parse
@@ -131,7 +135,8 @@ def _parse_part(text: str, number: int) -> Part:
         literal = [t for t, method in texts if method == "literal"]
         if literal:
             raise FormulaError(
-                f"The number {literal[0]} in `{shorten(text.strip())}` stands outside a function: write I({literal[0]} * x)."
+                f"The number {literal[0]} in `{shorten(text.strip())}` stands outside a function: write "
+                f"I({literal[0]} * x)."
             )
         kept.append(tuple(_factor(t, method == "lookup", number) for t, method in texts))
     return Part(tuple(kept), intercept)
@@ -191,16 +196,17 @@ def _check_tokens(text: str) -> None:
         raise FormulaError(
             f"The column `{name}` in `{shorten(text.strip())}` reads like an expression: rename the column."
         )
-    for i, (token, kind) in enumerate(tokens):
-        if kind == "operator" and token not in _OPERATORS:
-            advice = " Divide inside a function: I(time / 60)." if token == "/" else ""
+    for i, (symbol, kind) in enumerate(tokens):
+        if kind == "operator" and symbol not in _OPERATORS:
+            advice = " Divide inside a function: I(time / 60)." if symbol == "/" else ""
             raise FormulaError(
-                f"The operator {token!r} in `{shorten(text.strip())}` is not part of the language.{advice} {LANGUAGE}"
+                f"The operator {symbol!r} in `{shorten(text.strip())}` is not part of the language.{advice} {LANGUAGE}"
             )
         after_power = i > 0 and tokens[i - 1][0] in ("**", "^")
-        if kind == "value" and token not in ("0", "1") and not (after_power and token in _POWERS):
+        if kind == "value" and symbol not in ("0", "1") and not (after_power and symbol in _POWERS):
             raise FormulaError(
-                f"The number `{token}` in `{shorten(text.strip())}` stands outside a function: write I(2 * x) or I(x ** 2). {LANGUAGE}"
+                f"`{symbol}` in `{shorten(text.strip())}` stands outside a function: write I(2 * x) or I(x ** 2). "
+                f"{LANGUAGE}"
             )
 
 
@@ -218,7 +224,8 @@ def _factor(text: str, is_lookup: bool, part: int) -> Factor:
         return _categorical(expression, node)
     if part != 1:
         raise FormulaError(
-            f"`{text}` stands in part {part} of the formula; at(...) belongs in part 1: it is a column with one coefficient."
+            f"`{text}` stands in part {part} of the formula; at(...) belongs in part 1: it is a column with one "
+            "coefficient."
         )
     if len(node.args) < 2 or node.keywords:
         raise FormulaError(f"`{text}` needs a column and at least one alternative, as in at(income, 'air').")

@@ -255,6 +255,7 @@ def test_only_keeps_the_rows_asked_for(capsys, wide, wide_csv, tmp_path):
         ("9", ["1", "2"], "9"),
         ("car", ["car"], "car"),
         ("True", [True, False], True),
+        ("1", [True, False], 1),
     ],
 )
 def test_typed_text_is_matched_to_the_data(typed, values, expected):
