@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -52,15 +51,19 @@ def report(what: str, value: float, unit: str = "", target: float | None = None)
     print(f"{what:<62} {value:9.2f} {unit:<5}{verdict}", flush=True)
 
 
-def peak() -> int:
-    """Peak resident memory of this process in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def resident(field: str) -> int:
+    """Memory of this process in bytes: ``VmRSS`` now, ``VmHWM`` at its peak since `forget_peak`. Linux only."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+
+def forget_peak() -> int:
+    """Start measuring the peak anew; return the memory that is in use now."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    return resident("VmRSS")
 
 
 def in_fresh_process(file: str, *arguments: str) -> float:
     """Run a benchmark file in a process of its own and return the number it prints last."""
     out = subprocess.run([sys.executable, file, *arguments], capture_output=True, text=True, check=True)
     return float(out.stdout.split()[-1])
-
-
-HERE = Path(__file__).parent

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 import numpy as np
-from common import best, formula, in_fresh_process, peak, read, report, survey
+from common import best, forget_peak, formula, in_fresh_process, read, report, resident, survey
 
 import choicemodel as cm
 from choicemodel.estimation.executor import available_cores, executor
@@ -33,8 +34,8 @@ def kernel() -> None:
             stream, score, hessian = [], [], []
             for _ in range(15):  # in turn, so that a noisy moment hits all of them
                 stream.append(best(flat.sum, 3))
-                score.append(best(lambda: likelihood.evaluate(theta), 3))
-                hessian.append(best(lambda: likelihood.evaluate_with_hessian(theta), 3))
+                score.append(best(partial(likelihood.evaluate, theta), 3))
+                hessian.append(best(partial(likelihood.evaluate_with_hessian, theta), 3))
         fit = best(lambda t=threads: cm.MultinomialLogit(data, formula()).fit(threads=t), 5)
         read_once = float(np.median(stream))
         single = threads == 1
@@ -59,9 +60,9 @@ def memory() -> None:
     frame, X = survey(N)
     data = read(frame)
     del frame
-    before = peak()
+    before = forget_peak()
     cm.MultinomialLogit(data, formula()).fit()
-    print((peak() - before) / X.nbytes)
+    print((resident("VmHWM") - before) / X.nbytes)
 
 
 def door(kind: str, question: str) -> None:
@@ -71,9 +72,9 @@ def door(kind: str, question: str) -> None:
         frame["alternative"] = frame.alternative.map(dict(enumerate(["air", "bus", "car", "ship", "train"])))
     size = int(frame.memory_usage(deep=kind != "text").sum())
     if question == "memory":
-        before = peak()
-        data = read(frame)
-        print((max(peak() - before, 0) + size) / size if data else 0)
+        before = forget_peak()
+        read(frame)
+        print((resident("VmHWM") - before + size) / size)
         return
     copy = min(best(frame.copy, 1) for _ in range(5))
     print(min(best(lambda: read(frame), 1) for _ in range(5)) / copy)
@@ -98,12 +99,17 @@ def swissmetro() -> None:
 
 def imports() -> None:
     """Import choicemodel against importing pandas and scipy.optimize, in fresh processes."""
+
     def seconds(statement: str) -> float:
         script = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
         return min(in_fresh_process("-c", script) for _ in range(7))
 
-    report("import, in imports of pandas and scipy.optimize", seconds("import choicemodel") / seconds(
-        "import pandas, scipy.optimize"), "", 1.3)
+    report(
+        "import, in imports of pandas and scipy.optimize",
+        seconds("import choicemodel") / seconds("import pandas, scipy.optimize"),
+        "",
+        1.3,
+    )
 
 
 def main() -> None:
@@ -112,8 +118,12 @@ def main() -> None:
     print("-- memory and the door")
     report("peak memory of a fit, in design matrices", in_fresh_process(__file__, "memory"), "", 4)
     for kind in ("integer", "text"):
-        report(f"from_long, {kind} alternatives, in frame copies", in_fresh_process(__file__, "door", kind, "time"), "", 12)
-        report(f"from_long, {kind} alternatives, peak in frames", in_fresh_process(__file__, "door", kind, "memory"), "", 3)
+        report(
+            f"from_long, {kind} alternatives, in frame copies", in_fresh_process(__file__, "door", kind, "time"), "", 12
+        )
+        report(
+            f"from_long, {kind} alternatives, peak in frames", in_fresh_process(__file__, "door", kind, "memory"), "", 3
+        )
     print("-- small things")
     swissmetro()
     imports()

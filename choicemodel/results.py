@@ -399,8 +399,8 @@ class ChoiceResults:
             found = getattr(self._statsmodels(0.0), test)(hypothesis, **options) if defined else None
         except Exception as error:  # noqa: BLE001 - the grammar behind statsmodels raises many types for one cause
             raise SpecificationError(
-                f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The parameters "
-                f"are {', '.join(self._names)}."
+                f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The "
+                f"parameters are {', '.join(self._names)}."
             ) from None
         if found is None:
             names = ", ".join(self._names[undefined])
@@ -532,7 +532,7 @@ class ChoiceResults:
         return Pairs(items)
 
     def _covariance_label(self) -> str:
-        by = {"cluster": f", by {self.groups}", "robust": ", by person" if self.sample.n_persons is not None else ""}
+        by = {"cluster": f" (by {self.groups})", "robust": " (by person)" if self.sample.n_persons is not None else ""}
         return self.cov_type + by.get(self.cov_type, "")
 
     def _shares_block(self) -> Block:

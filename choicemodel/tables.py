@@ -45,19 +45,22 @@ Row: TypeAlias = tuple[str, ...]
 
 
 def format_estimate(x: float) -> str:
-    """Write a coefficient or a standard error: four decimals, unless that would hide digits or fill the line.
+    """Write a coefficient or a standard error with at least four digits that count.
 
     Examples
     --------
-    >>> [format_estimate(x) for x in (-0.01550152, 0.0000153, 25123.456, 1.5e8, 0)]
-    ['-0.0155', '1.530e-05', '25123.5', '1.500e+08', '0.0000']
+    >>> [format_estimate(x) for x in (5.20744, -0.01550152, 0.00440799, 0.0000153, 25123.456, 1.5e8, 0)]
+    ['5.2074', '-0.01550', '0.004408', '1.530e-05', '25123.5', '1.500e+08', '0.0000']
     """
     size = abs(x)
     if size == 0:
         return "0.0000"  # also for -0.0, whose sign means nothing here
-    if math.isfinite(x) and not 1e-3 <= size < 1e6:
+    if math.isfinite(x) and not 1e-4 <= size < 1e6:
         return f"{x:.3e}"
-    return f"{x:.4f}" if size < 1e4 else f"{x:.1f}"
+    if size >= 1e4:
+        return f"{x:.1f}"
+    decimals = 4 if size >= 0.1 or not math.isfinite(x) else 3 - math.floor(math.log10(size))
+    return f"{x:.{decimals}f}"
 
 
 def format_statistic(x: float) -> str:
@@ -253,7 +256,7 @@ class Table:
     ==========================
               estimate       p
     --------------------------
-    gc         -0.0155  <0.001
+    gc        -0.01550  <0.001
     ASC[air]    5.2074
     ==========================
     p: two-sided.
@@ -262,7 +265,7 @@ class Table:
     <BLANKLINE>
     |          | estimate |      p |
     | -------- | -------: | -----: |
-    | gc       |  -0.0155 | <0.001 |
+    | gc       | -0.01550 | <0.001 |
     | ASC[air] |   5.2074 |        |
     <BLANKLINE>
     p: two-sided.

@@ -176,7 +176,7 @@ def fit(model: Composition, settings: FitSettings) -> Fit:
         blocks = build_blocks(model.design, pool)
         products = gram(blocks, len(model.design.columns), pool)
         utility_free = free[: len(model.design.columns)]
-        check_identified(model.design, products, utility_free)
+        check_identified(model.design, blocks, products, utility_free)
         likelihood = likelihood_of(model, pool, blocks)
         optimum = _optimise(likelihood, theta, free, (model, settings))
         theta[free] = optimum.theta

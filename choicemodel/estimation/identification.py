@@ -21,6 +21,9 @@ FloatArray = NDArray[np.float64]
 # Share of a column's variance that the columns before it must leave open: below it, what is left is rounding.
 _DEPENDENT = 1e-11
 
+# Sums of squares below this have lost their digits.
+_TINY = 1e-290
+
 
 @dataclass(frozen=True)
 class Dependence:
@@ -42,9 +45,10 @@ def gram(blocks: Sequence[Block], n_columns: int, executor: Executor) -> FloatAr
 
     def product(block: Block) -> FloatArray:
         out = np.zeros((n_columns, n_columns))
-        for j in range(block.differences.shape[1]):
-            X = block.differences[:, j]
-            out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # `check_identified` names such columns
+            for j in range(block.differences.shape[1]):
+                X = block.differences[:, j]
+                out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
         return out
 
     out = np.zeros((n_columns, n_columns))
@@ -78,7 +82,7 @@ def dependences(products: FloatArray) -> list[Dependence]:
     return found
 
 
-def check_identified(design: Design, products: FloatArray, free: NDArray[np.bool_]) -> None:
+def check_identified(design: Design, blocks: Sequence[Block], products: FloatArray, free: NDArray[np.bool_]) -> None:
     """Refuse a design whose free coefficients cannot be told apart.
 
     Raises
@@ -88,6 +92,7 @@ def check_identified(design: Design, products: FloatArray, free: NDArray[np.bool
     """
     positions = np.flatnonzero(free)
     columns = [design.columns[p] for p in positions]
+    _check_size(columns, blocks, np.diag(products)[positions], positions)
     found = dependences(products[np.ix_(positions, positions)])
     if not found:
         return
@@ -98,6 +103,19 @@ def check_identified(design: Design, products: FloatArray, free: NDArray[np.bool
         else (f"The data cannot identify every coefficient, for {len(sentences)} reasons:\n- ")
     )
     raise IdentificationError(lead + "\n- ".join(sentences))
+
+
+def _check_size(
+    columns: Sequence[DesignColumn], blocks: Sequence[Block], squares: FloatArray, positions: NDArray[np.int64]
+) -> None:
+    """Refuse columns whose squares leave the range of floating-point numbers."""
+    suspects = [i for i, square in enumerate(squares) if not _TINY < square < np.inf]
+    wrong = [columns[i].name for i in suspects if any(b.differences[positions[i]].any() for b in blocks)]
+    if wrong:
+        raise IdentificationError(
+            f"The values of {', '.join(f'`{n}`' for n in wrong)} are so large or so small that their squares cannot be "
+            "computed: rescale the column, for example with data.assign."
+        )
 
 
 def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: Design) -> str:

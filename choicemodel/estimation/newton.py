@@ -96,6 +96,10 @@ def maximise(
     """
     theta = start.copy()
     value, score, hessian = objective(theta)
+    if not (np.isfinite(value) and np.isfinite(score).all() and np.isfinite(hessian).all()):
+        return Optimum(
+            theta, value, score, hessian, 0, np.inf, "the log-likelihood is not finite at the starting values"
+        )
     for iteration in range(max_iterations + 1):
         found = scaled_step(score, hessian)
         step, decrement = found if found is not None else (_uphill_step(score, hessian), np.inf)
@@ -123,7 +127,7 @@ def _climb(
         trial = theta + step * 0.5**halving
         found = objective(trial)
         # At the maximum of a large sample the gain is below the rounding of the sum.
-        if np.isfinite(found[0]) and found[0] >= value - 1e-12 * abs(value):
+        if np.isfinite(found[0]) and np.isfinite(found[2]).all() and found[0] >= value - 1e-12 * abs(value):
             return trial, found
     return None
 

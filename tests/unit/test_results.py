@@ -123,7 +123,7 @@ def test_summary_says_which_covariance_it_follows(result) -> None:
     assert "p and intervals follow the nonrobust covariance" in result.summary().as_text()
     clustered = result.with_cov("cluster", groups="psize")
     text = clustered.summary().as_text()
-    assert "cluster, by psize" in text
+    assert "cluster (by psize)" in text
     assert f"{clustered.bse['gc']:.4f}" in text
 
 

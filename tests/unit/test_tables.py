@@ -95,9 +95,9 @@ def nasty_table(texts: list[str]) -> Table:
 @pytest.mark.parametrize(
     ("x", "text"),
     [
-        (-0.0155, "-0.0155"),
-        (0.001, "0.0010"),
-        (0.000999, "9.990e-04"),
+        (-0.0155, "-0.01550"),
+        (0.001, "0.001000"),
+        (0.000999, "0.0009990"),
         (0.0000153, "1.530e-05"),
         (9999.5, "9999.5000"),
         (-25123.456, "-25123.5"),
@@ -188,22 +188,22 @@ def test_pairs_fill_downwards_and_numbers_stay_available() -> None:
 
 def test_text_is_the_table_of_a_textbook() -> None:
     expected = """
-                                      Logit
-=================================================================================
-Model                Multinomial logit    Situations                       1,210
-Formula                      gc | hinc    Converged                          yes
-=================================================================================
+                                       Logit
+===================================================================================
+Model                 Multinomial logit    Situations                        1,210
+Formula                       gc | hinc    Converged                           yes
+===================================================================================
 Fit
----------------------------------------------------------------------------------
-Log-likelihood                -189.525    BIC
-AIC                            395.050
-=================================================================================
-                                                  robust  robust
-            estimate  std err       z       p    std err       z    2.5 %  97.5 %
----------------------------------------------------------------------------------
-gc           -0.0109   0.0046  -2.382  <0.001  5.120e-05  -2.200  -0.0199
-ASC[train]   -0.0109   0.0046  -2.382  <0.001  5.120e-05  -2.200  -0.0199
-=================================================================================
+-----------------------------------------------------------------------------------
+Log-likelihood                 -189.525    BIC
+AIC                             395.050
+===================================================================================
+                                                   robust  robust
+            estimate   std err       z       p    std err       z     2.5 %  97.5 %
+-----------------------------------------------------------------------------------
+gc          -0.01093  0.004588  -2.382  <0.001  5.120e-05  -2.200  -0.01992
+ASC[train]  -0.01093  0.004588  -2.382  <0.001  5.120e-05  -2.200  -0.01992
+===================================================================================
 z and p use robust standard errors."""
     assert fit_table().as_text() == expected[1:]
     assert str(fit_table()) == repr(fit_table()) == expected[1:]
@@ -308,7 +308,7 @@ def test_latex_of_a_fit() -> None:
     assert latex.count(r"\midrule") == 4  # between three blocks, below the title of one and the header of another
     assert r"\caption{Logit}" in latex
     assert r"\label{tab:logit}" in latex
-    assert r"gc & $-$0.0109 & 0.0046 & $-$2.382 & \textless{}0.001 & 5.120$\times10^{-5}$" in latex
+    assert r"gc & $-$0.01093 & 0.004588 & $-$2.382 & \textless{}0.001 & 5.120$\times10^{-5}$" in latex
     assert r"\caption" not in fit_table().as_latex(caption="")
     with pytest.raises(ValueError, match="cannot be a LaTeX label"):
         fit_table().as_latex(label="a}b")
