@@ -245,6 +245,8 @@ def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[Choic
     position = positions(column, table.alternatives)
     unknown = np.flatnonzero(position < 0)
     if unknown.size:
+        odd = unknown[~np.isin(numbers_or_nan(column.iloc[unknown]), [0, 1])]
+        unknown = odd if odd.size else unknown  # what is neither 0 nor 1 explains why it is not an indicator
         example = plain_label(column.iloc[unknown[0]])
         known = ", ".join(repr(a) for a in table.alternatives[:8])
         problems.append(

@@ -292,7 +292,7 @@ def _attribute_values(frame: pd.DataFrame, sources: dict[Any, Source], spec: Wid
     if text and absent:
         raise NotNumericError(
             f"Attribute {name!r} is text, such as {_example(given[text[0]])!r} for {text[0]!r}, and "
-            f"{', '.join(map(repr, absent))} does not have it: give every alternative a column or a constant."
+            f"{', '.join(map(repr, absent))} does not have it: give every alternative a column."
         )
     shape = (len(frame), len(spec.alternatives))
     if not text:

@@ -101,8 +101,7 @@ def parse_formula(formula: str) -> tuple[Part, Part, Part]:
     if len(parts) > 3:
         raise FormulaError(
             f"The formula has {len(parts)} parts, at most three are possible: attributes | covariates | attributes "
-            "with "
-            "a coefficient per alternative."
+            "with a coefficient per alternative."
         )
     parts += [""] * (3 - len(parts))
     first, second, third = (_parse_part(p, i + 1) for i, p in enumerate(parts))
