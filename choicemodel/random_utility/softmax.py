@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from choicemodel.exceptions import SpecificationError
+
 FloatArray = NDArray[np.float64]
 
 
@@ -19,7 +21,9 @@ def _shifted(V: ArrayLike, axis: int, available: ArrayLike | None) -> tuple[Floa
         utilities = np.where(np.asarray(available, dtype=np.bool_), utilities, -np.inf)
     top = utilities.max(axis=axis, keepdims=True)
     if np.isposinf(top).any():
-        raise ValueError("A utility is plus infinity: its probability is undefined. Check the utilities for overflow.")
+        raise SpecificationError(
+            "A utility is plus infinity: its probability is undefined. Check the utilities for overflow."
+        )
     with np.errstate(invalid="ignore"):
         utilities -= np.where(np.isneginf(top), 0.0, top)
     return utilities, top

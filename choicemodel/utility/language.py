@@ -37,7 +37,7 @@ _STATEFUL: dict[str, tuple[str, ...]] = {
     "center": (),
     "scale": ("center", "scale", "ddof"),
     "poly": ("degree", "raw"),
-    "bs": ("df", "knots", "degree", "include_intercept", "lower_bound", "upper_bound", "extrapolation"),
+    "bs": ("df", "knots", "degree", "lower_bound", "upper_bound", "extrapolation"),
 }
 _MAX_COLUMNS = 50
 _QUOTED = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|`([^`]*)`""", re.DOTALL)

@@ -93,7 +93,7 @@ def test_query_keeps_whole_situations(data) -> None:
 
 
 def test_query_knows_the_variables_of_the_caller(data) -> None:
-    wanted = 2
+    wanted = 2  # noqa: F841 - the condition reads it
     assert data.query("purpose == @wanted").n_situations == 10
 
 
@@ -164,7 +164,7 @@ def test_dropping_every_alternative(data) -> None:
 
 
 def test_dropping_an_unknown_alternative(data) -> None:
-    with pytest.raises(errors.UnknownAlternativeError, match="'ship'.*'air', 'bus', 'car'"):
+    with pytest.raises(errors.UnknownAlternativeError, match=r"'ship'.*'air', 'bus', 'car'"):
         data.drop_alternative("ship")
 
 
