@@ -178,11 +178,11 @@ class ChoiceData:
         ...     attributes={"time": {"car": "CAR_TT", "bus": "BUS_TT"}},
         ... )
         >>> data.frame[["choice", "time", "AGE"]].reset_index()
-           level_0 alternative  choice  time  AGE
-        0        0         car    True    20   40
-        1        0         bus   False    30   40
-        2        1         car   False    35   62
-        3        1         bus    True    30   62
+           level_0 level_1  choice  time  AGE
+        0        0     car    True    20   40
+        1        0     bus   False    30   40
+        2        1     car   False    35   62
+        3        1     bus    True    30   62
         """
         _require_frame(frame)
         spec = WideSpec(alternatives_as_dict(alternatives), attributes, available, choice, person, weight)
@@ -295,8 +295,7 @@ class ChoiceData:
         if differs >= 0:
             raise VaryingCovariateError(
                 f"The condition {condition!r} differs within a situation, such as {self.name_of(differs)}: it would "
-                "cut "
-                "the choice set. Use columns that are the same for all alternatives of a situation, or "
+                "cut the choice set. Use columns that are the same for all alternatives of a situation, or "
                 "`drop_alternative`."
             )
         if not mask.any():
@@ -400,8 +399,7 @@ class ChoiceData:
         if values.shape != (self.n_rows,):
             raise SpecificationError(
                 f"groups must name a column, or give one value for each of the {self.n_rows} rows of data.frame; it "
-                "has "
-                f"shape {values.shape}."
+                f"has shape {values.shape}."
             )
         codes = pd.factorize(values, use_na_sentinel=True)[0].astype(np.int64)
         if (codes < 0).any():
@@ -448,8 +446,7 @@ def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), 
         example = data.name_of(int((~data.structure.informative).argmax()))
         warnings.warn(
             f"{single} of {data.n_situations} situations offer a single alternative, such as {example}: their choice "
-            "has "
-            "probability one, they carry no information and are not counted in nobs.",
+            "has probability one, they carry no information and are not counted in nobs.",
             SingleAlternativeWarning,
             stacklevel=depth + 2,
         )

@@ -215,8 +215,8 @@ def _available(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | No
     if empty.size:
         problems.append(
             EmptyChoiceSetError(
-                f"{empty.size} situations have no available alternative, such as {table.name(int(empty[0]))}: "
-                f"drop them or correct `{column.name}`."
+                f"{empty.size} situations have no available alternative, such as {table.name(int(empty[0]))}: drop "
+                f"them or correct `{column.name}`."
             )
         )
     return available
@@ -253,8 +253,8 @@ def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[Choic
             ChoiceCodingError(
                 f"The choice column `{column.name}` holds {example!r} in {table.name_of_row(int(unknown[0]))} (and "
                 f"{unknown.size - 1} other rows like it), which is neither 0 or 1 nor one of the alternatives "
-                f"({known}). Make it an indicator, for example frame[{column.name!r}] == {example!r}, or the "
-                "chosen alternative's label in every row of the situation."
+                f"({known}). Make it an indicator, for example frame[{column.name!r}] == {example!r}, or the chosen "
+                "alternative's label in every row of the situation."
             )
         )
         return None
@@ -300,8 +300,8 @@ def _check_choices(
             SeveralChoicesError(
                 f"{several.size} of {table.n_situations} situations have more than one chosen alternative, such as "
                 f"{table.name(int(several[0]))} ({count[several[0]]} of them): each needs exactly one row with "
-                f"`{column}` equal to 1. If situation numbers start again for each person, identify situations by "
-                "both columns, as in situation=['person', 'task']."
+                f"`{column}` equal to 1. If situation numbers start again for each person, identify situations by both "
+                "columns, as in situation=['person', 'task']."
             )
         )
     if available is not None:
@@ -352,9 +352,8 @@ def _check_duplicates(table: _Table, key: IntArray, problems: list[ChoiceDataErr
             DuplicateAlternativeError(
                 f"{twice.size} rows repeat an alternative that their situation already has, such as "
                 f"{table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}. Each alternative may "
-                "have "
-                "one row in a situation. If situation numbers start again for each person, identify situations by both "
-                "columns, as in situation=['person', 'task']."
+                "have one row in a situation. If situation numbers start again for each person, identify situations by "
+                "both columns, as in situation=['person', 'task']."
             )
         )
 
@@ -397,8 +396,7 @@ def _weight(table: _Table, problems: list[ChoiceDataError]) -> FloatArray | None
                 WeightError(
                     f"{rows.size} weights in `{column.name}` {what}, such as {plain_label(column.iloc[rows[0]])!r} in "
                     f"{table.name_of_row(int(rows[0]))}. A weight is a number of zero or more, the same in every row "
-                    "of "
-                    "a situation."
+                    "of a situation."
                 )
             )
     if np.all(values == 0):

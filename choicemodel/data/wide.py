@@ -123,8 +123,7 @@ def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
     if clash:
         raise SpecificationError(
             f"`{clash[0]}` is the column of the persons or weights and the name of an attribute: give the attribute "
-            "another "
-            "name."
+            "another name."
         )
     used = [s for sources in attributes.values() for s in sources.values() if isinstance(s, str)]
     used += [s for s in (available_sources or {}).values() if isinstance(s, str)]
@@ -161,7 +160,7 @@ def _build(frame: pd.DataFrame, spec: WideSpec, keep: NDArray[np.int64], parts: 
     taken = {*parts.columns, *map(str, carried.columns)}
     names = [_free_name(n, taken) for n in ("situation", "alternative", "choice")]
     data: dict[Any, Any] = {
-        names[0]: situation,
+        names[0]: _situation_labels(frame.index, situation),
         names[1]: pd.Categorical.from_codes(alternative, categories=pd.Index(labels, dtype=_label_dtype(labels))),
     }
     if parts.chosen is not None:
@@ -183,11 +182,17 @@ def _free_name(name: str, taken: set[str]) -> str:
     return name
 
 
+def _situation_labels(index: pd.Index[Any], situation: NDArray[np.int64]) -> Any:
+    """Name situations as the user's index does where it tells them apart, else by their position."""
+    plain = index.nlevels == 1 and index.is_unique and not index.hasnans
+    return index.take(situation).to_numpy() if plain else situation
+
+
 def _long_index(index: pd.Index[Any], situation: NDArray[np.int64], alternative: pd.Categorical) -> pd.MultiIndex:
     repeated = index.take(situation)
     levels = [repeated.get_level_values(i) for i in range(index.nlevels)]
-    name = _free_name("alternative", {str(n) for n in index.names})
-    return pd.MultiIndex.from_arrays([*levels, alternative], names=[*index.names, name])
+    # The level has no name: pandas would find one that is also a column's ambiguous.
+    return pd.MultiIndex.from_arrays([*levels, alternative], names=[*index.names, None])
 
 
 def _chosen_position(frame: pd.DataFrame, spec: WideSpec, problems: list[ChoiceDataError]) -> NDArray[np.int64] | None:

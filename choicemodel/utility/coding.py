@@ -137,8 +137,7 @@ class Coder:
         if pd.api.types.is_complex_dtype(column.dtype) or column.dtype.kind in "mM":
             raise NotNumericError(
                 f"Column `{name}` holds {column.dtype} values such as {column.iloc[0]!r}, which are neither numbers "
-                "nor "
-                "categories: make a column of numbers or of text of it, with data.assign."
+                "nor categories: make a column of numbers or of text of it, with data.assign."
             )
         return column
 
@@ -250,8 +249,7 @@ class Coder:
             return
         raise ConstantColumnError(
             f"`{factor.text}` is {plain_label(values[0])!r} in every row: it cannot explain any choice. Leave it out "
-            "of the "
-            "formula."
+            "of the formula."
         )
 
     def _frame_rows(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -267,8 +265,7 @@ class Coder:
         return (
             f"Column `{name}` is {what} in {rows.size} of {self.data.n_rows} rows of available alternatives, first in "
             f"{self._situation(int(rows[0]))}: fill the values in, drop these situations, or leave the column out of "
-            "the "
-            "formula."
+            "the formula."
         )
 
     def _columns(self, factors: list[_Coded], coding: dict[str, bool]) -> Iterable[Source]:
@@ -312,8 +309,7 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
         if factor.contrast is None and all(_reads_as_number(x) for x in found):
             raise NotNumericError(
                 f"Column `{factor.text}` holds numbers as text, such as {found[0]!r}: convert it with "
-                "pandas.to_numeric, or "
-                f"write C({factor.text}) to use it as categories."
+                f"pandas.to_numeric, or write C({factor.text}) to use it as categories."
             )
         try:
             levels = [plain_label(x) for x in sorted(found)]

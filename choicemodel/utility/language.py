@@ -252,8 +252,7 @@ def _single(value: Value, expression: Expression) -> Value:
     if np.ndim(value) > 1:
         raise FormulaError(
             f"`{shorten(expression.text)}` computes with the several columns of poly or bs: let them stand alone, or "
-            "multiply "
-            "them with `:`."
+            "multiply them with `:`."
         )
     return _real(value)
 

@@ -134,8 +134,8 @@ def _parse_part(text: str, number: int) -> Part:
         literal = [t for t, method in texts if method == "literal"]
         if literal:
             raise FormulaError(
-                f"The number {literal[0]} in `{shorten(text.strip())}` stands outside a function: write "
-                f"I({literal[0]} * x)."
+                f"The number {literal[0]} in `{shorten(text.strip())}` stands outside a function: write I({literal[0]} "
+                "* x)."
             )
         kept.append(tuple(_factor(t, method == "lookup", number) for t, method in texts))
     return Part(tuple(kept), intercept)
@@ -154,8 +154,8 @@ def _check_size(tree: Any, text: str) -> None:
         sizes[id(stack.pop())] = size = _size(node, [sizes[id(a)] for a in getattr(node, "args", ())])
         if size > _MAX_TERMS:
             raise FormulaError(
-                f"The formula part `{shorten(text)}` comes to more than {_MAX_TERMS} terms: write out the "
-                "interactions that are wanted."
+                f"The formula part `{shorten(text)}` comes to more than {_MAX_TERMS} terms: write out the interactions "
+                "that are wanted."
             )
 
 
@@ -163,6 +163,10 @@ def _size(node: Any, parts: list[int]) -> int:
     """Bound the number of terms that formulaic makes of a node on the way."""
     operator = str(getattr(node, "operator", ""))
     if operator in ("**", "^") and len(parts) == 2:
+        if parts[0] == 1:
+            raise FormulaError(
+                "A power of a single column is the column itself in a formula: for its square write I(x ** 2)."
+            )
         return int(min(parts[0], _MAX_TERMS + 1) ** _power(node.args[1]))
     if operator == "*" and len(parts) == 2:
         return (parts[0] + 1) * (parts[1] + 1) - 1
@@ -195,6 +199,7 @@ def _check_tokens(text: str) -> None:
         raise FormulaError(
             f"The column `{name}` in `{shorten(text.strip())}` reads like an expression: rename the column."
         )
+    _check_silent_losses(tokens, text)
     for i, (symbol, kind) in enumerate(tokens):
         if kind == "operator" and symbol not in _OPERATORS:
             advice = " Divide inside a function: I(time / 60)." if symbol == "/" else ""
@@ -206,6 +211,29 @@ def _check_tokens(text: str) -> None:
             raise FormulaError(
                 f"`{symbol}` in `{shorten(text.strip())}` stands outside a function: write I(2 * x) or I(x ** 2). "
                 f"{LANGUAGE}"
+            )
+
+
+def _check_silent_losses(tokens: list[tuple[str, str]], text: str) -> None:
+    """Refuse what formula grammars read as nothing at all, where its writer surely meant something."""
+    symbols = [symbol for symbol, _ in tokens]
+    multiplied = {"*", "**", "^"} & set(symbols)
+    for i, (symbol, kind) in enumerate(tokens):
+        after = tokens[i + 1] if i + 1 < len(tokens) else ("", "")
+        if (
+            symbol == "-"
+            and kind == "operator"
+            and after[1] != "value"
+            and not multiplied
+            and after[0] not in symbols[:i]
+        ):
+            raise FormulaError(
+                f"The minus in `{shorten(text.strip())}` would remove a term, and there is none to remove: for a "
+                "difference write I(a - b)."
+            )
+        if kind == "value" and {after[0], symbols[i - 1] if i else ""} & {"*", ":"}:
+            raise FormulaError(
+                f"`{symbol}` in `{shorten(text.strip())}` multiplies a term: write I({symbol} * x), or leave it out."
             )
 
 

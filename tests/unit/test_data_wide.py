@@ -71,7 +71,7 @@ def test_one_row_per_situation_and_available_alternative() -> None:
         ("d", "train"),
         ("d", "sm"),
     ]
-    assert data.index.names == [None, "alternative"]
+    assert data.index.names == [None, None]
 
 
 def test_alternatives_keep_the_order_of_the_dict() -> None:
@@ -108,7 +108,7 @@ def test_an_attribute_as_a_constant() -> None:
 
 def test_an_alternative_left_out_of_an_attribute_is_zero() -> None:
     headway = read(survey()).frame["headway"]
-    assert (headway.xs("car", level="alternative") == 0).all()
+    assert (headway.xs("car", level=-1) == 0).all()
     assert headway.loc[("b", "train")] == 60
     assert headway.dtype.kind == "i"
 
@@ -175,7 +175,7 @@ def test_an_index_called_alternative() -> None:
 def test_an_index_of_several_levels() -> None:
     frame = survey().set_index(pd.MultiIndex.from_tuples([("x", 1), ("x", 2), ("y", 1), ("y", 2)], names=["p", "t"]))
     data = read(frame)
-    assert data.index.names == ["p", "t", "alternative"]
+    assert data.index.names == ["p", "t", None]
     assert data.index[-1] == ("y", 2, "sm")
 
 
@@ -378,3 +378,13 @@ def test_an_attribute_called_like_the_persons() -> None:
 )
 def test_alternatives_that_make_no_sense(alternatives: Any, words: str) -> None:
     refused(survey(), errors.SpecificationError, words, alternatives=alternatives)
+
+
+def test_situations_are_named_as_the_users_index_names_them() -> None:
+    frame = pd.DataFrame({"PICK": [1, 2, 1], "CAR": [1.0, 2, np.nan], "BUS": [2.0, 1, 3]}, index=["k", "a", "z"])
+    data = cm.ChoiceData.from_wide(
+        frame, choice="PICK", alternatives={"car": 1, "bus": 2}, attributes={"time": {"car": "CAR", "bus": "BUS"}}
+    )
+    with pytest.raises(cm.exceptions.MissingValueError, match="situation 'z'"):
+        cm.MultinomialLogit(data, "time")
+    assert data.frame.groupby("alternative").size().to_dict() == {"car": 3, "bus": 3}

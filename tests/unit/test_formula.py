@@ -611,3 +611,25 @@ def test_raw_polynomials() -> None:
 def test_coding_has_full_rank_and_spans_what_it_should(formula: str) -> None:
     X = np.column_stack([np.ones(len(FRAME)), design(f"{formula} | 0").matrix()])
     assert np.linalg.matrix_rank(X) == X.shape[1]
+
+
+@pytest.mark.parametrize("formula", ["x + x**2", "x + x^2", "(x)**2"])
+def test_a_power_of_a_column_is_not_lost_in_silence(formula: str) -> None:
+    with pytest.raises(errors.FormulaError, match=r"I\(x \*\* 2\)"):
+        parse_formula(formula)
+
+
+@pytest.mark.parametrize("formula", ["-x", "y - x", "z | -x"])
+def test_a_minus_that_removes_nothing_is_refused(formula: str) -> None:
+    with pytest.raises(errors.FormulaError, match=r"I\(a - b\)"):
+        parse_formula(formula)
+
+
+@pytest.mark.parametrize("formula", ["0*x", "x*0", "1:x", "x:1"])
+def test_a_number_that_multiplies_is_refused(formula: str) -> None:
+    with pytest.raises(errors.FormulaError, match="multiplies a term"):
+        parse_formula(formula)
+
+
+def test_a_minus_may_remove_an_interaction() -> None:
+    assert [[f.text for f in t] for t in parse_formula("x * y - x:y")[0].terms] == [["x"], ["y"]]
