@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.data import Structure
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.checkpoint import read_checkpoint, write_checkpoint
 from choicemodel.estimation.executor import Executor, executor
@@ -157,6 +158,31 @@ def unit_scores(likelihood: Likelihood, theta: FloatArray, design: Design) -> Fl
     return sum_by_unit(likelihood.situation_scores(theta, structure.n_situations), structure.unit, structure.n_units)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A model's data, coded and checked: what refits with other choices reuse.
+
+    Parameters
+    ----------
+    blocks : list of Block
+    products : ndarray (K, K)
+        Sum of products of the differenced design.
+    """
+
+    blocks: list[Block]
+    products: FloatArray
+
+    def with_choices(self, structure: Structure) -> Prepared:
+        """Return the same data with the choices of another structure of the same sets."""
+        return replace(self, blocks=[b.with_choices(structure) for b in self.blocks])
+
+
+def prepare(design: Design, pool: Executor) -> Prepared:
+    """Code the data in blocks and sum their products."""
+    blocks = build_blocks(design, pool)
+    return Prepared(blocks, gram(blocks, len(design.columns), pool))
+
+
 def fit(model: Composition, settings: FitSettings) -> Fit:
     """Estimate a model by maximum likelihood.
 
@@ -170,18 +196,22 @@ def fit(model: Composition, settings: FitSettings) -> Fit:
     ConvergenceWarning, SeparationWarning, CovarianceWarning
         If the optimum is none, or standard errors are undefined.
     """
+    with executor(settings.threads) as pool:
+        return fit_prepared(model, prepare(model.design, pool), settings, pool)
+
+
+def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, pool: Executor) -> Fit:
+    """Estimate a model on data that are coded already; as `fit`."""
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
-    with executor(settings.threads) as pool:
-        blocks = build_blocks(model.design, pool)
-        products = gram(blocks, len(model.design.columns), pool)
-        utility_free = free[: len(model.design.columns)]
-        check_identified(model.design, blocks, products, utility_free)
-        likelihood = likelihood_of(model, pool, blocks)
-        optimum = _optimise(likelihood, theta, free, (model, settings))
-        theta[free] = optimum.theta
-        scores = unit_scores(likelihood, theta, model.design)
-        separation = _separation(optimum, products, (blocks, utility_free, settings), pool)
+    blocks, products = prepared.blocks, prepared.products
+    utility_free = free[: len(model.design.columns)]
+    check_identified(model.design, blocks, products, utility_free)
+    likelihood = likelihood_of(model, pool, blocks)
+    optimum = _optimise(likelihood, theta, free, (model, settings))
+    theta[free] = optimum.theta
+    scores = unit_scores(likelihood, theta, model.design)
+    separation = _separation(optimum, products, (blocks, utility_free, settings), pool)
     return _conclude(model, optimum, _Found(theta, free, scores, separation), settings, began)
 
 
@@ -364,7 +394,7 @@ def _conclude(model: Composition, optimum: Optimum, found: _Found, settings: Fit
             "estimates, so their standard errors are undefined (NaN). Leave a column out, or hold a coefficient with "
             "fixed=.",
             CovarianceWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     score = np.zeros(len(found.theta))
     score[free] = optimum.score
@@ -389,7 +419,7 @@ def _judge(optimum: Optimum, separation: Separation | None, names: list[str], *,
         return "converged"
     if separation is not None:
         message = in_words(separation, names, complete=optimum.value > -1e-3)
-        warnings.warn(message, SeparationWarning, stacklevel=5)
+        warnings.warn(message, SeparationWarning, stacklevel=6)
         return message
     if np.isinf(optimum.decrement):
         reason = "the Hessian is not negative definite there"
@@ -399,7 +429,7 @@ def _judge(optimum: Optimum, separation: Separation | None, names: list[str], *,
         f"The fit did not converge: {optimum.message}, and {reason}. Raise max_iterations, give other starting values, "
         "or look for columns of nearly the same content."
     )
-    warnings.warn(message, ConvergenceWarning, stacklevel=5)
+    warnings.warn(message, ConvergenceWarning, stacklevel=6)
     return message
 
 

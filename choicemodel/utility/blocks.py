@@ -10,7 +10,7 @@ read.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +80,10 @@ class Block:
         """Number of situations."""
         return int(self.differences.shape[2])
 
+    def with_choices(self, structure: Structure) -> Block:
+        """Return the same situations with the choices of another structure of the same sets."""
+        return replace(self, chosen=chosen_positions(structure, self.situations))
+
 
 def groups(structure: Structure, n_columns: int, *, informative: bool = True) -> list[Group]:
     """Cut the situations into blocks.
@@ -142,8 +146,8 @@ def _composition(structure: Structure) -> IntArray | None:
     return np.add.reduceat(bits, structure.starts[:-1])
 
 
-def chosen_positions(structure: Structure, group: Group) -> IntArray:
-    """Position of the chosen rows of a group in an array (J, n) flattened."""
-    n = len(group.situations)
-    within = structure.require_chosen()[group.situations] - structure.starts[group.situations]
+def chosen_positions(structure: Structure, situations: IntArray) -> IntArray:
+    """Position of the chosen rows of a block's situations in an array (J, n) flattened."""
+    n = len(situations)
+    within = structure.require_chosen()[situations] - structure.starts[situations]
     return within * n + np.arange(n)

@@ -159,7 +159,9 @@ class Design:
         for column, out in zip(self.columns, differences, strict=True):
             _fill(self._sources[column.source], rows, _at_rows(column, group), out)
         weight = None if structure.weight is None else structure.weight[group.situations]
-        return Block(differences, group.alternatives, chosen_positions(structure, group), weight, group.situations)
+        return Block(
+            differences, group.alternatives, chosen_positions(structure, group.situations), weight, group.situations
+        )
 
 
 @dataclass(frozen=True)
