@@ -8,6 +8,7 @@ from choicemodel.data import ChoiceData
 from choicemodel.models import ChoiceModel, MultinomialLogit, load_results
 from choicemodel.random_utility import Gumbel, log_softmax, logsum, softmax
 from choicemodel.results import ChoiceResults
+from choicemodel.simulation import simulate
 
 __version__ = "0.1.0"
 
@@ -23,5 +24,6 @@ __all__ = [
     "log_softmax",
     "logsum",
     "lr_test",
+    "simulate",
     "softmax",
 ]

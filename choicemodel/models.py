@@ -168,8 +168,19 @@ class ChoiceModel:
 
     # --- evaluation --------------------------------------------------------------------------------------------------
 
-    def vector(self, params: Params | None) -> FloatArray:
-        """Read parameters given by name or in order (K,)."""
+    def vector(self, params: Params | None, *, complete: bool = False) -> FloatArray:
+        """Read parameters given by name or in order (K,).
+
+        Parameters
+        ----------
+        params : dict, Series or sequence
+        complete : bool
+            Whether every parameter must be given; else those that are not have their starting values.
+        """
+        if complete and isinstance(params, (Mapping, pd.Series)):
+            absent = [n for n in self.parameters.names if n not in params]
+            if absent:
+                raise SpecificationError(f"params must give every parameter; {', '.join(absent)} are not there.")
         return self.parameters.vector(params, "params")  # type: ignore[arg-type]
 
     def evaluate(self, params: Params, *, hessian: bool = False, threads: int | None = None) -> Evaluation:
@@ -226,7 +237,7 @@ class ChoiceModel:
             On the index of the data's long table.
         """
         design = self.design_on(data)
-        values = probabilities(self.vector(params), design, self.errors, self._heterogeneity)
+        values = probabilities(self.vector(params), design, self.errors, self.heterogeneity_or_none)
         return pd.Series(values, index=design.data.index, name="probability")
 
     def design_on(self, data: ChoiceData | None = None) -> Design:
@@ -241,11 +252,12 @@ class ChoiceModel:
         return self._design
 
     @property
-    def _heterogeneity(self) -> Heterogeneity:
+    def heterogeneity_or_none(self) -> Heterogeneity:
+        """The heterogeneity, which is homogeneity where none was given."""
         return self.heterogeneity or Homogeneous()
 
     def _composition(self) -> Composition:
-        return Composition(self._own_design("Estimation"), self.errors, self._heterogeneity, self.parameters)
+        return Composition(self._own_design("Estimation"), self.errors, self.heterogeneity_or_none, self.parameters)
 
     # --- estimation --------------------------------------------------------------------------------------------------
 
@@ -344,7 +356,7 @@ class ChoiceModel:
             "memory": {k: asdict(m) for k, m in recipe.memory.items()},
             "columns": [asdict(c) for c in self.columns],
             "errors": self.errors.to_dict(),
-            "heterogeneity": self._heterogeneity.to_dict(),
+            "heterogeneity": self.heterogeneity_or_none.to_dict(),
         }
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ from choicemodel.estimation.constants import constants_only, equal_shares
 from choicemodel.estimation.delta import COLUMNS
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.parameters import Parameters
-from choicemodel.exceptions import SpecificationError
+from choicemodel.exceptions import CovarianceWarning, SpecificationError
 from choicemodel.tables import (
     Block,
     Cell,
@@ -329,10 +330,19 @@ class ChoiceResults:
                 if groups is None
                 else f"groups belong to cov_type='cluster', not to {cov_type!r}."
             )
-        if cov_type != "cluster":
-            return replace(self, cov_type=cov_type, groups=None, _covariance=self._fit.covariances[cov_type])
-        label = groups if isinstance(groups, str) else "the groups given"
-        return replace(self, cov_type=cov_type, groups=label, _covariance=self._clustered(groups))
+        if cov_type == "cluster":
+            label = groups if isinstance(groups, str) else "the groups given"
+            return replace(self, cov_type=cov_type, groups=label, _covariance=self._clustered(groups))
+        covariance = self._fit.covariances[cov_type]
+        lost = np.isnan(np.diag(covariance)) & ~np.isnan(np.diag(self._fit.covariances["nonrobust"]))
+        if lost.any():
+            warnings.warn(
+                f"The {cov_type} covariance is undefined for {', '.join(self._names[lost])}: there are fewer "
+                "independent units than parameters, or their scores are collinear. Use another cov_type.",
+                CovarianceWarning,
+                stacklevel=2,
+            )
+        return replace(self, cov_type=cov_type, groups=None, _covariance=covariance)
 
     def _clustered(self, groups: Any) -> FloatArray:
         data = self._require_data("A clustered covariance")
@@ -392,11 +402,11 @@ class ChoiceResults:
         """Ask statsmodels; refuse hypotheses on parameters whose variance is undefined."""
         options = {"scalar": True} if test == "wald_test" else {}
         undefined = self._fit.free & np.isnan(np.diag(self._covariance))
+        known = np.where(np.isnan(self._covariance), 0.0, self._covariance)
         try:
-            # A hypothesis involves an undefined parameter if its standard error changes with the variance put there.
-            spread = [self._statsmodels(variance).t_test(hypothesis).sd for variance in (0.0, 1.0)]
-            defined = np.allclose(*spread)
-            found = getattr(self._statsmodels(0.0), test)(hypothesis, **options) if defined else None
+            # With variance at the undefined parameters alone, a hypothesis that does not involve them has none.
+            involved = np.any(self._statsmodels(np.diag(undefined.astype(np.float64))).t_test(hypothesis).sd > 0)
+            found = None if involved else getattr(self._statsmodels(known), test)(hypothesis, **options)
         except Exception as error:  # noqa: BLE001 - the grammar behind statsmodels raises many types for one cause
             raise SpecificationError(
                 f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The "
@@ -409,12 +419,10 @@ class ChoiceResults:
             )
         return found
 
-    def _statsmodels(self, variance: float) -> Any:
-        """A statsmodels result on our estimates; parameters without a variance get the one given, fixed ones zero."""
+    def _statsmodels(self, covariance: FloatArray) -> Any:
+        """A statsmodels result on our estimates and some covariance."""
         from statsmodels.base.model import LikelihoodModelResults
 
-        covariance = np.where(np.isnan(self._covariance), 0.0, self._covariance)
-        covariance[np.diag(self._fit.free & np.isnan(np.diag(self._covariance)))] = variance
         found = LikelihoodModelResults(_StatsmodelsNames(list(self._names)), self._fit.theta, covariance, scale=1.0)
         found.df_resid = self.df_resid
         return found
@@ -571,7 +579,9 @@ class ChoiceResults:
         return Pairs(items)
 
     def _likelihood_ratios(self) -> list[tuple[Any, ...]]:
-        tests = [("equal shares", self.ll_zero, self.df_model)]
+        tests = []
+        if self.df_model and not np.any(self._fit.theta[~self._fit.free]):  # else equal shares are no special case
+            tests.append(("equal shares", self.ll_zero, self.df_model))
         constants = sum(c > 0 for c in self.sample.chosen) - 1
         if self.model.full_constants and self.df_model > constants and not self.fixed:
             tests.append(("constants", self.ll_constants, self.df_model - constants))

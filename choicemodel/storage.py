@@ -35,14 +35,12 @@ def encode(value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of va
     {'$map': [['b', {'$tuple': [1, {'$float': 'inf'}]}], [2, {'$array': [1.0, None], '$dtype': 'float64'}]]}
     """
     if isinstance(value, np.ndarray):
-        return {"$array": encode(value.tolist()), "$dtype": str(value.dtype)}
+        return {"$array": _nan_as_missing(value.tolist()), "$dtype": str(value.dtype)}
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
-        if math.isnan(value):
-            return None
         return value if math.isfinite(value) else {"$float": repr(value)}
     if isinstance(value, tuple):
         return {"$tuple": [encode(v) for v in value]}
@@ -70,12 +68,18 @@ def decode(value: Any) -> Any:  # noqa: PLR0911 - one return for each kind of va
         items = decode(value["$array"])
         return np.array(_missing_as_nan(items) if dtype.kind == "f" else items, dtype=dtype)
     if "$float" in value:
-        return {"inf": math.inf, "-inf": -math.inf}[value["$float"]]
+        return {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}[value["$float"]]
     if "$tuple" in value:
         return tuple(decode(v) for v in value["$tuple"])
     if "$map" in value:
         return {decode(k): decode(v) for k, v in value["$map"]}
     return {k: decode(v) for k, v in value.items()}
+
+
+def _nan_as_missing(items: Any) -> Any:
+    if isinstance(items, list):
+        return [_nan_as_missing(i) for i in items]
+    return None if isinstance(items, float) and math.isnan(items) else encode(items)
 
 
 def _missing_as_nan(items: Any) -> Any:

@@ -186,8 +186,8 @@ class Block:
         for number, row in enumerate(self.rows):
             if len(row) != len(self.columns):
                 raise ValueError(
-                    f"Row {number} of the block has {len(row)} cells for {len(self.columns)} columns: {row!r}. "
-                    f"Use None for an empty cell."
+                    f"Row {number} of the block has {len(row)} cells for {len(self.columns)} columns: {row!r}. Use "
+                    "None for an empty cell."
                 )
         if any(not 0 < number < len(self.rows) for number in self.rules):
             raise ValueError(f"rules={self.rules!r} must be numbers of rows from 1 to {len(self.rows) - 1}.")

@@ -125,7 +125,14 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
             ComparisonWarning,
             stacklevel=2,
         )
-    statistic = max(0.0, 2 * (unrestricted.llf - restricted.llf))
+    statistic = 2 * (unrestricted.llf - restricted.llf)
+    if statistic < -1e-6 * (1 + abs(restricted.llf)):
+        raise SpecificationError(
+            f"The restricted model has the larger log-likelihood ({restricted.llf:.4f} against "
+            f"{unrestricted.llf:.4f}), so it is no special case of the other: the columns of the two fits must have "
+            "held different values."
+        )
+    statistic = max(0.0, statistic)
     return LikelihoodRatioTest(statistic, df, float(chdtrc(df, statistic)), restricted.llf, unrestricted.llf)
 
 
@@ -161,8 +168,10 @@ def _differences(result: ChoiceResults) -> tuple[FloatArray, FloatArray]:
 
 def _spans(larger: tuple[FloatArray, FloatArray], smaller: tuple[FloatArray, FloatArray]) -> bool:
     """Whether the smaller model's utilities are all among the larger one's."""
-    wanted = np.column_stack([smaller[0], smaller[1] - larger[1]])
-    size = np.linalg.norm(wanted, axis=0)
-    fitted = larger[0] @ np.linalg.lstsq(larger[0], wanted, rcond=None)[0]
-    left = np.linalg.norm(wanted - fitted, axis=0)
-    return bool(np.all(left <= 1e-6 * np.where(size > 0, size, 1.0)))
+    offset = smaller[1] - larger[1]
+    size = np.linalg.norm(larger[0], axis=0)
+    basis = larger[0] / np.where(size > 0, size, 1.0)  # columns of any unit count alike
+    wanted = np.column_stack([smaller[0], offset])
+    scale = np.linalg.norm(np.column_stack([smaller[0], np.abs(smaller[1]) + np.abs(larger[1])]), axis=0)
+    left = np.linalg.norm(wanted - basis @ np.linalg.lstsq(basis, wanted, rcond=None)[0], axis=0)
+    return bool(np.all(left <= 1e-6 * scale))

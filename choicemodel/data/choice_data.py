@@ -375,6 +375,35 @@ class ChoiceData:
             raise SpecificationError("The data have no weights: name their column with weight=... when you read them.")
         return self.assign(**{column: self._frame[column].astype(np.float64) / float(weight.mean())})
 
+    def with_choices(self, rows: NDArray[np.int64], **columns: NDArray[Any]) -> ChoiceData:
+        """Return the same situations with other choices.
+
+        Parameters
+        ----------
+        rows : ndarray of int (N,)
+            The chosen row of each situation, in sorted order.
+        **columns
+            Further columns to add, in the order of the table.
+
+        Returns
+        -------
+        ChoiceData
+            Its choice column is an indicator, under the name that it had or ``choice``.
+        """
+        name = self.roles.choice
+        if name is None:
+            name = "choice"
+            while name in self._frame.columns:
+                name += "_"
+        chosen = np.zeros(self.n_rows, dtype=np.float64)
+        chosen[rows] = 1.0
+        indicator = self.structure.unsorted_values(chosen)
+        before = self._frame[name].dtype if name in self._frame.columns else np.dtype(np.int64)
+        kept = before if isinstance(before, np.dtype) and before.kind in "biuf" else np.dtype(np.int64)
+        frame = self._frame.assign(**{name: indicator.astype(kept)}, **columns)
+        structure = replace(self.structure, chosen=np.asarray(rows, dtype=np.int64))
+        return replace(self, _frame=frame, roles=replace(self.roles, choice=name), structure=structure)
+
     def name_of(self, situation: int) -> str:
         """The user's own name of a situation, for messages: ``individual 7``."""
         row = int(self.structure.first_rows()[situation])

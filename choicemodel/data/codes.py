@@ -77,14 +77,15 @@ def encode(column: pd.Series[Any], role: str) -> Codes:
 def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
     """Number labels in sorted order; those of several types by type, so that the order of the rows does not matter."""
     codes, labels = pd.factorize(column)
-    order: Any = labels.argsort() if labels.dtype != object else _sorted_objects(labels)
+    order: Any = labels.argsort() if labels.dtype != object else sorted_objects(labels)
     rank = np.empty(len(labels) + 1, dtype=np.int64)
     rank[-1] = -1  # the code of a missing label
     rank[np.asarray(order, dtype=np.int64)] = np.arange(len(labels))
     return rank[codes], labels.take(order)
 
 
-def _sorted_objects(labels: Any) -> list[int]:
+def sorted_objects(labels: Any) -> list[int]:
+    """Return the order of labels of any types, which does not depend on the order in which they came."""
     for key in (
         labels.__getitem__,
         lambda i: (type(labels[i]).__name__, labels[i]),

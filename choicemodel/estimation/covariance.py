@@ -22,7 +22,9 @@ SINGULAR = 1e-12
 
 
 def null_directions(information: FloatArray, threshold: float = SINGULAR) -> FloatArray:
-    """Find the directions in which an information matrix is flat (m, k), in units of its diagonal.
+    """Find the directions in which an information matrix is flat (m, k).
+
+    They are free of units: each coefficient counts in units of the square root of its own information.
 
     Parameters
     ----------
@@ -42,7 +44,7 @@ def null_directions(information: FloatArray, threshold: float = SINGULAR) -> Flo
     unit = information * scale * scale[:, np.newaxis]
     unit[flat] = unit[:, flat] = 0.0
     values, vectors = np.linalg.eigh(unit)
-    return (vectors.T * scale)[values < threshold]
+    return np.asarray(vectors.T[values < threshold])
 
 
 def invert(information: FloatArray, null: FloatArray | None = None) -> FloatArray:
@@ -55,10 +57,11 @@ def invert(information: FloatArray, null: FloatArray | None = None) -> FloatArra
     ----------
     information : ndarray (k, k)
     null : ndarray (m, k), optional
-        Flat directions that are known already; default found from the matrix.
+        Flat directions that are known besides those of the matrix itself, free of units.
     """
-    null = null_directions(information) if null is None else null
     k = len(information)
+    own = null_directions(information)
+    null = own if null is None else np.vstack([own, null])
     out = np.full((k, k), np.nan)
     touched = concerned(null, k)
     free = np.setdiff1d(np.arange(k), _pivots(null))
@@ -100,9 +103,9 @@ def nonrobust(information: FloatArray, null: FloatArray | None = None) -> FloatA
     return invert(information, null)
 
 
-def opg(outer: FloatArray) -> FloatArray:
+def opg(outer: FloatArray, null: FloatArray | None = None) -> FloatArray:
     """Inverse of the outer product of unit scores (k, k)."""
-    return invert(outer)
+    return invert(outer, null)
 
 
 def robust(bread: FloatArray, outer: FloatArray) -> FloatArray:

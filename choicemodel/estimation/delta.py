@@ -76,16 +76,21 @@ def delta_method(
     ([0.5], [0.035355])
     """
     estimate = np.atleast_1d(np.asarray(function(params), dtype=np.float64))
-    G = difference_jacobian(function, params) if jacobian is None else np.asarray(jacobian, dtype=np.float64)
     undefined = np.isnan(np.diag(covariance))
+    spread = np.sqrt(np.where(undefined, 0.0, np.diag(covariance)))
+    G = difference_jacobian(function, params, spread) if jacobian is None else np.asarray(jacobian, dtype=np.float64)
     depends = (np.abs(G[:, undefined]) > 0).any(axis=1)
     out = G @ np.where(np.isnan(covariance), 0.0, covariance) @ G.T
     out[depends] = out[:, depends] = np.nan
     return Delta(tuple(names), estimate, out)
 
 
-def difference_jacobian(function: Callable[[FloatArray], Any], params: FloatArray) -> FloatArray:
-    """Derivatives by central differences with one Richardson step (M, K)."""
+def difference_jacobian(function: Callable[[FloatArray], Any], params: FloatArray, spread: FloatArray) -> FloatArray:
+    """Derivatives by central differences with one Richardson step (M, K).
+
+    Steps are a thousandth of the parameter or, where that is larger, of its standard error: the scale on which the
+    delta method takes the function as linear.
+    """
 
     def central(k: int, h: float) -> FloatArray:
         step = np.zeros_like(params)
@@ -95,6 +100,6 @@ def difference_jacobian(function: Callable[[FloatArray], Any], params: FloatArra
 
     columns = []
     for k, value in enumerate(params):
-        h = 1e-3 * max(abs(float(value)), 1e-4)
+        h = 1e-3 * (max(abs(float(value)), float(spread[k])) or 1.0)
         columns.append((4 * central(k, h / 2) - central(k, h)) / 3)
     return np.column_stack(columns) if columns else np.zeros((1, 0))

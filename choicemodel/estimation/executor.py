@@ -8,11 +8,11 @@ were. Data on disk or on a cluster are later executors over the same block funct
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -22,10 +22,35 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-@lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
-    # Looking through the loaded libraries takes over a millisecond, which a small fit would notice each time.
-    return ThreadpoolController()
+class _SingleThreadedBlas:
+    """Keeps BLAS on one thread while anybody in the process is inside; the last to leave gives the threads back.
+
+    The number of BLAS threads belongs to the whole process, so fits in several threads must agree on it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._controller: ThreadpoolController | None = None
+        self._limiter: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                if self._controller is None:
+                    # Looking through the loaded libraries takes over a millisecond: a small fit would notice each time.
+                    self._controller = ThreadpoolController()
+                self._limiter = self._controller.limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limiter.restore_original_limits()
+
+
+_single_threaded_blas = _SingleThreadedBlas()
 
 
 class Executor:
@@ -58,7 +83,7 @@ def executor(threads: int | None) -> Iterator[Executor]:
         raise SpecificationError(
             f"threads must be a whole number of at least 1, or None for all cores; got {threads!r}."
         )
-    with _controller().limit(limits=1, user_api="blas"):
+    with _single_threaded_blas:
         if count == 1:
             yield Executor(None)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -238,27 +238,37 @@ def _optimise(
         resumed = read_checkpoint(path, key, len(start))
         start = start if resumed is None else resumed
 
+    weight = _mean_weight(likelihood.blocks)
     with _progress(settings) as report:
 
         def on_step(iteration: int, values: FloatArray, value: float, decrement: float) -> None:
-            report(iteration, value, decrement)
+            report(iteration, value * weight, decrement)
             if path is not None:
-                write_checkpoint(path, key, values, value)
+                write_checkpoint(path, key, values, value * weight)
 
-        found = [
-            _climb_from(objective, s, settings, on_step) for s in _starting_points(start, objective, settings.starts)
-        ]
-    return max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
+        starts = _starting_points(start, objective, settings.starts)
+        found = [_climb_from(objective, s, settings, on_step) for s in starts]
+    best = max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
+    return replace(best, value=best.value * weight, score=best.score * weight, hessian=best.hessian * weight)
+
+
+def _mean_weight(blocks: Sequence[Block]) -> float:
+    total = sum(b.n_situations if b.weight is None else float(b.weight.sum()) for b in blocks)
+    return total / sum(b.n_situations for b in blocks)
 
 
 def _objective(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> Objective:
-    """The log-likelihood with its derivatives as a function of the free parameters."""
+    """The log-likelihood with its derivatives as a function of the free parameters.
+
+    It is divided by the mean weight, so that convergence does not depend on the scale of the weights.
+    """
     full = theta.copy()
+    weight = _mean_weight(likelihood.blocks)
 
     def objective(values: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         full[free] = values
         found, hessian = likelihood.evaluate_with_hessian(full)
-        return found.value, found.score[free], hessian[np.ix_(free, free)]
+        return found.value / weight, found.score[free] / weight, hessian[np.ix_(free, free)] / weight
 
     return objective
 
@@ -340,9 +350,12 @@ def _separation(
         return None
     size = np.sqrt(np.diag(products)[free])
     information = -optimum.hessian[:k, :k]
+    # A loose tolerance stops earlier on the way to infinity.
+    suspicious = max(_SUSPICIOUS, 100 * k * settings.tolerance)
+    information = information / _mean_weight(blocks)
     if (
         optimum.decrement < settings.tolerance
-        and _least_information(information, products[np.ix_(free, free)]) > _SUSPICIOUS
+        and _least_information(information, products[np.ix_(free, free)]) > suspicious
     ):
         return None
     rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
@@ -374,19 +387,18 @@ def _conclude(model: Composition, optimum: Optimum, found: _Found, settings: Fit
     information = -optimum.hessian
     null = cov.null_directions(information)
     if found.separation is not None:
-        null = np.vstack(
-            [null, np.append(found.separation.direction, np.zeros(len(names) - len(found.separation.direction)))]
-        )
+        others = np.zeros((len(found.separation.null), len(names) - found.separation.null.shape[1]))
+        null = np.vstack([null, np.hstack([found.separation.null, others])])
     bread = cov.nonrobust(information, null)
     outer = (found.scores.T @ found.scores)[np.ix_(free, free)]
     covariances = {
         "nonrobust": cov.expand(bread, free),
-        "opg": cov.expand(cov.opg(outer), free),
+        "opg": cov.expand(cov.opg(outer, null), free),
         "robust": cov.expand(cov.robust(bread, outer), free),
     }
     definite = scaled_step(optimum.score, optimum.hessian) is not None
-    converged = optimum.decrement < settings.tolerance and definite and found.separation is None
-    message = _judge(optimum, found.separation, names, converged=converged)
+    converged = optimum.decrement < settings.tolerance and definite and not len(null)
+    message = _judge(optimum, found.separation, names, converged=converged, singular=bool(len(null)))
     undefined = [n for n, v in zip(names, np.diag(bread), strict=True) if np.isnan(v)]
     if undefined and found.separation is None:
         warnings.warn(
@@ -413,15 +425,19 @@ def _conclude(model: Composition, optimum: Optimum, found: _Found, settings: Fit
     )
 
 
-def _judge(optimum: Optimum, separation: Separation | None, names: list[str], *, converged: bool) -> str:
+def _judge(
+    optimum: Optimum, separation: Separation | None, names: list[str], *, converged: bool, singular: bool
+) -> str:
     """Say how the optimiser ended, and warn if it did not end well."""
     if converged:
         return "converged"
     if separation is not None:
-        message = in_words(separation, names, complete=optimum.value > -1e-3)
+        message = in_words(separation, names)
         warnings.warn(message, SeparationWarning, stacklevel=6)
         return message
-    if np.isinf(optimum.decrement):
+    if singular and np.isfinite(optimum.decrement):
+        reason = "the Hessian is singular there, so the maximum is not unique"
+    elif np.isinf(optimum.decrement):
         reason = "the Hessian is not negative definite there"
     else:
         reason = f"it is {np.sqrt(optimum.decrement):.2g} standard errors from the maximum"

@@ -48,6 +48,8 @@ def gram(blocks: Sequence[Block], n_columns: int, executor: Executor) -> FloatAr
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # `check_identified` names such columns
             for j in range(block.differences.shape[1]):
                 X = block.differences[:, j]
+                if block.weight is not None and not block.weight.all():
+                    X = X * (block.weight > 0)  # what has no weight identifies nothing
                 out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
         return out
 
@@ -58,7 +60,10 @@ def gram(blocks: Sequence[Block], n_columns: int, executor: Executor) -> FloatAr
 
 
 def dependences(products: FloatArray) -> list[Dependence]:
-    """Sweep through the columns in order and find those that depend on earlier ones.
+    """Find the columns that depend on others.
+
+    A sweep in the order of the formula finds what depends on earlier columns, which reads best; what its rounding hides
+    is found by a second sweep that takes the most independent column first (a pivoted Cholesky factorisation).
 
     Parameters
     ----------
@@ -67,19 +72,40 @@ def dependences(products: FloatArray) -> list[Dependence]:
     """
     size = np.sqrt(np.diag(products))
     found = [Dependence(int(k), {}) for k in np.flatnonzero(size == 0)]
+    varying = np.flatnonzero(size > 0)
+    unit = np.full_like(products, 0.0)
+    unit[np.ix_(varying, varying)] = products[np.ix_(varying, varying)] / np.outer(size[varying], size[varying])
     kept: list[int] = []
-    for k in np.flatnonzero(size > 0).tolist():
-        columns = np.array([*kept, k])
-        unit = products[np.ix_(columns, columns)] / np.outer(size[columns], size[columns])
-        if kept:
-            factors = np.linalg.solve(unit[:-1, :-1], unit[:-1, -1])
-            left = 1.0 - float(unit[-1, :-1] @ factors)
-            if left < _DEPENDENT:
-                on = {kept[i]: float(f * size[k] / size[kept[i]]) for i, f in enumerate(factors) if abs(f) > 1e-6}
-                found.append(Dependence(k, on))
-                continue
-        kept.append(k)
+    for k in varying.tolist():
+        left, factors = _left_open(unit, kept, k)
+        if left < _DEPENDENT:
+            found.append(_dependence(k, kept, factors, size))
+        else:
+            kept.append(k)
+    first: list[int] = []
+    waiting = list(kept)
+    while waiting:
+        best = max(waiting, key=lambda k: _left_open(unit, first, k)[0])
+        if _left_open(unit, first, best)[0] < _DEPENDENT:
+            found += [_dependence(k, first, _left_open(unit, first, k)[1], size) for k in waiting]
+            break
+        first.append(best)
+        waiting.remove(best)
     return found
+
+
+def _left_open(unit: FloatArray, kept: Sequence[int], k: int) -> tuple[float, FloatArray]:
+    """Share of a column's variance that other columns leave open, and its regression on them."""
+    if not kept:
+        return 1.0, np.empty(0)
+    columns = np.array(kept)
+    factors = np.linalg.solve(unit[np.ix_(columns, columns)], unit[columns, k])
+    return 1.0 - float(unit[columns, k] @ factors), factors
+
+
+def _dependence(k: int, kept: Sequence[int], factors: FloatArray, size: FloatArray) -> Dependence:
+    on = {j: float(f * size[k] / size[j]) for j, f in zip(kept, factors, strict=True) if abs(f) > 1e-6}
+    return Dependence(k, on)
 
 
 def check_identified(design: Design, blocks: Sequence[Block], products: FloatArray, free: NDArray[np.bool_]) -> None:
@@ -134,7 +160,7 @@ def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: De
         for name, factor in zip(names, dependence.on.values(), strict=True)
     ).removeprefix("+ ")
     return (
-        f"Within every choice situation `{column.name}` equals {relation} (up to what is the same for all "
+        f"Within every choice situation `{column.name}` equals {relation} (up to rounding and what is the same for all "
         "alternatives), so a change of its coefficient can be undone by the others. Leave one of them out, or hold it "
         f"with fixed={{{column.name!r}: 0}}."
     )

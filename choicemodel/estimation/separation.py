@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +28,24 @@ _TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class Separation:
-    """A direction along which the likelihood never falls.
+    """Directions along which the likelihood never falls.
 
     Parameters
     ----------
+    null : ndarray (m, k)
+        Every direction that the choices leave undetermined in the limit, free of units.
     direction : ndarray (k,)
-        In units of the coefficients; zero for coefficients that are not concerned.
+        Sign with which each coefficient moves; zero for those that are not concerned.
     alone : ndarray (k,)
-        Sign of each coefficient that separates by itself, zero for the others.
+        Sign of each coefficient that makes every choice certain by itself, zero for the others.
+    complete : bool
+        Whether every choice is predicted, so that the log-likelihood goes to zero.
     """
 
+    null: FloatArray
     direction: FloatArray
     alone: FloatArray
+    complete: bool
 
 
 def margins(block: Block, free: NDArray[np.bool_]) -> FloatArray:
@@ -58,7 +65,10 @@ def margins(block: Block, free: NDArray[np.bool_]) -> FloatArray:
 def find_separation(
     blocks: Sequence[Block], free: NDArray[np.bool_], size: FloatArray, executor: Executor
 ) -> Separation | None:
-    """Look for a separating direction.
+    """Look for separating directions.
+
+    One direction settles some comparisons for good; the others may be separated in turn along another direction, until
+    none is found. What those that are left over do not determine is undetermined.
 
     Parameters
     ----------
@@ -69,40 +79,61 @@ def find_separation(
         Typical size of the differences of each free column, to make the columns comparable.
     executor : Executor
     """
+    rows = executor.map(lambda b: _rows(_counted(b), free, size), blocks)
+    alone = _alone(rows)
+    number = sum(len(r) for r in rows)
+    found: list[FloatArray] = []
+    while any(len(r) for r in rows):
+        direction = _direction(rows, len(size), executor)
+        if direction is None:
+            break
+        found.append(direction)
+        rows = [r[r @ direction <= _TOLERANCE] for r in rows]
+    if not found:
+        return None
+    left = sum((r.T @ r for r in rows), np.zeros((len(size), len(size))))
+    values, vectors = np.linalg.eigh(left)
+    null = vectors.T[values <= 1e-12 * number]
+    moves = np.zeros(len(size))
+    for direction in found:
+        moves = np.where(moves == 0, np.sign(direction), moves)
+    return Separation(null, moves, alone, complete=not any(len(r) for r in rows))
+
+
+def _rows(block: Block, free: NDArray[np.bool_], size: FloatArray) -> FloatArray:
+    """Margins as rows (rows, k), each of largest element one, so that none is lost beside larger ones."""
+    rows = margins(block, free).reshape(len(size), -1).T / size
+    height = np.abs(rows).max(axis=1)
+    return np.asarray(rows[height > 0] / height[height > 0, np.newaxis])
+
+
+def _direction(rows: Sequence[FloatArray], k: int, executor: Executor) -> FloatArray | None:
+    """Find a direction along which no margin falls and some rise, or None (k,)."""
     from scipy.optimize import linprog
 
-    blocks = [_counted(b) for b in blocks]
-    total = sum(executor.map(lambda b: margins(b, free).sum(axis=(1, 2)), blocks), np.zeros(int(free.sum()))) / size
+    total = sum((r.sum(axis=0) for r in rows), np.zeros(k))
     goal = total / max(1.0, float(np.abs(total).max()))
-    rows = np.empty((0, len(size)))
+    constraints = np.empty((0, k))
     direction = np.sign(goal)
     for _ in range(_ROUNDS):
-        violated = np.concatenate(executor.map(lambda b, d=direction: _violated(b, free, size, d), blocks))  # type: ignore[misc]
+        violated = np.concatenate(executor.map(partial(_violated, direction=direction), rows))
         if not len(violated):
-            break
+            rises = any((r @ direction > _TOLERANCE).any() for r in rows)
+            return direction if rises else None
         worst = np.argsort(violated @ direction, kind="stable")[:_ROWS_PER_ROUND]
-        rows = np.concatenate([rows, violated[worst]])
-        solved = linprog(-goal, A_ub=-rows, b_ub=np.zeros(len(rows)), bounds=(-1.0, 1.0), method="highs")
+        constraints = np.concatenate([constraints, violated[worst]])
+        solved = linprog(-goal, A_ub=-constraints, b_ub=np.zeros(len(constraints)), bounds=(-1.0, 1.0), method="highs")
         if solved.x is None or float(goal @ solved.x) < _TOLERANCE:
             return None
         direction = np.where(np.abs(solved.x) < 1e-9, 0.0, solved.x)
-    else:
-        return None
-    if float(goal @ direction) < _TOLERANCE:
-        return None
-    return Separation(direction / size, _alone(blocks, free, executor))
+    return None
 
 
-def _alone(blocks: Sequence[Block], free: NDArray[np.bool_], executor: Executor) -> FloatArray:
-    """Sign with which each column separates by itself, or zero (k,)."""
-
-    def extremes(block: Block) -> tuple[FloatArray, FloatArray]:
-        found = margins(block, free)
-        return found.min(axis=(1, 2)), found.max(axis=(1, 2))
-
-    parts = executor.map(extremes, blocks)
-    low, high = np.min([p[0] for p in parts], axis=0), np.max([p[1] for p in parts], axis=0)
-    return np.where((low >= 0) & (high > 0), 1.0, np.where((high <= 0) & (low < 0), -1.0, 0.0))
+def _alone(rows: Sequence[FloatArray]) -> FloatArray:
+    """Sign with which each column makes every choice certain by itself, or zero (k,)."""
+    low = np.min([r.min(axis=0) for r in rows if len(r)], axis=0)
+    high = np.max([r.max(axis=0) for r in rows if len(r)], axis=0)
+    return np.asarray((low > 0).astype(np.float64) - (high < 0))
 
 
 def _counted(block: Block) -> Block:
@@ -121,25 +152,23 @@ def _counted(block: Block) -> Block:
     )
 
 
-def _violated(block: Block, free: NDArray[np.bool_], size: FloatArray, direction: FloatArray) -> FloatArray:
-    """Scaled margins that a direction violates (rows, k), the worst of the block."""
-    rows = margins(block, free).reshape(len(size), -1).T / size
+def _violated(rows: FloatArray, direction: FloatArray) -> FloatArray:
+    """Margins that a direction violates (rows, k), the worst of the block."""
     value = rows @ direction
     wrong = np.flatnonzero(value < -_TOLERANCE)
     worst = wrong[np.argsort(value[wrong], kind="stable")[:_ROWS_PER_ROUND]]
     return np.asarray(rows[worst])
 
 
-def in_words(separation: Separation, names: Sequence[str], *, complete: bool) -> str:
+def in_words(separation: Separation, names: Sequence[str]) -> str:
     """Say which columns separate the choices, and in which direction.
 
     Parameters
     ----------
     separation : Separation
     names : sequence of str
-    complete : bool
-        Whether every choice is predicted, so that the log-likelihood goes to zero.
     """
+    complete = separation.complete
     # Where everything is separated any direction nearby will do; a column that does it alone says most.
     shown = separation.alone if complete and separation.alone.any() else separation.direction
     moves = [f"`{n}` {'up' if v > 0 else 'down'}" for n, v in zip(names, shown, strict=False) if v != 0]

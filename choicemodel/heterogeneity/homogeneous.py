@@ -7,6 +7,7 @@ themselves, of weight one, and the way back is the identity.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -32,8 +33,17 @@ class Heterogeneity(Protocol):
         """Carry derivatives in gamma (..., G) back to theta (..., K)."""
         ...
 
-    def sample(self, theta: FloatArray, n_persons: int, rng: np.random.Generator) -> FloatArray:
+    def sample(self, theta: FloatArray, n_persons: int, rng: Any) -> FloatArray:
         """One gamma for each person (n_persons, G)."""
+        ...
+
+    def sample_given_choices(
+        self, theta: FloatArray, n_persons: int, log_likelihood: Callable[[FloatArray], FloatArray], rng: Any
+    ) -> FloatArray:
+        """One gamma for each person given all the person's choices (n_persons, G).
+
+        `log_likelihood` maps gammas (n_persons, G) to the log-probability of each person's choices (n_persons,).
+        """
         ...
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,9 +68,19 @@ class Homogeneous:
         """Return the derivatives as they are."""
         return in_gamma
 
-    def sample(self, theta: FloatArray, n_persons: int, rng: np.random.Generator) -> FloatArray:
+    def sample(self, theta: FloatArray, n_persons: int, rng: Any) -> FloatArray:
         """Give every person the parameters (n_persons, K)."""
         return np.broadcast_to(theta, (n_persons, len(theta)))
+
+    def sample_given_choices(
+        self,
+        theta: FloatArray,
+        n_persons: int,
+        log_likelihood: Callable[[FloatArray], FloatArray],
+        rng: Any,
+    ) -> FloatArray:
+        """Give every person the parameters: choices say nothing more about them."""
+        return self.sample(theta, n_persons, rng)
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the heterogeneity for a file."""

@@ -1,15 +1,24 @@
 """Error distributions: the sampler of each and its closed form side by side. Arrays only."""
 
 from choicemodel.random_utility.gumbel import Gumbel
-from choicemodel.random_utility.protocol import Curvature, ErrorDistribution, ErrorParameter, LogProbability
+from choicemodel.random_utility.protocol import (
+    Claim,
+    Curvature,
+    ErrorDistribution,
+    ErrorParameter,
+    LogProbability,
+    RandomSource,
+)
 from choicemodel.random_utility.softmax import log_softmax, logsum, softmax
 
 __all__ = [
+    "Claim",
     "Curvature",
     "ErrorDistribution",
     "ErrorParameter",
     "Gumbel",
     "LogProbability",
+    "RandomSource",
     "log_softmax",
     "logsum",
     "softmax",

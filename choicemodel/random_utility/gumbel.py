@@ -22,7 +22,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.random_utility.protocol import Curvature, ErrorParameter, FloatArray, IntArray, LogProbability
+from choicemodel.random_utility.protocol import (
+    Claim,
+    Curvature,
+    ErrorParameter,
+    FloatArray,
+    IntArray,
+    LogProbability,
+    RandomSource,
+)
 from choicemodel.random_utility.softmax import logsum, softmax
 
 # While the sum of exponentials stays within this range no exponential has overflowed and none that matters has
@@ -45,6 +53,11 @@ class Gumbel:
     >>> float(((V + e).argmax(axis=0) == 0).mean().round(2))
     0.73
     """
+
+    @property
+    def independent(self) -> bool:
+        """Errors of different alternatives are independent."""
+        return True
 
     @property
     def has_curvature(self) -> bool:
@@ -116,11 +129,127 @@ class Gumbel:
         shape: tuple[int, ...],
         phi: FloatArray,
         structure: object,
-        rng: np.random.Generator,
+        rng: RandomSource,
     ) -> FloatArray:
-        """Draw explicit errors."""
-        return rng.gumbel(size=shape)
+        """Draw explicit errors: minus the logarithm of standard exponentials.
+
+        -log E is Gumbel where E is exponential, since P(-log E <= e) = P(E >= exp(-e)) = exp(-exp(-e)). It is exact in
+        both tails, which the logarithm of the logarithm of a uniform number is not, and several times as fast.
+        """
+        errors = np.asarray(rng.standard_exponential(shape), dtype=np.float64)
+        np.maximum(errors, np.finfo(np.float64).tiny, out=errors)
+        np.log(errors, out=errors)
+        return np.negative(errors, out=errors)
+
+    def sample_given_choice(
+        self,
+        V: FloatArray,
+        chosen: IntArray,
+        phi: FloatArray,
+        structure: object,
+        rng: RandomSource,
+    ) -> FloatArray:
+        """Draw errors given what was chosen (J, n).
+
+        The maximum M is Gumbel at the logsum, independent of who wins. The winner has U = M; a loser has U_j below M,
+        where exp(-U_j) exceeds exp(-M) by an exponential of rate exp(V_j): U_j = V_j - log(exp(V_j - M) + E).
+
+        Parameters
+        ----------
+        V : ndarray (J, n)
+        chosen : ndarray of int (n,)
+            Positions of the chosen rows in V flattened to (J n,).
+        phi, structure
+            Not used.
+        rng : RandomSource
+        """
+        E = np.asarray(rng.standard_exponential(V.shape), dtype=np.float64)
+        np.maximum(E, np.finfo(np.float64).tiny, out=E)
+        flat = E.reshape(-1)
+        with np.errstate(under="ignore"):
+            top = logsum(V, axis=0) - np.log(flat[chosen])  # (n,)
+            errors = -np.log(np.exp(V - top) + E)
+        errors.reshape(-1)[chosen] = top - V.reshape(-1)[chosen]
+        return errors
+
+    def claims(self) -> tuple[Claim, ...]:
+        """What theory says of the errors, each to be held against draws."""
+        return _CLAIMS
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the distribution for a file."""
         return {"kind": "gumbel"}
+
+
+def _gumbel_cdf(x: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.exp(-np.exp(-x)))
+
+
+def _logistic_cdf(x: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(-x)))
+
+
+def _odds(e: FloatArray, V: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Whether the first beats the second: among draws that either wins, and in a set of the two alone.
+
+    The two come from different halves of the draws, so that they are independent.
+    """
+    U = V + e
+    half = U.shape[1] // 2
+    winner = U[:, :half].argmax(axis=0)
+    among_all = winner[winner < 2] == 0
+    alone = U[0, half:] > U[1, half:]
+    return among_all.astype(np.float64), alone.astype(np.float64)
+
+
+_CLAIMS = (
+    Claim(
+        "difference logistic",
+        "the difference of two errors has the logistic distribution",
+        "distribution",
+        lambda e, V: e[0] - e[1],
+        _logistic_cdf,
+    ),
+    Claim(
+        "mean",
+        "an error has mean gamma = 0.5772",
+        "mean",
+        lambda e, V: e[0],
+        float(np.euler_gamma),
+    ),
+    Claim(
+        "variance",
+        "an error has variance pi^2 / 6 = 1.6449",
+        "mean",
+        lambda e, V: (e[-1] - np.euler_gamma) ** 2,
+        float(np.pi**2 / 6),
+    ),
+    Claim(
+        "maximum Gumbel",
+        "the maximum utility is Gumbel, moved to the logsum",
+        "distribution",
+        lambda e, V: (V + e).max(axis=0) - logsum(V[:, 0]),
+        _gumbel_cdf,
+    ),
+    Claim(
+        "mean of the maximum",
+        "the maximum utility has mean logsum + gamma",
+        "mean",
+        lambda e, V: (V + e).max(axis=0) - logsum(V[:, 0]),
+        float(np.euler_gamma),
+    ),
+    Claim(
+        "maximum independent of the winner",
+        "how high the maximum is does not depend on which alternative wins",
+        "independence",
+        lambda e, V: ((V + e).max(axis=0), (V + e).argmax(axis=0)),
+    ),
+    Claim(
+        "IIA",
+        "the odds of two alternatives are the same with and without the others (IIA)",
+        "equal means",
+        _odds,
+    ),
+)

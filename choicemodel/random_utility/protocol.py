@@ -5,9 +5,9 @@ Arrays only: alternatives lead, situations follow, draws trail, so that sums ove
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,43 @@ class ErrorParameter(NamedTuple):
     null: float | None
     lower: float
     upper: float
+
+
+class RandomSource(Protocol):
+    """Where draws come from: a NumPy Generator, or draws keyed by person, situation and alternative."""
+
+    def random(self, size: Any = ...) -> Any:
+        """Uniform numbers between zero and one."""
+        ...
+
+    def standard_exponential(self, size: Any = ...) -> Any:
+        """Exponential numbers of mean one."""
+        ...
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that theory says of an error distribution, to be held against draws.
+
+    Parameters
+    ----------
+    name : str
+    statement : str
+        In words.
+    kind : {"distribution", "mean", "independence", "equal means"}
+        What `values` returns, and how it is tested: numbers against a distribution function (Kolmogorov-Smirnov);
+        numbers against their mean; numbers and categories that are independent; two independent samples of equal mean.
+    values : callable
+        (errors (J, draws), utilities (J, 1)) -> numbers (draws,), or a pair of arrays.
+    reference : callable, float or None
+        The distribution function, or the mean.
+    """
+
+    name: str
+    statement: str
+    kind: Literal["distribution", "mean", "independence", "equal means"]
+    values: Callable[[FloatArray, FloatArray], Any]
+    reference: Callable[[FloatArray], FloatArray] | float | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +108,11 @@ class ErrorDistribution(Protocol):
     """A distribution of the random part of utility."""
 
     @property
+    def independent(self) -> bool:
+        """Whether errors of different alternatives are independent."""
+        ...
+
+    @property
     def has_curvature(self) -> bool:
         """Whether `log_probability` can return a `Curvature`."""
         ...
@@ -107,10 +149,12 @@ class ErrorDistribution(Protocol):
         """Expected maximum utility (n,); its derivative in V is the probability."""
         ...
 
-    def sample(
-        self, shape: tuple[int, ...], phi: FloatArray, structure: object, rng: np.random.Generator
-    ) -> FloatArray:
+    def sample(self, shape: tuple[int, ...], phi: FloatArray, structure: object, rng: RandomSource) -> FloatArray:
         """Explicit errors of the shape of V (J, n, ...)."""
+        ...
+
+    def claims(self) -> tuple[Claim, ...]:
+        """What theory says of the errors."""
         ...
 
     def to_dict(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import plain_label, positions
+from choicemodel.data.codes import plain_label, positions, sorted_objects
 from choicemodel.exceptions import (
     ChoiceDataError,
     ConstantColumnError,
@@ -311,10 +311,13 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
                 f"Column `{factor.text}` holds numbers as text, such as {found[0]!r}: convert it with "
                 f"pandas.to_numeric, or write C({factor.text}) to use it as categories."
             )
-        try:
-            levels = [plain_label(x) for x in sorted(found)]
-        except TypeError:
-            levels = [plain_label(x) for x in found]
+        levels = [plain_label(found[i]) for i in sorted_objects(found)]
+    strange = [x for x in levels if not isinstance(x, (str, int, float))]
+    if strange:
+        raise FormulaError(
+            f"`{factor.text}` has levels of type {type(strange[0]).__name__}, such as {strange[0]!r}; levels must be "
+            "text or numbers: make them text with data.assign and .astype(str)."
+        )
     if len(levels) < 2:
         raise ConstantColumnError(
             f"`{factor.text}` has the single level {levels[0]!r}: it cannot explain any choice. Leave it out of the "

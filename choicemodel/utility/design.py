@@ -114,7 +114,13 @@ class Design:
         return design_from_recipe(self.recipe, data)
 
     def utilities(self, beta: FloatArray) -> FloatArray:
-        """Systematic utility of every row, in sorted order (rows,)."""
+        """Systematic utility of every row, in sorted order (rows,).
+
+        Parameters
+        ----------
+        beta : ndarray (K,) or (K, rows)
+            Coefficients, the same for all rows or of each row.
+        """
         V = np.zeros(self.data.n_rows)
         for k, column in enumerate(self.columns):
             mask = self._mask(column)
@@ -122,7 +128,8 @@ class Design:
             if mask is None:
                 V += beta[k] * (1.0 if values is None else values)
             else:
-                V[mask] += beta[k] * (1.0 if values is None else values[mask])
+                own = beta[k] if beta.ndim == 1 else beta[k, mask]
+                V[mask] += own * (1.0 if values is None else values[mask])
         return V
 
     def matrix(self) -> FloatArray:
@@ -204,10 +211,10 @@ def _fill(values: NDArray[Any] | None, rows: _Rows, at: NDArray[np.bool_] | None
             out -= 1.0 if table is None else table[0]
         return
     full = np.ones((out.shape[0] + 1, n)) if values is None else rows.take(values)
+    if full.dtype != np.float64:  # small integers would wrap around
+        full = full.astype(np.float64)
     if at is not None:
         full = full * at
-    elif full.dtype.kind != "f":
-        full = full.astype(np.float64)
     np.subtract(full[1:], full[0], out=out)
 
 

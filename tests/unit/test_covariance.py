@@ -94,3 +94,10 @@ def test_delta_method_of_undefined_parameters_is_undefined() -> None:
     found = delta_method(lambda p: np.array([p[0], p[0] + p[1]]), np.array([1.0, 2.0]), V, names=("a", "b"))
     assert found.std_error[0] == pytest.approx(np.sqrt(0.1))
     assert np.isnan(found.std_error[1])
+
+
+def test_delta_method_follows_very_small_parameters() -> None:
+    b, V = np.array([1e-9, 2e-9]), np.diag([1e-20, 1e-20])
+    found = delta_method(lambda p: p[0] / p[1], b, V)
+    exact = np.sqrt(1e-20 / b[1] ** 2 + b[0] ** 2 / b[1] ** 4 * 1e-20)
+    assert found.std_error[0] == pytest.approx(exact, rel=1e-6)

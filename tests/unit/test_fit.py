@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
-from choicemodel.exceptions import ChoicesRequiredError, ConvergenceWarning, ResultFileError, SpecificationError
+from choicemodel.exceptions import (
+    ChoicesRequiredError,
+    ConvergenceWarning,
+    CovarianceWarning,
+    ResultFileError,
+    SpecificationError,
+)
 from tests.unit.surveys import logit, make_frame, read
 
 
@@ -190,7 +196,8 @@ def test_groups_that_cut_through_a_person_or_a_situation_are_refused() -> None:
 
 def test_the_outer_product_of_too_few_units_is_undefined() -> None:
     frame = make_frame().assign(person=lambda d: d.situation // 100)
-    result = logit(frame, "x + z | income", person="person").fit(cov_type="opg")
+    with pytest.warns(CovarianceWarning, match="fewer independent units than parameters"):
+        result = logit(frame, "x + z | income", person="person").fit(cov_type="opg")
     assert result.bse.isna().all()
 
 
@@ -228,3 +235,46 @@ def test_single_alternative_situations_are_not_counted() -> None:
     predicted = result.predict()
     np.testing.assert_array_equal(predicted[lonely.index[lonely.situation < 10]], 1.0)
     assert "10 situations offer one alternative" in result.summary().as_text()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e9])
+def test_convergence_does_not_depend_on_the_scale_of_the_weights(scale: float) -> None:
+    frame = make_frame().assign(weight=scale)
+    weighted, plain = logit(frame, "x + z", weight="weight").fit(), logit(frame, "x + z").fit()
+    np.testing.assert_allclose(weighted.params, plain.params, rtol=1e-7)
+    assert weighted.llf == pytest.approx(scale * plain.llf)
+    np.testing.assert_allclose(weighted.bse, plain.with_cov("robust").bse, rtol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint32", "float32", "bool"])
+def test_small_number_types_do_not_wrap_around(dtype: str) -> None:
+    # many different sets: blocks by size, in which every situation has alternatives of its own
+    rng = np.random.default_rng(2)
+    n, J = 120, 40
+    rows = [(s, j) for s in range(n) for j in rng.choice(J, size=4, replace=False)]
+    frame = pd.DataFrame(rows, columns=["situation", "mode"])
+    frame["x"] = rng.integers(0, 2 if dtype == "bool" else 120, len(frame)).astype(dtype)
+    frame["income"] = np.repeat(rng.integers(0, 2 if dtype == "bool" else 120, n), 4).astype(dtype)
+    frame["choice"] = (np.arange(len(frame)) % 4 == 0).astype(int)
+    as_float = frame.assign(x=frame.x.astype(float), income=frame.income.astype(float))
+    for formula in ("at(x, 1, 2, 3, 4, 5, 6, 7, 8) | 0", "x + at(income, 1, 2, 3, 4, 5, 6) | 0"):
+        small, usual = (logit(f, formula) for f in (frame, as_float))
+        theta = np.full(len(usual.parameters.names), 0.01)
+        assert small.evaluate(theta).value == usual.evaluate(theta).value
+
+
+def test_fits_in_several_threads_leave_blas_as_it_was() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from threadpoolctl import threadpool_info
+
+    def threads() -> list[int]:
+        return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+    before = threads()
+    models = [logit(make_frame(300 + 100 * i), "x + z | income") for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda m: m.fit(threads=1), models))
+    assert threads() == before
+    for model, result in zip(models, together, strict=True):
+        pd.testing.assert_series_equal(result.params, model.fit(threads=1).params, check_exact=True)

@@ -633,3 +633,21 @@ def test_a_number_that_multiplies_is_refused(formula: str) -> None:
 
 def test_a_minus_may_remove_an_interaction() -> None:
     assert [[f.text for f in t] for t in parse_formula("x * y - x:y")[0].terms] == [["x"], ["y"]]
+
+
+def test_levels_that_are_neither_text_nor_numbers_are_refused() -> None:
+    frame = pd.DataFrame({"s": [1, 1, 2, 2], "m": ["a", "b"] * 2, "y": [1, 0, 0, 1]})
+    frame["bin"] = pd.cut(pd.Series([1.0, 2, 3, 4]), 2)
+    data = cm.ChoiceData.from_long(frame, situation="s", alternative="m", choice="y")
+    with pytest.raises(errors.FormulaError, match="Interval"):
+        build_design(data, "bin | 0")
+
+
+def test_the_reference_level_does_not_depend_on_the_order_of_rows() -> None:
+    frame = pd.DataFrame({"s": np.repeat(np.arange(6), 2), "m": ["a", "b"] * 6, "y": [1, 0] * 6})
+    frame["mix"] = pd.Series(["b", 1, "a", "b", 1, "a"] * 2, dtype=object)
+    names = [
+        build_design(cm.ChoiceData.from_long(f, situation="s", alternative="m", choice="y"), "mix | 0").names
+        for f in (frame, frame.iloc[::-1])
+    ]
+    assert names[0] == names[1]

@@ -93,3 +93,18 @@ def test_the_sweep_finds_what_numpy_counts() -> None:
     by_column = {d.column: d.on for d in found}
     assert by_column[5] == {}
     assert by_column[3] == pytest.approx({0: 1.0, 1: -2.0})
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_dependence_that_the_order_of_the_columns_hides_is_found(seed: int) -> None:
+    # e and b are nearly equal, so their difference, which is d, is known to few digits only
+    frame = make_frame(seed=seed).assign(b=lambda d: d.x, d=lambda d: d.z, e=lambda d: d.x + 0.003 * d.z)
+    message = refusal(frame, "e + b + d | 0")
+    for name in ("`e`", "`b`", "`d`"):
+        assert name in message
+
+
+def test_what_varies_only_where_weights_are_zero_is_not_identified() -> None:
+    frame = make_frame().assign(weight=lambda d: (d.situation > 50) * 1.0, w=lambda d: d.z * (d.situation <= 50))
+    with pytest.raises(IdentificationError, match="`w`"):
+        logit(frame, "x + w", weight="weight").fit()

@@ -279,3 +279,27 @@ def test_shown_in_one_line(result) -> None:
 def test_derived_quantities_of_a_logit_are_none(result) -> None:
     assert list(result.derived.columns) == ["estimate", "std_error", "lower", "upper"]
     assert result.derived.empty
+
+
+def test_lr_test_does_not_depend_on_units_or_on_the_order_of_columns() -> None:
+    frame = make_frame().assign(x=lambda d: d.x * 1e8, z=lambda d: d.z * 1e-6)
+    small, large = logit(frame, "z").fit(), logit(frame, "x + z").fit()
+    assert cm.lr_test(small, large).df == 1
+    held = {"z": 12345.0}
+    first, second = logit(frame, "z + x").fit(fixed=held), logit(frame, "x + z | income").fit(fixed=held)
+    assert cm.lr_test(first, second).df == 2
+
+
+def test_a_negative_statistic_is_not_hidden(tmp_path) -> None:
+    frame = make_frame()
+    logit(frame, "x").fit().save(tmp_path / "small")
+    logit(frame.assign(x=lambda d: -(d.z**2)), "x + z").fit().save(tmp_path / "large")
+    with pytest.raises(SpecificationError, match="no special case"):
+        cm.lr_test(cm.load_results(tmp_path / "small"), cm.load_results(tmp_path / "large"))
+
+
+def test_no_test_against_equal_shares_where_they_are_no_special_case(data) -> None:
+    held = cm.MultinomialLogit(data, "gc + ttme").fit(fixed={"gc": 1.0})
+    assert "LR against equal shares" not in held.summary().as_text()
+    zero = cm.MultinomialLogit(data, "gc + ttme").fit(fixed={"gc": 0.0})
+    assert "LR against equal shares" in zero.summary().as_text()

@@ -101,3 +101,54 @@ def test_situations_of_weight_zero_do_not_hide_a_separation() -> None:
     frame.loc[frame.situation == against, "weight"] = 0.0
     with pytest.warns(SeparationWarning, match="`card` up"):
         logit(frame, "x + card", weight="weight").fit()
+
+
+def test_units_of_the_columns_do_not_hide_what_is_undefined() -> None:
+    frame = make_frame().assign(x=lambda d: (2 * d.choice + 0.1 * d.x) * 1e4, z=lambda d: d.z * 1e-3)
+    result, message = separated(frame, "x + z")
+    assert result.bse.isna().all()
+    assert "`x` up" in message
+
+
+def test_every_coefficient_without_a_finite_maximum_is_undefined_in_every_covariance() -> None:
+    # separated one after the other: the second only among those that the first has not settled
+    frame = make_frame()
+    first = (frame["mode"] == "bus") & (frame.choice == 1) & (frame.situation % 4 == 1)
+    settled = frame.situation.isin(frame.situation[first])
+    second = (frame["mode"] == "car") & (frame.choice == 1) & (frame.situation % 4 == 2)
+    frame = frame.assign(a=first.astype(float), b=second.astype(float))
+    frame.loc[settled & (frame["mode"] == "air") & (frame.choice == 0), "b"] = 1.0
+    result, message = separated(frame, "x + a + b")
+    assert "`a` up" in message
+    assert "`b` up" in message
+    for cov_type in ("nonrobust", "opg", "robust"):
+        errors = result.with_cov(cov_type).bse
+        assert errors[["a", "b"]].isna().all()
+        assert errors.drop(["a", "b"]).notna().all()
+
+
+def test_a_column_with_a_heavy_tail_is_not_separated_by_its_small_values() -> None:
+    # three situations pull up by far more than the one that pulls down, and the maximum is finite all the same
+    frame = pd.DataFrame({"situation": np.repeat(np.arange(4), 2), "mode": ["a", "b"] * 4, "choice": [1, 0] * 4})
+    frame["x"] = np.array([1e5, 0, 2e5, 0, 1e5, 0, -1e-3, 0])
+    result = logit(frame, "x | 0").fit()
+    assert result.converged
+    assert result.bse.notna().all()
+
+
+def test_a_loose_tolerance_does_not_miss_a_separation() -> None:
+    frame = make_frame()
+    one = (frame["mode"] == "bus") & (frame.choice == 1)
+    frame["card"] = (one & (frame.situation == frame.situation[one].iloc[0])).astype(float)
+    with pytest.warns(SeparationWarning, match="`card` up"):
+        result = logit(frame, "x + card").fit(tolerance=1e-3)
+    assert not result.converged
+
+
+def test_hypotheses_with_large_variances_still_see_what_is_undefined() -> None:
+    frame = make_frame().assign(x=lambda d: d.x * 1e-6)
+    frame["card"] = ((frame["mode"] == "bus") & (frame.choice == 1) & (frame.situation % 4 == 1)).astype(float)
+    with pytest.warns(SeparationWarning):
+        result = logit(frame, "x + card").fit()
+    with pytest.raises(cm.exceptions.SpecificationError, match="undefined"):
+        result.t_test("x = card")

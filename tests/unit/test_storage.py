@@ -186,3 +186,12 @@ def test_what_needs_data_says_so_after_loading(saved: Path) -> None:
     for question in (loaded.predict, lambda: loaded.with_cov("cluster", groups="income"), loaded.model.fit):
         with pytest.raises(SpecificationError, match=r"needs .*data"):
             question()
+
+
+def test_a_fit_with_everything_fixed_comes_back(tmp_path: Path) -> None:
+    model = logit(make_frame(50), "x | 0")
+    result = model.fit(fixed={"x": 1.0})
+    result.save(tmp_path / "fit.json")
+    loaded = cm.load_results(tmp_path / "fit.json")
+    assert math.isnan(loaded.condition_number)
+    assert loaded.summary().as_text() == result.summary().as_text()
