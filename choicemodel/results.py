@@ -38,6 +38,9 @@ from choicemodel.tables import (
 )
 
 FloatArray = NDArray[np.float64]
+# More alternatives than this are not listed in a summary.
+_MOST_ALTERNATIVES = 30
+
 COV_TYPES = ("nonrobust", "opg", "robust", "cluster")
 
 
@@ -512,19 +515,17 @@ class ChoiceResults:
         Table
             Prints as text; ``as_latex()``, ``as_html()`` and ``as_markdown()`` write it otherwise.
         """
-        blocks: list[Block | Pairs] = [
-            self._header_block(),
-            self._shares_block(),
-            self._fit_block(),
-            self._parameter_block(alpha),
-        ]
+        blocks: list[Block | Pairs] = [self._header_block()]
+        if len(self.model.alternatives) <= _MOST_ALTERNATIVES:
+            blocks.append(self._shares_block())
+        blocks += [self._fit_block(), self._parameter_block(alpha)]
         return Table(self.model.title, blocks, self._notes())
 
     def _header_block(self) -> Pairs:
         s = self.sample
         weights = "none" if s.weight is None else f"{s.weight} (sum {s.weight_sum:,.6g})"
         items: list[tuple[str, Cell]] = [
-            ("Formula", self.model.formula),
+            ("Alternatives", format_count(len(self.model.alternatives))),
             ("Base alternative", str(self.model.base)),
             ("Situations", format_count(s.nobs)),
             ("Persons", "not declared" if s.n_persons is None else format_count(s.n_persons)),
@@ -631,7 +632,10 @@ class ChoiceResults:
             return self._series(np.sqrt(np.diag(self._fit.covariances[cov_type])), cov_type)
 
     def _notes(self) -> list[str]:
-        notes = [f"p and intervals follow the {self._covariance_label()} covariance."]
+        notes = [
+            f"Formula: {self.model.formula}.",
+            f"p and intervals follow the {self._covariance_label()} covariance.",
+        ]
         if not self.converged:
             notes.insert(0, f"NOT CONVERGED: {self.message}")
         undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))]

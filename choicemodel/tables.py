@@ -335,8 +335,7 @@ class Table:
         grids = self._grids()
         lines = [r"\begin{table}[htbp]", r"\centering"]
         lines += _latex_caption(_clean(self.title if caption is None else caption).strip(), label)
-        if any(len(grid.aligns) > _MANY_COLUMNS for grid in grids):
-            lines += [r"\footnotesize", r"\setlength{\tabcolsep}{3pt}"]
+        lines += _latex_size(max(map(_natural_width, grids)))
         for position, grid in enumerate(grids):
             opening, closing = _latex_environment(grid, alone=len(grids) == 1)
             # Stacked blocks share the rule between them, so that they look like one table.
@@ -626,7 +625,8 @@ def _markdown_rule(align: Align, width: int) -> str:
 
 # --- LaTeX -----------------------------------------------------------------------------------------------------------
 
-_MANY_COLUMNS = 6  # beyond this many columns the type is smaller, so that a parameter table fits a page
+# Characters of text that fit the line of an article at ten points, by size of type.
+_LATEX_SIZES = ((62, r"\normalsize"), (78, r"\footnotesize"), (98, r"\scriptsize"))
 _LATEX_LABEL = re.compile(r"[A-Za-z0-9:._/+-]+")
 
 _GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu"
@@ -703,6 +703,12 @@ def _latex_block(grid: _Grid) -> list[str]:
         lines += [r"\midrule"] if lines else []
         lines += [_latex_row(row, grid.aligns) for row in group]
     return lines
+
+
+def _latex_size(characters: int) -> list[str]:
+    """Choose the size of type at which a table of some width, in characters, fits the line."""
+    size = next((size for limit, size in _LATEX_SIZES if characters <= limit), r"\tiny")
+    return [] if size == r"\normalsize" else [size, r"\setlength{\tabcolsep}{2pt}"]
 
 
 def _latex_environment(grid: _Grid, *, alone: bool) -> tuple[str, str]:

@@ -101,6 +101,10 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
     (139.802, 1)
     """
     for result in (restricted, unrestricted):
+        if not isinstance(result, ChoiceResults):
+            raise SpecificationError(
+                f"lr_test compares two results, not {type(result).__name__}: fit the models first, with model.fit()."
+            )
         if not result.converged:
             raise SpecificationError(f"{result!r} did not converge, so its log-likelihood is not the maximum.")
         if result.sample.weight is not None:
@@ -111,7 +115,12 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
     if restricted.fingerprint() != unrestricted.fingerprint():
         raise SpecificationError("The two models were fitted to different choices: the test needs the same data.")
     df = unrestricted.df_model - restricted.df_model
-    if df < 1:
+    if df == 0:
+        raise SpecificationError(
+            f"Both models have {restricted.df_model} free parameters, so neither is a special case of the other: "
+            "compare them by AIC or BIC."
+        )
+    if df < 0:
         raise SpecificationError(
             f"The restricted model has {restricted.df_model} free parameters and the other {unrestricted.df_model}: "
             "pass the smaller one first."

@@ -7,7 +7,7 @@ is the reference, and an interaction gets the columns that its lower terms leave
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 from typing import Any
 
@@ -45,11 +45,14 @@ class Memory:
         State of center, scale, poly and bs, by their text.
     width : int
         Number of columns of a numeric factor (more than one for poly and bs).
+    covariate : bool
+        Whether it was found to be the same for all alternatives of every situation; looked at where it matters.
     """
 
     levels: tuple[Any, ...] | None
     transforms: dict[str, dict[str, Any]]
     width: int = 1
+    covariate: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,16 @@ class Coder:
         self.memory: dict[str, Memory] = dict(memory or {})
         self.problems: list[ChoiceDataError] = []
 
-    def sources(self, part: Part) -> list[Source]:
-        """Code a part of a formula; problems are collected in `problems`."""
+    def sources(self, part: Part, *, one_coefficient: bool = False) -> list[Source]:
+        """Code a part of a formula; problems are collected in `problems`.
+
+        Parameters
+        ----------
+        part : Part
+        one_coefficient : bool
+            Whether a column has the same coefficient for all alternatives. A product of covariates is then lost in
+            differences, as the intercept is, so interactions with it need no more columns than if it were there.
+        """
         coded = {_at_key(f): self._factor(f) for term in part.terms for f in term}
         if self.problems:
             return []
@@ -120,9 +131,39 @@ class Coder:
         used: set[tuple[frozenset[str], frozenset[str]]] = {(frozenset(), frozenset())}
         for term in part.terms:
             factors = [coded[_at_key(f)] for f in term]
-            for coding in _codings(factors, used):
+            lost = self._lost_in_differences(factors) if one_coefficient else set()
+            for coding in _codings(factors, used, lost):
                 out += self._columns(factors, coding)
         return out
+
+    def _lost_in_differences(self, factors: list[_Coded]) -> set[tuple[frozenset[str], frozenset[str]]]:
+        """Name the sub-terms of an interaction with a categorical factor that hold covariates only."""
+        if len(factors) < 2 or all(f.codes is None for f in factors):
+            return set()
+        numeric = [f for f in factors if f.codes is None]
+        if not all(self._is_covariate(f) for f in numeric):
+            return set()
+        categorical = [f for f in factors if f.codes is not None and self._is_covariate(f)]
+        key = frozenset(_at_key(f.factor) for f in numeric)
+        return {
+            (key, frozenset(_at_key(f.factor) for f in subset))
+            for size in range(len(categorical) + 1)
+            for subset in combinations(categorical, size)
+        }
+
+    def _is_covariate(self, coded: _Coded) -> bool:
+        key = factor_key(coded.factor)
+        if coded.factor.at is not None or key not in self.memory:
+            return False
+        if self.learning:
+            columns = coded.numbers if coded.codes is None else (coded.codes,)
+            back = self.data.structure.unsorted_values
+            same = all(
+                values is not None and self.data.structure.varying_situation(back(values.astype(np.float64))) < 0
+                for values in columns
+            )
+            self.memory[key] = replace(self.memory[key], covariate=same)
+        return self.memory[key].covariate
 
     def _factor(self, factor: Factor) -> _Coded:
         try:
@@ -333,7 +374,11 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
     return tuple(levels)
 
 
-def _codings(factors: Sequence[_Coded], used: set[tuple[frozenset[str], frozenset[str]]]) -> list[dict[str, bool]]:
+def _codings(
+    factors: Sequence[_Coded],
+    used: set[tuple[frozenset[str], frozenset[str]]],
+    lost: set[tuple[frozenset[str], frozenset[str]]],
+) -> list[dict[str, bool]]:
     """Choose which categorical factors of a term appear, and which with all their levels.
 
     Each answer maps the key of a categorical factor to whether all its levels have a column. Sub-terms that an earlier
@@ -346,7 +391,8 @@ def _codings(factors: Sequence[_Coded], used: set[tuple[frozenset[str], frozense
     for size in range(len(categorical) + 1):
         for subset in combinations(categorical, size):
             key = (numeric, frozenset(subset))
-            if key not in used:
+            whole = len(subset) == len(categorical)
+            if key not in used and (whole or key not in lost):
                 used.add(key)
                 open_terms.append(dict.fromkeys(subset, False))
     while (pair := _absorbable(open_terms)) is not None:

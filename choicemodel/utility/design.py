@@ -132,6 +132,17 @@ class Design:
                 V[mask] += own * (1.0 if values is None else values[mask])
         return V
 
+    def values(self, rows: NDArray[np.int64]) -> FloatArray:
+        """Design of some rows, given by their sorted positions (K, *rows.shape)."""
+        X = np.zeros((len(self.columns), *rows.shape))
+        alternative = self.data.structure.alternative[rows]
+        for k, column in enumerate(self.columns):
+            values = self._sources[column.source]
+            X[k] = 1.0 if values is None else values[rows]
+            if column.alternatives is not None:
+                X[k] *= np.isin(alternative, column.alternatives)
+        return X
+
     def matrix(self) -> FloatArray:
         """The whole design matrix in the order of the frame (rows, K); for looking at, not for computing."""
         X = np.zeros((self.data.n_rows, len(self.columns)))
@@ -258,7 +269,7 @@ def design_from_recipe(recipe: Recipe, data: ChoiceData) -> Design:
 
 def _assemble(recipe: Recipe, coder: Coder, *, learning: bool) -> Design:
     parts = parse_formula(recipe.formula)
-    coded = [coder.sources(part) for part in parts]
+    coded = [coder.sources(part, one_coefficient=i == 0) for i, part in enumerate(parts)]
     if learning and not coder.problems:
         _check_covariates(coder, coded[1])
     raise_problems(_unique(coder.problems))

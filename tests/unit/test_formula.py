@@ -566,10 +566,10 @@ FORMULAS = [
     "brand*size",
     "brand + brand:size",
     "size + brand:size",
-    "brand:size:sex",
-    "brand*size*sex",
-    "(brand + size + sex)**2",
-    "brand:size + size:sex",
+    "brand:size:C(grade)",
+    "brand*size*C(grade)",
+    "(brand + size + C(grade))**2",
+    "brand:size + size:C(grade)",
     "brand:gc + size:gc",
     "brand:size:gc",
     "gc + brand:size:gc",
@@ -607,7 +607,7 @@ def test_raw_polynomials() -> None:
     np.testing.assert_allclose(built.matrix(), FRAME.gc.to_numpy()[:, np.newaxis] ** [1, 2, 3], rtol=1e-12)
 
 
-@pytest.mark.parametrize("formula", ["brand*size", "brand:size:sex", "C(brand, Sum):size + gc:brand"])
+@pytest.mark.parametrize("formula", ["brand*size", "brand:size:C(grade)", "C(brand, Sum):size + gc:brand"])
 def test_coding_has_full_rank_and_spans_what_it_should(formula: str) -> None:
     X = np.column_stack([np.ones(len(FRAME)), design(f"{formula} | 0").matrix()])
     assert np.linalg.matrix_rank(X) == X.shape[1]
@@ -651,3 +651,25 @@ def test_the_reference_level_does_not_depend_on_the_order_of_rows() -> None:
         for f in (frame, frame.iloc[::-1])
     ]
     assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(
+    ("formula", "names"),
+    [
+        # hinc and sex are covariates: alone they are lost in differences, as the intercept is
+        ("brand + brand:hinc", ["brand[T.b]", "brand[T.c]", "brand[T.b]:hinc", "brand[T.c]:hinc"]),
+        ("brand:hinc", ["brand[T.b]:hinc", "brand[T.c]:hinc"]),
+        ("brand + brand:sex", ["brand[T.b]", "brand[T.c]", "brand[T.b]:sex[T.m]", "brand[T.c]:sex[T.m]"]),
+        ("brand:gc", ["brand[a]:gc", "brand[b]:gc", "brand[c]:gc"]),
+    ],
+)
+def test_an_interaction_with_a_covariate_has_a_reference_level(formula: str, names: list[str]) -> None:
+    built = design(f"{formula} | 0")
+    assert list(built.names) == names
+    assert built.on(DATA).names == built.names
+    assert cm.MultinomialLogit(DATA, f"{formula} | 0").fit().converged
+
+
+def test_a_covariate_written_out_is_still_refused() -> None:
+    with pytest.raises(errors.IdentificationError, match="hinc"):
+        cm.MultinomialLogit(DATA, "brand * hinc").fit()
