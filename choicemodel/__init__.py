@@ -8,7 +8,7 @@ from choicemodel.data import ChoiceData
 from choicemodel.models import ChoiceModel, MultinomialLogit, load_results
 from choicemodel.random_utility import Gumbel, log_softmax, logsum, softmax
 from choicemodel.results import ChoiceResults
-from choicemodel.simulation import simulate
+from choicemodel.simulation import Verification, load_verification, simulate, verify
 
 __version__ = "0.1.0"
 
@@ -18,12 +18,15 @@ __all__ = [
     "ChoiceResults",
     "Gumbel",
     "MultinomialLogit",
+    "Verification",
     "datasets",
     "exceptions",
     "load_results",
+    "load_verification",
     "log_softmax",
     "logsum",
     "lr_test",
     "simulate",
     "softmax",
+    "verify",
 ]

@@ -283,7 +283,7 @@ def _on_other_data(
             "data that the model was fitted to. Change those data with data.assign or drop_alternative."
         )
     known = pd.Series(e, index=row_keys(base.design.data, seed))
-    errors = known.reindex(row_keys(other.design.data, seed)).to_numpy(dtype=np.float64)
+    errors: FloatArray = np.asarray(known.reindex(row_keys(other.design.data, seed)), dtype=np.float64)
     return gamma[position.astype(np.int64)], errors
 
 

@@ -1,0 +1,146 @@
+"""Checks 3 and 4: derivatives against differences, and whether the estimates are a maximum.
+
+Nothing here is random but the directions that are looked into, so there are no p-values: limits are those of
+arithmetic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.estimation.likelihood import Likelihood
+from choicemodel.estimation.newton import scaled_step
+from choicemodel.simulation.evidence import Evidence
+
+FloatArray = NDArray[np.float64]
+
+_POINTS = 3
+_DIRECTIONS = 12
+_LIMIT = 1e-6
+
+
+def check_derivatives(
+    likelihood: Likelihood, theta: FloatArray, scale: FloatArray, rng: np.random.Generator
+) -> list[Evidence]:
+    """Hold score and Hessian against differences at the parameters and at random points near them.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    theta : ndarray (K,)
+    scale : ndarray (K,)
+        About a standard error of each parameter: the step is measured in it.
+    rng : Generator
+    """
+    score = [0.0, np.inf]
+    hessian = [0.0, np.inf]
+    for point in range(_POINTS):
+        at = theta + (scale * rng.standard_normal(len(theta)) if point else 0.0)
+        for _ in range(min(_DIRECTIONS, 2 * len(theta))):
+            d = scale * _unit(rng, len(theta))
+            found, matrix = likelihood.evaluate_with_hessian(at)
+            _worst(score, _compare(lambda t, at=at, d=d: likelihood.value(at + t * d), float(found.score @ d)))  # type: ignore[misc]
+            other = scale * _unit(rng, len(theta))
+            _worst(
+                hessian,
+                _compare(
+                    lambda t, at=at, d=d, o=other: float(likelihood.evaluate(at + t * d).score @ o),  # type: ignore[misc]
+                    float(d @ matrix @ other),
+                ),
+            )
+    return [_derivative("score", "value", score), _derivative("Hessian", "score", hessian)]
+
+
+def _unit(rng: np.random.Generator, k: int) -> FloatArray:
+    direction = rng.standard_normal(k)
+    return direction / np.linalg.norm(direction)
+
+
+def _compare(function: Callable[[float], float], exact: float) -> tuple[float, float]:
+    """Error of differences, extrapolated, and the rate at which it shrinks when the step is halved."""
+    steps = [0.5, 0.25]
+    central = [(function(h) - function(-h)) / (2 * h) for h in steps]
+    errors = [abs(c - exact) for c in central]
+    small = 2.0**-6
+    best = (
+        4 * (function(small / 2) - function(-small / 2)) / small - (function(small) - function(-small)) / (2 * small)
+    ) / 3
+    size = max(1.0, abs(exact))
+    rate = np.log2(errors[0] / errors[1]) if errors[1] > 1e-7 * size else np.inf
+    return abs(best - exact) / size, float(rate)
+
+
+def _worst(so_far: list[float], found: tuple[float, float]) -> None:
+    so_far[0] = max(so_far[0], found[0])
+    so_far[1] = min(so_far[1], found[1])
+
+
+def _derivative(name: str, of: str, found: list[float]) -> Evidence:
+    error, rate = found
+    shrinks = "at the step's rounding" if np.isinf(rate) else f"error falls as step^{rate:.1f}"
+    return Evidence(
+        "derivatives",
+        name,
+        f"the {name} against central differences of the {of}, in random directions of one standard error",
+        f"largest error {error:.1e}, {shrinks}",
+        f"{_LIMIT:g}, step^2 (rounding of the {of})",
+        None,
+        passed=bool(error < _LIMIT),
+    )
+
+
+def check_optimum(
+    likelihood: Likelihood, theta: FloatArray, free: NDArray[np.bool_], rng: np.random.Generator
+) -> list[Evidence]:
+    """Look whether the parameters are a maximum of the likelihood of the data's own choices."""
+    found, matrix = likelihood.evaluate_with_hessian(theta)
+    free_hessian = matrix[np.ix_(free, free)]
+    step = scaled_step(found.score[free], free_hessian)
+    decrement = np.inf if step is None else step[1]
+    distance = np.sqrt(decrement)
+    out = [
+        Evidence(
+            "optimum",
+            "gradient",
+            "the gradient at the parameters against zero, as a distance in standard errors",
+            f"{distance:.1e} std err",
+            "0.001 (a thousandth of a std err)",
+            None,
+            passed=bool(distance < 1e-3),
+        ),
+        Evidence(
+            "optimum",
+            "Hessian",
+            "whether the negative Hessian is positive definite",
+            "definite" if step is not None else "not definite",
+            "definite",
+            None,
+            passed=step is not None,
+        ),
+    ]
+    diagonal = -np.diag(free_hessian)
+    scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    gains = []
+    for size in (0.01, 0.1, 1.0):
+        for _ in range(_DIRECTIONS):
+            other = theta.copy()
+            other[free] += size * scale * rng.standard_normal(int(free.sum()))
+            gains.append(likelihood.value(other) - found.value)
+    best = max(gains, default=-np.inf)
+    limit = 1e-9 * (1 + abs(found.value))
+    out.append(
+        Evidence(
+            "optimum",
+            "neighbourhood",
+            f"the log-likelihood at {len(gains)} random points within some standard errors against that at the "
+            "parameters",
+            f"best change {best:+.2e}",
+            f"{limit:.0e} (rounding)",
+            None,
+            passed=bool(best <= limit),
+        )
+    )
+    return out

@@ -1,0 +1,174 @@
+"""What a verification finds: single tests, gathered in checks, gathered in a report.
+
+Tests with a p-value are corrected together (Holm 1979), so that the chance of a false alarm over the whole report is at
+most alpha. Checks without randomness, and recovery within its stated limits, need no correction.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel import storage
+from choicemodel.tables import Block, Column, Pairs, Table, format_count, format_p
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that was compared.
+
+    Parameters
+    ----------
+    check : str
+        The check that it belongs to: probabilities, theory, derivatives, optimum, scores or recovery.
+    name : str
+    compared : str
+        What was compared with what.
+    figure : str
+        What was found.
+    tolerance : str
+        The limit and its reason.
+    pvalue : float or None
+        Of the test, before correction; None where nothing random was involved.
+    passed : bool
+        For a test with a p-value: after Holm's correction, set by `decide`.
+    note : str
+        What a reader should know besides.
+    """
+
+    check: str
+    name: str
+    compared: str
+    figure: str
+    tolerance: str
+    pvalue: float | None
+    passed: bool
+    note: str = ""
+
+
+def decide(evidence: Sequence[Evidence], alpha: float) -> tuple[Evidence, ...]:
+    """Decide the tests with p-values together by Holm's step-down method.
+
+    Parameters
+    ----------
+    evidence : sequence of Evidence
+    alpha : float
+        Chance of at least one false alarm among them.
+    """
+    tests = sorted((i for i, e in enumerate(evidence) if e.pvalue is not None), key=lambda i: evidence[i].pvalue or 0.0)
+    out = list(evidence)
+    rejecting = True
+    for rank, i in enumerate(tests):
+        level = alpha / (len(tests) - rank)
+        rejecting = rejecting and (evidence[i].pvalue or 0.0) < level
+        out[i] = replace(evidence[i], passed=not rejecting)
+    return tuple(out)
+
+
+@dataclass(frozen=True, repr=False)
+class Verification:
+    """A model held against simulation of the random utilities that it claims to come from.
+
+    Attributes
+    ----------
+    model : str
+        What was verified.
+    evidence : tuple of Evidence
+        Every single comparison.
+    alpha : float
+        Chance of a false alarm over the whole report.
+    seed : int
+        Seed of all draws; the same seed gives the same report.
+    simulations, replications : int
+        Draws per situation, and samples that were simulated and refitted.
+    seconds : float
+        Time taken.
+    """
+
+    model: str
+    evidence: tuple[Evidence, ...]
+    alpha: float
+    seed: int
+    simulations: int
+    replications: int
+    seconds: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(e.passed for e in self.evidence)
+
+    @property
+    def failed_checks(self) -> tuple[str, ...]:
+        """Names of the checks that failed."""
+        return tuple(dict.fromkeys(e.check for e in self.evidence if not e.passed))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Every comparison as a row."""
+        return pd.DataFrame([asdict(e) for e in self.evidence])
+
+    def summary(self) -> Table:
+        """The report as a table."""
+        verdict = "passed" if self.passed else f"FAILED: {', '.join(self.failed_checks)}"
+        head = Pairs(
+            [
+                ("Verdict", verdict),
+                ("Chance of a false alarm", f"at most {self.alpha:g}"),
+                ("Draws per situation", self.simulations, format_count),
+                ("Refitted samples", self.replications, format_count),
+                ("Seed", str(self.seed)),
+                ("Time", f"{self.seconds:.1f} s"),
+            ]
+        )
+        heads = [Column("", "left"), Column("found", "left"), Column("limit", "left"), Column("p", format=format_p)]
+        blocks: list[Block | Pairs] = [head]
+        for check in dict.fromkeys(e.check for e in self.evidence):
+            rows = [
+                (e.name, e.figure, e.tolerance, e.pvalue, "passed" if e.passed else "FAILED")
+                for e in self.evidence
+                if e.check == check
+            ]
+            blocks.append(Block([*heads, Column("", "left")], rows, title=_TITLES.get(check, check)))
+        return Table(f"Verification of {self.model}", blocks, self._notes())
+
+    def _notes(self) -> list[str]:
+        tests = sum(e.pvalue is not None for e in self.evidence)
+        notes = [f"The {tests} tests with a p-value are decided together (Holm), at a level of {self.alpha:g} for all."]
+        notes += [f"{e.check}, {e.name}: {e.note}" for e in self.evidence if e.note]
+        notes += [f"FAILED {e.check}, {e.name}: {e.compared}." for e in self.evidence if not e.passed]
+        return notes
+
+    def __repr__(self) -> str:
+        return self.summary().as_text()
+
+    def _repr_html_(self) -> str:
+        return self.summary().as_html()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the report to a JSON file; `choicemodel.load_verification` reads it back."""
+        storage.write(path, "verification", asdict(self))
+
+
+_TITLES = {
+    "probabilities": "1. Simulated choices against the closed-form probabilities",
+    "theory": "2. What theory says of the errors, against draws",
+    "derivatives": "3. Score and Hessian against differences",
+    "optimum": "4. The optimum",
+    "scores": "5. Scores of simulated samples",
+    "recovery": "6. Simulated, refitted, compared",
+}
+
+
+def load_verification(path: str | os.PathLike[str]) -> Verification:
+    """Read a verification that was saved."""
+    content: dict[str, Any] = storage.read(path, "verification")
+    evidence = tuple(Evidence(**e) for e in content.pop("evidence"))
+    return Verification(evidence=evidence, **content)

@@ -1,0 +1,380 @@
+"""Check 1: simulated choices against the closed-form probabilities.
+
+Utilities are simulated for situations of the user's own data, the winners are counted, and the counts are held against
+what the closed form expects: all cells together (Pearson's chi-square), and in the directions in which a mistake is
+likely (a common scale, the constant of each alternative, a single cell), where a test is far more powerful. Persons
+with several situations are looked at in pairs too, since a mixture can be right in each situation and wrong in how they
+go together. Where tastes vary, the closed form is itself a mean over independent draws, whose variance is part of every
+statistic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import bdtr, bdtrc, chdtrc, ndtr, ndtri
+
+from choicemodel.simulation.evidence import Evidence
+from choicemodel.simulation.simulate import Simulator
+from choicemodel.utility import Group
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Numbers in one piece of work: utilities, errors and winners stay in the cache.
+_PIECE = 120_000
+_LEAST_EXPECTED = 5.0
+_MOST_PAIRS = 40
+_POWER = 0.99
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Simulated and expected choices of the situations of a group.
+
+    Parameters
+    ----------
+    observed : ndarray (J, n)
+        How often each alternative won.
+    probability : ndarray (J, n)
+    variance : ndarray (J, n)
+        Simulation variance of `probability`; zero where it is exact.
+    V : ndarray (J, n)
+        Mean systematic utility.
+    alternatives : ndarray of int (J, n)
+    """
+
+    observed: FloatArray
+    probability: FloatArray
+    variance: FloatArray
+    V: FloatArray
+    alternatives: IntArray
+
+
+def check_probabilities(
+    sim: Simulator, situations: IntArray, simulations: int, rng: np.random.Generator, alpha: float
+) -> list[Evidence]:
+    """Hold simulated choice frequencies against closed-form probabilities.
+
+    Parameters
+    ----------
+    sim : Simulator
+    situations : ndarray of int
+        Which situations.
+    simulations : int
+        Draws of the utilities of each.
+    rng : Generator
+    alpha : float
+        Level of the whole report, for the power that is stated.
+    """
+    counted = [_count(sim, group, simulations, rng) for group in some_groups(sim, situations)]
+    out = [
+        _all_cells(counted, simulations),
+        _scale(counted, simulations, alpha),
+        *_constants(counted, simulations, alpha, sim.design.data.alternatives),
+        _largest_cell(counted, simulations, alpha),
+    ]
+    pairs = _pairs_of_persons(sim)
+    return [*out, _pairs(sim, pairs, simulations, rng)] if pairs else out
+
+
+def some_groups(sim: Simulator, situations: IntArray) -> Iterator[Group]:
+    """The groups of the data with some of their situations only."""
+    wanted = np.zeros(sim.design.data.n_situations, dtype=np.bool_)
+    wanted[situations] = True
+    for group in sim.groups():
+        keep = wanted[group.situations]
+        if keep.any() and group.rows.shape[0] > 1:
+            codes = group.alternatives if group.alternatives.ndim == 1 else group.alternatives[:, keep]
+            yield Group(group.situations[keep], group.rows[:, keep], codes)
+
+
+def _utilities(X: FloatArray, beta: FloatArray) -> FloatArray:
+    """V (J, n, R) of a design (K, J, n) and coefficients (n, R, K) or (K,)."""
+    if beta.ndim == 1:
+        return np.asarray(np.einsum("kjn,k->jn", X, beta)[:, :, np.newaxis])
+    return np.asarray(np.einsum("kjn,nrk->jnr", X, beta))
+
+
+def _gamma(sim: Simulator, n: int, draws: int, rng: np.random.Generator) -> FloatArray:
+    """Coefficients of each situation and draw (n, R, G); (G,) where everybody has the same."""
+    if sim.heterogeneity.n_points == 1:
+        return np.asarray(sim.heterogeneity.support(sim.theta)[0][0])
+    return sim.heterogeneity.sample(sim.theta, n * draws, rng).reshape(n, draws, -1)
+
+
+def _split(sim: Simulator, gamma: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Utility coefficients, and parameters of the errors with their axis first."""
+    return gamma[..., : sim.n_utility], np.moveaxis(gamma[..., sim.n_utility :], -1, 0)
+
+
+def _count(sim: Simulator, group: Group, simulations: int, rng: np.random.Generator) -> Counts:
+    X = sim.design.values(group.rows)
+    J, n = group.rows.shape
+    structure = sim.errors.prepare(group.alternatives)
+    observed = np.zeros((J, n))
+    for draws in _pieces(simulations, J * n):
+        beta, phi = _split(sim, _gamma(sim, n, draws, rng))
+        U = sim.errors.sample((J, n, draws), phi, structure, rng)
+        U += _utilities(X, beta)
+        top = U.max(axis=0)
+        for j in range(J):
+            observed[j] += np.count_nonzero(U[j] == top, axis=1)
+    probability, variance, V = _closed_form(sim, X, group, simulations, rng)
+    codes = np.broadcast_to(group.alternatives.reshape(J, -1), (J, n))
+    return Counts(observed, probability, variance, V, codes.astype(np.int64))
+
+
+def _pieces(total: int, size: int) -> Iterator[int]:
+    step = max(1, _PIECE // size)
+    for start in range(0, total, step):
+        yield min(step, total - start)
+
+
+def _closed_form(
+    sim: Simulator, X: FloatArray, group: Group, simulations: int, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Probabilities (J, n), their simulation variance and mean utilities."""
+    structure = sim.errors.prepare(group.alternatives)
+    J, n = group.rows.shape
+    if sim.heterogeneity.n_points == 1:
+        beta, phi = _split(sim, _gamma(sim, n, 1, rng))
+        V = _utilities(X, beta)[:, :, 0]
+        return sim.errors.probabilities(V.copy(), phi, structure), np.zeros((J, n)), V
+    total, squares, mean_V = np.zeros((3, J, n))
+    for draws in _pieces(simulations, J * n):
+        beta, phi = _split(sim, _gamma(sim, n, draws, rng))
+        V = _utilities(X, beta)
+        mean_V += V.sum(axis=2)
+        P = sim.errors.probabilities(V, phi, structure)
+        total += P.sum(axis=2)
+        squares += (P**2).sum(axis=2)
+    mean = total / simulations
+    return mean, (squares / simulations - mean**2) / simulations, mean_V / simulations
+
+
+class _Chi(NamedTuple):
+    """A sum of Pearson statistics with its exact mean and variance."""
+
+    statistic: float
+    mean: float
+    variance: float
+
+    def pvalue(self) -> float:
+        """Upper tail of the scaled chi-square with this mean and variance."""
+        scale = self.variance / (2 * self.mean)
+        return float(chdtrc(2 * self.mean**2 / self.variance, self.statistic / scale))
+
+
+def pearson(observed: FloatArray, probability: FloatArray, draws: int, variance: FloatArray) -> _Chi | None:
+    """Pearson's statistic of one multinomial, cells that expect under five pooled; None if one cell is left.
+
+    Its mean is the number of cells less one, exactly, and its variance 2 (k - 1) + (sum 1/p - k^2 - 2k + 2) / draws
+    (Haldane 1937). Where the probabilities are simulated, each cell's variance is larger by theirs.
+    """
+    expected = draws * probability
+    order = np.argsort(expected, kind="stable")
+    pool = (
+        int(np.searchsorted(np.cumsum(expected[order]), _LEAST_EXPECTED)) + 1 if expected.min() < _LEAST_EXPECTED else 0
+    )
+    if pool:
+        cells: list[IntArray] = [order[:pool], *(order[i : i + 1] for i in range(pool, len(order)))]
+        observed, probability, variance = (
+            np.array([a[c].sum() for c in cells]) for a in (observed, probability, variance)
+        )
+    k = len(probability)
+    if k < 2:
+        return None
+    inflation = 1.0 + draws * variance.sum() / (1.0 - (probability**2).sum())
+    statistic = float(((observed - draws * probability) ** 2 / (draws * probability)).sum()) / inflation
+    spread = 2 * (k - 1) + max(0.0, float((1 / probability).sum()) - k**2 - 2 * k + 2) / draws
+    return _Chi(statistic, k - 1.0, spread)
+
+
+def _together(parts: Sequence[_Chi]) -> _Chi:
+    return _Chi(*(float(sum(p[i] for p in parts)) for i in range(3)))
+
+
+def _all_cells(counted: Sequence[Counts], draws: int) -> Evidence:
+    found = [
+        pearson(c.observed[:, i], c.probability[:, i], draws, c.variance[:, i])
+        for c in counted
+        for i in range(c.observed.shape[1])
+    ]
+    kept = [f for f in found if f is not None]
+    total = _together(kept)
+    return Evidence(
+        "probabilities",
+        "all cells",
+        f"choice frequencies of {len(kept)} situations, {draws:,} draws each, against their closed-form probabilities",
+        f"chi-square {total.statistic:.1f}",
+        f"expected {total.mean:.0f} +- {np.sqrt(total.variance):.0f}",
+        total.pvalue() if kept else 1.0,
+        passed=True,
+    )
+
+
+def _two_sided(z: float) -> float:
+    return float(2 * ndtr(-abs(z)))
+
+
+def _detectable(information: float, alpha: float) -> float:
+    """Smallest error that a test with this information finds with 99 % power, if it were one of ten at level alpha."""
+    return float((ndtri(1 - alpha / 20) + ndtri(_POWER)) / np.sqrt(information))
+
+
+def _surplus(c: Counts, draws: int) -> FloatArray:
+    return c.observed - draws * c.probability
+
+
+def _spread(c: Counts, draws: int) -> FloatArray:
+    """Variance of a cell's count less what is expected (J, n)."""
+    return draws * c.probability * (1 - c.probability) + draws**2 * c.variance
+
+
+def _scale(counted: Sequence[Counts], draws: int, alpha: float) -> Evidence:
+    score = sum(float((_surplus(c, draws) * c.V).sum()) for c in counted)
+    information = variance = 0.0
+    for c in counted:
+        centred = c.V - (c.probability * c.V).sum(axis=0)
+        information += draws * float((c.probability * centred**2).sum())
+        variance += float((draws * c.probability * centred**2 + draws**2 * c.variance * centred**2).sum())
+    z = score / np.sqrt(variance) if variance > 0 else 0.0
+    smallest = _detectable(information**2 / variance, alpha) if variance > 0 else np.inf
+    return Evidence(
+        "probabilities",
+        "common scale",
+        "the scale of utility that fits the simulated choices best, against one",
+        f"{100 * score / information if information else 0:+.3f} % off",
+        f"z = {z:+.2f}",
+        _two_sided(z),
+        passed=True,
+        note=f"an error of {100 * smallest:.2g} % in the scale would have been found with 99 % power.",
+    )
+
+
+def _constants(counted: Sequence[Counts], draws: int, alpha: float, labels: Sequence[object]) -> list[Evidence]:
+    J = len(labels)
+    surplus, information, covariance = np.zeros(J), np.zeros(J), np.zeros((J, J))
+    for c in counted:
+        np.add.at(surplus, c.alternatives, _surplus(c, draws))
+        np.add.at(information, c.alternatives, draws * c.probability * (1 - c.probability))
+        np.add.at(covariance, (c.alternatives, c.alternatives), _spread(c, draws) + draws * c.probability**2)
+        np.add.at(
+            covariance,
+            (c.alternatives[:, np.newaxis], c.alternatives[np.newaxis]),
+            -draws * c.probability[:, np.newaxis] * c.probability,
+        )
+    seen = np.flatnonzero(information > 0)
+    z = surplus[seen] / np.sqrt(np.diag(covariance)[seen])
+    code = int(seen[np.abs(z).argmax()])
+    # The surpluses add up to zero: one of them says nothing new.
+    rest = seen[:-1]
+    together = float(surplus[rest] @ np.linalg.solve(covariance[np.ix_(rest, rest)], surplus[rest]))
+    best = float(np.max(information[seen] ** 2 / np.diag(covariance)[seen]))
+    smallest = _detectable(best, alpha / len(seen))
+    return [
+        Evidence(
+            "probabilities",
+            "constants",
+            "the constant of each alternative that fits the simulated choices best, against the model's",
+            f"{surplus[code] / information[code]:+.4f} off ({labels[code]})",
+            f"chi-square {together:.1f}, expected {len(rest)}",
+            float(chdtrc(len(rest), together)),
+            passed=True,
+            note=f"an error of {smallest:.2g} in one constant would have been found with 99 % power.",
+        )
+    ]
+
+
+def _largest_cell(counted: Sequence[Counts], draws: int, alpha: float) -> Evidence:
+    """Look at the single frequency that is least likely, allowing for how many were looked at (Sidak)."""
+    enough = [draws * c.probability * (1 - c.probability) >= _LEAST_EXPECTED for c in counted]
+    if not any(e.any() for e in enough):
+        return Evidence(
+            "probabilities", "largest deviation", "no cell expects enough draws", "-", "-", None, passed=True
+        )
+    deviation, error, pvalue = (
+        np.concatenate([a[e] for a, e in zip(arrays, enough, strict=True)])
+        for arrays in (
+            [_surplus(c, draws) / draws for c in counted],
+            [np.sqrt(_spread(c, draws)) / draws for c in counted],
+            [_cell_pvalue(c, draws) for c in counted],
+        )
+    )
+    worst, cells = int(pvalue.argmin()), len(pvalue)
+    smallest = _detectable(1 / float(np.median(error)) ** 2, alpha / cells)
+    return Evidence(
+        "probabilities",
+        "largest deviation",
+        f"the frequency that is least likely at its probability, of {cells}",
+        f"{deviation[worst]:+.5f} in one cell",
+        f"Monte Carlo error {error[worst]:.5f}, {cells} cells",
+        float(-np.expm1(cells * np.log1p(-min(pvalue[worst], 1 - 1e-15)))),
+        passed=True,
+        note=f"an error of {smallest:.2g} in a typical probability would have been found with 99 % power.",
+    )
+
+
+def _cell_pvalue(c: Counts, draws: int) -> FloatArray:
+    """Two-sided p-value of each count (J, n): binomial where the probability is exact, else normal."""
+    if c.variance.any():
+        return np.asarray(2 * ndtr(-np.abs(_surplus(c, draws)) / np.sqrt(_spread(c, draws))))
+    low = bdtr(c.observed, draws, c.probability)
+    high = bdtrc(c.observed - 1, draws, c.probability)
+    return np.asarray(np.minimum(1.0, 2 * np.minimum(low, np.where(c.observed > 0, high, 1.0))))
+
+
+def _pairs_of_persons(sim: Simulator) -> list[tuple[int, int]]:
+    """Two informative situations of each of some persons."""
+    structure = sim.design.data.structure
+    if structure.person is None:
+        return []
+    several = np.flatnonzero(structure.informative)
+    person = structure.person[several]
+    order = np.argsort(person, kind="stable")
+    follows = np.flatnonzero(person[order[1:]] == person[order[:-1]])
+    _, first = np.unique(person[order[follows]], return_index=True)
+    chosen = follows[first]
+    step = max(1, len(chosen) // _MOST_PAIRS)
+    return [(int(several[order[i]]), int(several[order[i + 1]])) for i in chosen[::step][:_MOST_PAIRS]]
+
+
+def _pairs(sim: Simulator, pairs: Sequence[tuple[int, int]], draws: int, rng: np.random.Generator) -> Evidence:
+    found = [_pair(sim, pair, draws, rng) for pair in pairs]
+    kept = [f for f in found if f is not None]
+    total = _together(kept) if kept else _Chi(0.0, 1.0, 2.0)
+    return Evidence(
+        "probabilities",
+        "pairs of situations",
+        f"how often each pair of choices was made by {len(kept)} persons in two situations, against the joint "
+        "probabilities",
+        f"chi-square {total.statistic:.1f}",
+        f"expected {total.mean:.0f} +- {np.sqrt(total.variance):.0f}",
+        total.pvalue() if kept else 1.0,
+        passed=True,
+    )
+
+
+def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Generator) -> _Chi | None:
+    """Joint frequencies of two situations of one person."""
+    starts = sim.design.data.structure.starts
+    rows = [np.arange(starts[s], starts[s + 1])[:, np.newaxis] for s in pair]  # (J, 1) each
+    X = [sim.design.values(r) for r in rows]
+    prepared = [sim.errors.prepare(sim.design.data.structure.alternative[r[:, 0]]) for r in rows]
+    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
+    winners = []
+    for x, structure in zip(X, prepared, strict=True):
+        U = sim.errors.sample((x.shape[1], 1, draws), phi, structure, rng) + _utilities(x, beta)
+        winners.append(U[:, 0].argmax(axis=0))
+    J = [x.shape[1] for x in X]
+    observed = np.bincount(winners[0] * J[1] + winners[1], minlength=J[0] * J[1]).astype(np.float64)
+    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
+    P = [sim.errors.probabilities(_utilities(x, beta), phi, s)[:, 0] for x, s in zip(X, prepared, strict=True)]
+    joint = (P[0][:, np.newaxis] * P[1]).reshape(J[0] * J[1], -1)  # (J1 J2, R) or (J1 J2, 1)
+    variance = joint.var(axis=1) / joint.shape[1]
+    return pearson(observed, joint.mean(axis=1), draws, variance)

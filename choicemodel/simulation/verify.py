@@ -1,0 +1,266 @@
+"""Verify a model against Monte Carlo simulation of the random utilities that it claims to come from."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.data import ChoiceData
+from choicemodel.estimation.executor import Executor, available_cores, executor
+from choicemodel.estimation.fit import Composition, Prepared, likelihood_of, prepare
+from choicemodel.exceptions import SpecificationError
+from choicemodel.models import ChoiceModel
+from choicemodel.results import ChoiceResults, default_cov_type
+from choicemodel.simulation.calculus import check_derivatives, check_optimum
+from choicemodel.simulation.evidence import Evidence, Verification, decide
+from choicemodel.simulation.keyed import seed_of
+from choicemodel.simulation.probabilities import check_probabilities
+from choicemodel.simulation.recovery import judge, summarise
+from choicemodel.simulation.replicate import Task, draw_structure, run
+from choicemodel.simulation.scores import check_scores
+from choicemodel.simulation.simulate import Params, Simulator, simulator
+from choicemodel.simulation.theory import check_theory
+
+FloatArray = NDArray[np.float64]
+
+# Errors drawn in the probability check unless more are asked for; some seconds' work.
+_BUDGET = 20_000_000
+_MOST_SITUATIONS = 500
+_SCORE_SAMPLES = 100
+_SCORE_ROWS = 60_000
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A model on its data without weights, which simulated choices do not have."""
+
+    sim: Simulator
+    model: Composition
+    theta: FloatArray
+    free: NDArray[np.bool_]
+
+
+def verify(  # noqa: PLR0913 - a public entry point
+    result_or_model: ChoiceResults | ChoiceModel,
+    params: Params | None = None,
+    *,
+    simulations: int = 20_000,
+    replications: int = 0,
+    rng: int | np.random.Generator | None = None,
+    alpha: float = 0.001,
+    progress: bool | None = None,
+    threads: int | None = None,
+) -> Verification:
+    """Verify a model against simulation of its own random utilities.
+
+    Six checks: simulated choices against the closed-form probabilities; what theory says of the errors against draws;
+    derivatives against differences; the optimum; scores of simulated samples; and, with `replications`, recovery of the
+    parameters with bias, standard errors and coverage.
+
+    Parameters
+    ----------
+    result_or_model : ChoiceResults or ChoiceModel
+    params : dict, Series or sequence, optional
+        Parameters to verify at; default those of the result. Parameters that are not the optimum of the data fail the
+        check of the optimum, and only that.
+    simulations : int
+        Draws of the utilities of each situation. Situations are drawn from the data, all if few.
+    replications : int
+        Samples to simulate and refit; 0 leaves recovery out.
+    rng : int, Generator or None
+        Seed; it is in the report, and the same seed gives the same report.
+    alpha : float
+        Chance of a false alarm over the whole report.
+    progress : bool, optional
+        Show progress on stderr; default on a terminal only.
+    threads : int, optional
+        Cores to use; recovery runs on that many processes. The numbers are the same for any number.
+
+    Returns
+    -------
+    Verification
+
+    Raises
+    ------
+    SpecificationError
+        If parameters or data are missing.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, 'gc + ttme + at(hinc, "air")', base="car").fit()
+    >>> report = cm.verify(result, simulations=500, rng=1)
+    >>> report.passed
+    True
+    """
+    began = time.perf_counter()
+    _check_arguments(simulations, replications, alpha)
+    seed = seed_of(rng)
+    subject = _subject(result_or_model, params)
+    streams = np.random.SeedSequence(seed).spawn(6)
+    with _steps(progress, replications) as step, executor(threads) as pool:
+        evidence = _checks(subject, (simulations, alpha), streams, (step, pool))
+    if replications:
+        evidence += _recovery(subject, result_or_model, (replications, alpha, threads), streams[5])
+    return Verification(
+        model=f"{_model_of(result_or_model).title}, {_model_of(result_or_model).formula}",
+        evidence=decide(evidence, alpha),
+        alpha=alpha,
+        seed=seed,
+        simulations=simulations,
+        replications=replications,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _check_arguments(simulations: int, replications: int, alpha: float) -> None:
+    if simulations < 100:
+        raise SpecificationError(f"simulations must be at least 100 to say anything; got {simulations}.")
+    if replications < 0 or replications in (1, 2):
+        raise SpecificationError(f"replications must be 0, or at least 3; got {replications}.")
+    if not 0 < alpha < 1:
+        raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
+
+
+def _model_of(result_or_model: ChoiceResults | ChoiceModel) -> Any:
+    return result_or_model.model if isinstance(result_or_model, ChoiceResults) else result_or_model
+
+
+def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None) -> _Subject:
+    sim = simulator(result_or_model, params, None)
+    model = _model_of(result_or_model)
+    data = sim.design.data
+    if data.structure.weight is not None:  # simulated choices stand for nobody but themselves
+        data = replace(data, structure=replace(data.structure, weight=None))
+        sim = replace(sim, design=replace(sim.design, data=data))
+    free = np.ones(len(sim.theta), dtype=np.bool_)
+    if isinstance(result_or_model, ChoiceResults):
+        free = np.array([n not in result_or_model.fixed for n in model.parameters.names])
+    composition = Composition(sim.design, sim.errors, sim.heterogeneity, model.parameters)
+    return _Subject(sim, composition, sim.theta, free)
+
+
+def _checks(
+    subject: _Subject, plan: tuple[int, float], streams: list[np.random.SeedSequence], tools: tuple[Any, Executor]
+) -> list[Evidence]:
+    (simulations, alpha), (step, pool) = plan, tools
+    sim = subject.sim
+    rngs = [np.random.default_rng(s) for s in streams]
+    step("probabilities")
+    evidence = check_probabilities(
+        sim, _some_situations(sim.design.data, simulations, rngs[0]), simulations, rngs[0], alpha
+    )
+    step("theory")
+    evidence += check_theory(sim, rngs[1])
+    step("derivatives")
+    observed = sim.design.data.structure
+    usable = observed if observed.chosen is not None else draw_structure(sim, rngs[2])
+    data = replace(sim.design.data, structure=usable)
+    model = subject.model._replace(design=replace(sim.design, data=data))
+    prepared = prepare(model.design, pool)
+    likelihood = likelihood_of(model, pool, prepared.blocks)
+    evidence += check_derivatives(
+        likelihood, sim.theta, _scale(likelihood.evaluate_with_hessian(sim.theta)[1]), rngs[2]
+    )
+    step("optimum")
+    if observed.chosen is not None:
+        evidence += _optimum(subject, model, prepared, (rngs[3], pool))
+    step("scores")
+    evidence += _scores(subject, model, prepared, (streams[4], pool))
+    return evidence
+
+
+def _optimum(
+    subject: _Subject, model: Composition, prepared: Prepared, tools: tuple[np.random.Generator, Executor]
+) -> list[Evidence]:
+    rng, pool = tools
+    original = subject.model.design.data
+    del original
+    return check_optimum(likelihood_of(model, pool, prepared.blocks), subject.theta, subject.free, rng)
+
+
+def _scores(
+    subject: _Subject, model: Composition, prepared: Prepared, tools: tuple[np.random.SeedSequence, Executor]
+) -> list[Evidence]:
+    seed, pool = tools
+    rows = subject.sim.design.data.n_rows
+    samples = int(np.clip(_SCORE_ROWS * _SCORE_SAMPLES // max(rows, 1), 20, 2 * _SCORE_SAMPLES))
+    return check_scores(model, subject.sim, prepared, (samples, seed, pool))
+
+
+def _scale(hessian: FloatArray) -> FloatArray:
+    """About a standard error of each parameter, from the Hessian's diagonal."""
+    diagonal = -np.diag(hessian)
+    return 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+
+
+def _some_situations(data: ChoiceData, simulations: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Situations for the probability check: all if few, else a sample that the budget of draws allows."""
+    informative = np.flatnonzero(data.structure.informative)
+    if not len(informative):
+        raise SpecificationError("Every situation offers a single alternative: there is nothing to verify.")
+    mean_size = data.structure.sizes[informative].mean()
+    most = int(np.clip(_BUDGET / (simulations * mean_size), 20, _MOST_SITUATIONS))
+    if len(informative) <= most:
+        return informative
+    return np.sort(rng.choice(informative, size=most, replace=False))
+
+
+def _recovery(
+    subject: _Subject,
+    result_or_model: ChoiceResults | ChoiceModel,
+    plan: tuple[int, float, int | None],
+    seed: np.random.SeedSequence,
+) -> list[Evidence]:
+    replications, alpha, threads = plan
+    data = subject.sim.design.data
+    design = subject.model.design
+    if data.structure.chosen is None:
+        drawn = draw_structure(subject.sim, np.random.default_rng(seed))
+        design = replace(design, data=replace(data, structure=drawn))
+    model = subject.model._replace(design=design)
+    kind = result_or_model.cov_type if isinstance(result_or_model, ChoiceResults) else default_cov_type(data)
+    kind = kind if kind != "cluster" else "robust"
+    task = Task(subject.sim, model, subject.theta, subject.theta)
+    workers = available_cores() if threads is None else threads
+    workers = workers if replications >= _PROCESSES_PAY else 1
+    found = run(task, seed.spawn(replications), kind, workers=workers)
+    recovery = summarise(found, subject.theta, model.parameters.names)
+    kinds = tuple(dict.fromkeys((kind, "nonrobust", "robust"))) if data.structure.person is None else (kind,)
+    return judge(found, recovery, alpha, kinds)
+
+
+# Starting processes takes about two seconds; below this many refits one process is done sooner.
+_PROCESSES_PAY = 1000
+
+
+class _steps:  # noqa: N801 - used like a function
+    """Shows which check is at work, on a terminal."""
+
+    def __init__(self, progress: bool | None, replications: int) -> None:
+        wanted = progress if progress is not None else sys.stderr.isatty()
+        self._bar: Any = None
+        if wanted:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=5 + bool(replications), desc="verify", unit=" checks", file=sys.stderr)
+
+    def __enter__(self) -> Any:
+        return self._report
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _report(self, check: str) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(check)
+            self._bar.update(1)
