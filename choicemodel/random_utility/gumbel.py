@@ -204,6 +204,8 @@ def _odds(e: FloatArray, V: FloatArray) -> tuple[FloatArray, FloatArray]:
     return among_all.astype(np.float64), alone.astype(np.float64)
 
 
+_SD = float(np.pi / np.sqrt(6))
+
 _CLAIMS = (
     Claim(
         "difference logistic",
@@ -217,14 +219,14 @@ _CLAIMS = (
         "an error has mean gamma = 0.5772",
         "mean",
         lambda e, V: e[0],
-        float(np.euler_gamma),
+        (float(np.euler_gamma), _SD),
     ),
     Claim(
         "variance",
         "an error has variance pi^2 / 6 = 1.6449",
         "mean",
         lambda e, V: (e[-1] - np.euler_gamma) ** 2,
-        float(np.pi**2 / 6),
+        (_SD**2, float(np.sqrt(4.4)) * _SD**2),  # the kurtosis of the Gumbel distribution is 5.4
     ),
     Claim(
         "maximum Gumbel",
@@ -238,7 +240,7 @@ _CLAIMS = (
         "the maximum utility has mean logsum + gamma",
         "mean",
         lambda e, V: (V + e).max(axis=0) - logsum(V[:, 0]),
-        float(np.euler_gamma),
+        (float(np.euler_gamma), _SD),
     ),
     Claim(
         "maximum independent of the winner",

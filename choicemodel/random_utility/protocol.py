@@ -55,15 +55,15 @@ class Claim:
         numbers against their mean; numbers and categories that are independent; two independent samples of equal mean.
     values : callable
         (errors (J, draws), utilities (J, 1)) -> numbers (draws,), or a pair of arrays.
-    reference : callable, float or None
-        The distribution function, or the mean.
+    reference : callable, tuple or None
+        The distribution function; or the mean and the standard deviation of the numbers.
     """
 
     name: str
     statement: str
     kind: Literal["distribution", "mean", "independence", "equal means"]
     values: Callable[[FloatArray, FloatArray], Any]
-    reference: Callable[[FloatArray], FloatArray] | float | None = None
+    reference: Callable[[FloatArray], FloatArray] | tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

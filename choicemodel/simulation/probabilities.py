@@ -41,17 +41,17 @@ class Counts:
     observed : ndarray (J, n)
         How often each alternative won.
     probability : ndarray (J, n)
-    variance : ndarray (J, n)
-        Simulation variance of `probability`; zero where it is exact.
-    V : ndarray (J, n)
-        Mean systematic utility.
+    covariance : ndarray (n, J, J) or None
+        Simulation covariance of `probability`; None where it is exact.
+    in_scale : ndarray (J, n)
+        Derivative of the log-probability in the scale of utility.
     alternatives : ndarray of int (J, n)
     """
 
     observed: FloatArray
     probability: FloatArray
-    variance: FloatArray
-    V: FloatArray
+    covariance: FloatArray | None
+    in_scale: FloatArray
     alternatives: IntArray
 
 
@@ -124,9 +124,10 @@ def _count(sim: Simulator, group: Group, simulations: int, rng: np.random.Genera
         top = U.max(axis=0)
         for j in range(J):
             observed[j] += np.count_nonzero(U[j] == top, axis=1)
-    probability, variance, V = _closed_form(sim, X, group, simulations, rng)
+    probability, covariance = _closed_form(sim, X, group, simulations, rng)
+    in_scale = _scale_direction(sim, X, group, rng)
     codes = np.broadcast_to(group.alternatives.reshape(J, -1), (J, n))
-    return Counts(observed, probability, variance, V, codes.astype(np.int64))
+    return Counts(observed, probability, covariance, in_scale, codes.astype(np.int64))
 
 
 def _pieces(total: int, size: int) -> Iterator[int]:
@@ -137,24 +138,33 @@ def _pieces(total: int, size: int) -> Iterator[int]:
 
 def _closed_form(
     sim: Simulator, X: FloatArray, group: Group, simulations: int, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Probabilities (J, n), their simulation variance and mean utilities."""
+) -> tuple[FloatArray, FloatArray | None]:
+    """Probabilities (J, n) and their simulation covariance."""
     structure = sim.errors.prepare(group.alternatives)
     J, n = group.rows.shape
     if sim.heterogeneity.n_points == 1:
         beta, phi = _split(sim, _gamma(sim, n, 1, rng))
-        V = _utilities(X, beta)[:, :, 0]
-        return sim.errors.probabilities(V.copy(), phi, structure), np.zeros((J, n)), V
-    total, squares, mean_V = np.zeros((3, J, n))
+        return sim.errors.probabilities(_utilities(X, beta)[:, :, 0], phi, structure), None
+    total, squares = np.zeros((J, n)), np.zeros((n, J, J))
     for draws in _pieces(simulations, J * n):
         beta, phi = _split(sim, _gamma(sim, n, draws, rng))
-        V = _utilities(X, beta)
-        mean_V += V.sum(axis=2)
-        P = sim.errors.probabilities(V, phi, structure)
+        P = sim.errors.probabilities(_utilities(X, beta), phi, structure)
         total += P.sum(axis=2)
-        squares += (P**2).sum(axis=2)
+        squares += np.einsum("inr,jnr->nij", P, P)
     mean = total / simulations
-    return mean, (squares / simulations - mean**2) / simulations, mean_V / simulations
+    covariance = squares / simulations - np.einsum("in,jn->nij", mean, mean)
+    return mean, covariance / simulations
+
+
+def _scale_direction(sim: Simulator, X: FloatArray, group: Group, rng: np.random.Generator) -> FloatArray:
+    """Derivative of the log-probability in the scale, E[P (V - sum P V)] / E[P], from draws of its own (J, n)."""
+    structure = sim.errors.prepare(group.alternatives)
+    J, n = group.rows.shape
+    beta, phi = _split(sim, _gamma(sim, n, max(1, _PIECE // (J * n)), rng))
+    V = _utilities(X, beta)
+    P = sim.errors.probabilities(V, phi, structure)
+    centred = V - (P * V).sum(axis=0)
+    return np.asarray((P * centred).mean(axis=2) / np.maximum(P.mean(axis=2), np.finfo(np.float64).tiny))
 
 
 class _Chi(NamedTuple):
@@ -170,29 +180,32 @@ class _Chi(NamedTuple):
         return float(chdtrc(2 * self.mean**2 / self.variance, self.statistic / scale))
 
 
-def pearson(observed: FloatArray, probability: FloatArray, draws: int, variance: FloatArray) -> _Chi | None:
+def pearson(observed: FloatArray, probability: FloatArray, draws: int, covariance: FloatArray | None) -> _Chi | None:
     """Pearson's statistic of one multinomial, cells that expect under five pooled; None if one cell is left.
 
-    Its mean is the number of cells less one, exactly, and its variance 2 (k - 1) + (sum 1/p - k^2 - 2k + 2) / draws
-    (Haldane 1937). Where the probabilities are simulated, each cell's variance is larger by theirs.
+    With exact probabilities its mean is the number of cells less one, exactly, and its variance 2 (k - 1) + (sum 1/p -
+    k^2 - 2k + 2) / draws (Haldane 1937). Simulated probabilities add their own covariance S: with A = D^(-1/2) (diag(p)
+    - p p' + draws S) D^(-1/2) and D = diag(p) the mean is the trace of A, and 2 (k - 1) becomes twice the trace of A^2.
     """
     expected = draws * probability
     order = np.argsort(expected, kind="stable")
-    pool = (
-        int(np.searchsorted(np.cumsum(expected[order]), _LEAST_EXPECTED)) + 1 if expected.min() < _LEAST_EXPECTED else 0
-    )
-    if pool:
-        cells: list[IntArray] = [order[:pool], *(order[i : i + 1] for i in range(pool, len(order)))]
-        observed, probability, variance = (
-            np.array([a[c].sum() for c in cells]) for a in (observed, probability, variance)
-        )
-    k = len(probability)
+    small = expected.min() < _LEAST_EXPECTED
+    pool = int(np.searchsorted(np.cumsum(expected[order]), _LEAST_EXPECTED)) + 1 if small else 1
+    cells = [order[:pool], *(order[i : i + 1] for i in range(pool, len(order)))]
+    gather = np.zeros((len(cells), len(probability)))
+    for row, cell in zip(gather, cells, strict=True):
+        row[cell] = 1.0
+    observed, probability = gather @ observed, gather @ probability
+    k = len(cells)
     if k < 2:
         return None
-    inflation = 1.0 + draws * variance.sum() / (1.0 - (probability**2).sum())
-    statistic = float(((observed - draws * probability) ** 2 / (draws * probability)).sum()) / inflation
-    spread = 2 * (k - 1) + max(0.0, float((1 / probability).sum()) - k**2 - 2 * k + 2) / draws
-    return _Chi(statistic, k - 1.0, spread)
+    statistic = float(((observed - draws * probability) ** 2 / (draws * probability)).sum())
+    skew = max(0.0, float((1 / probability).sum()) - k**2 - 2 * k + 2) / draws
+    if covariance is None:
+        return _Chi(statistic, k - 1.0, 2 * (k - 1) + skew)
+    spread = np.diag(probability) - np.outer(probability, probability) + draws * gather @ covariance @ gather.T
+    A = spread / np.sqrt(np.outer(probability, probability))
+    return _Chi(statistic, float(np.trace(A)), 2 * float((A**2).sum()) + skew)
 
 
 def _together(parts: Sequence[_Chi]) -> _Chi:
@@ -201,7 +214,7 @@ def _together(parts: Sequence[_Chi]) -> _Chi:
 
 def _all_cells(counted: Sequence[Counts], draws: int) -> Evidence:
     found = [
-        pearson(c.observed[:, i], c.probability[:, i], draws, c.variance[:, i])
+        pearson(c.observed[:, i], c.probability[:, i], draws, None if c.covariance is None else c.covariance[i])
         for c in counted
         for i in range(c.observed.shape[1])
     ]
@@ -233,16 +246,18 @@ def _surplus(c: Counts, draws: int) -> FloatArray:
 
 def _spread(c: Counts, draws: int) -> FloatArray:
     """Variance of a cell's count less what is expected (J, n)."""
-    return draws * c.probability * (1 - c.probability) + draws**2 * c.variance
+    spread = draws * c.probability * (1 - c.probability)
+    return spread if c.covariance is None else spread + draws**2 * np.einsum("njj->jn", c.covariance)
 
 
 def _scale(counted: Sequence[Counts], draws: int, alpha: float) -> Evidence:
-    score = sum(float((_surplus(c, draws) * c.V).sum()) for c in counted)
-    information = variance = 0.0
+    score = sum(float((_surplus(c, draws) * c.in_scale).sum()) for c in counted)
+    information = sum(draws * float((c.probability * c.in_scale**2).sum()) for c in counted)
+    variance = information
     for c in counted:
-        centred = c.V - (c.probability * c.V).sum(axis=0)
-        information += draws * float((c.probability * centred**2).sum())
-        variance += float((draws * c.probability * centred**2 + draws**2 * c.variance * centred**2).sum())
+        variance -= draws * float(((c.probability * c.in_scale).sum(axis=0) ** 2).sum())
+        if c.covariance is not None:
+            variance += draws**2 * float(np.einsum("jn,njk,kn->", c.in_scale, c.covariance, c.in_scale))
     z = score / np.sqrt(variance) if variance > 0 else 0.0
     smallest = _detectable(information**2 / variance, alpha) if variance > 0 else np.inf
     return Evidence(
@@ -263,12 +278,11 @@ def _constants(counted: Sequence[Counts], draws: int, alpha: float, labels: Sequ
     for c in counted:
         np.add.at(surplus, c.alternatives, _surplus(c, draws))
         np.add.at(information, c.alternatives, draws * c.probability * (1 - c.probability))
-        np.add.at(covariance, (c.alternatives, c.alternatives), _spread(c, draws) + draws * c.probability**2)
-        np.add.at(
-            covariance,
-            (c.alternatives[:, np.newaxis], c.alternatives[np.newaxis]),
-            -draws * c.probability[:, np.newaxis] * c.probability,
-        )
+        own = -draws * c.probability[:, np.newaxis] * c.probability  # (J, J, n)
+        if c.covariance is not None:
+            own += draws**2 * np.moveaxis(c.covariance, 0, -1)
+        np.add.at(covariance, (c.alternatives, c.alternatives), draws * c.probability)
+        np.add.at(covariance, (c.alternatives[:, np.newaxis], c.alternatives[np.newaxis]), own)
     seen = np.flatnonzero(information > 0)
     z = surplus[seen] / np.sqrt(np.diag(covariance)[seen])
     code = int(seen[np.abs(z).argmax()])
@@ -322,7 +336,7 @@ def _largest_cell(counted: Sequence[Counts], draws: int, alpha: float) -> Eviden
 
 def _cell_pvalue(c: Counts, draws: int) -> FloatArray:
     """Two-sided p-value of each count (J, n): binomial where the probability is exact, else normal."""
-    if c.variance.any():
+    if c.covariance is not None:
         return np.asarray(2 * ndtr(-np.abs(_surplus(c, draws)) / np.sqrt(_spread(c, draws))))
     low = bdtr(c.observed, draws, c.probability)
     high = bdtrc(c.observed - 1, draws, c.probability)
@@ -366,15 +380,25 @@ def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Gene
     rows = [np.arange(starts[s], starts[s + 1])[:, np.newaxis] for s in pair]  # (J, 1) each
     X = [sim.design.values(r) for r in rows]
     prepared = [sim.errors.prepare(sim.design.data.structure.alternative[r[:, 0]]) for r in rows]
-    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
-    winners = []
-    for x, structure in zip(X, prepared, strict=True):
-        U = sim.errors.sample((x.shape[1], 1, draws), phi, structure, rng) + _utilities(x, beta)
-        winners.append(U[:, 0].argmax(axis=0))
+    winners = _draw_pair(sim, X, prepared, (draws, rng))
     J = [x.shape[1] for x in X]
     observed = np.bincount(winners[0] * J[1] + winners[1], minlength=J[0] * J[1]).astype(np.float64)
     beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
     P = [sim.errors.probabilities(_utilities(x, beta), phi, s)[:, 0] for x, s in zip(X, prepared, strict=True)]
     joint = (P[0][:, np.newaxis] * P[1]).reshape(J[0] * J[1], -1)  # (J1 J2, R) or (J1 J2, 1)
-    variance = joint.var(axis=1) / joint.shape[1]
-    return pearson(observed, joint.mean(axis=1), draws, variance)
+    exact = joint.shape[1] == 1
+    covariance = None if exact else np.cov(joint, ddof=0) / joint.shape[1]
+    return pearson(observed, joint.mean(axis=1), draws, covariance)
+
+
+def _draw_pair(
+    sim: Simulator, X: Sequence[FloatArray], prepared: Sequence[object], draw: tuple[int, np.random.Generator]
+) -> list[IntArray]:
+    """Choices in two situations of a person with the same coefficients in both (draws,) each."""
+    draws, rng = draw
+    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
+    winners = []
+    for x, structure in zip(X, prepared, strict=True):
+        U = sim.errors.sample((x.shape[1], 1, draws), phi, structure, rng) + _utilities(x, beta)
+        winners.append(U[:, 0].argmax(axis=0))
+    return winners

@@ -45,15 +45,16 @@ class Recovery:
 
 
 def summarise(found: Replications, truth: FloatArray, names: Sequence[str]) -> Recovery:
-    """Sum replications up per parameter."""
+    """Sum replications up per parameter; NaN where it needs a truth that there is not (NaN)."""
     good = found.converged
     b = found.estimates[good]
     n = len(b)
     sd = b.std(axis=0, ddof=1) if n > 1 else np.full(b.shape[1], np.nan)
-    bias = b.mean(axis=0) - truth if n else np.full(len(truth), np.nan)
+    mean = b.mean(axis=0) if n else np.full(len(truth), np.nan)
+    bias = mean - truth
     columns = {
         "truth": truth,
-        "mean": bias + truth,
+        "mean": mean,
         "bias": bias,
         "bias_mc_error": sd / np.sqrt(max(n, 1)),
         "sd": sd,
@@ -64,7 +65,7 @@ def summarise(found: Replications, truth: FloatArray, names: Sequence[str]) -> R
         columns[f"ratio_{kind}"] = errors.mean(axis=0) / sd if n else np.full(len(truth), np.nan)
         for level in (0.90, 0.95):
             half = float(ndtri(0.5 + level / 2)) * errors
-            covered = np.abs(b - truth) <= half
+            covered = np.where(np.isnan(truth), np.nan, np.abs(b - truth) <= half)
             columns[f"coverage{round(100 * level)}_{kind}"] = covered.mean(axis=0) if n else np.full(len(truth), np.nan)
     return Recovery(pd.DataFrame(columns, index=pd.Index(list(names))), n, int((~good).sum()))
 
@@ -107,7 +108,7 @@ def judge(found: Replications, recovery: Recovery, alpha: float, kinds: Sequence
 
 def _bias(table: pd.DataFrame, n: int, z: float) -> Evidence:
     relative = table.bias / table.sd
-    worst = relative.abs().idxmax()
+    worst = str(relative.abs().idxmax())
     limit = BIAS + z / np.sqrt(n)
     sure = relative.abs() > 3 / np.sqrt(n)
     note = ""
@@ -128,7 +129,7 @@ def _bias(table: pd.DataFrame, n: int, z: float) -> Evidence:
 
 def _ratio(table: pd.DataFrame, n: int, z: float, kind: str) -> Evidence:
     ratio = table[f"ratio_{kind}"]
-    worst = (np.log(ratio).abs()).idxmax()
+    worst = str(np.log(ratio).abs().idxmax())
     margin = z / np.sqrt(2 * n)  # the relative error of a standard deviation
     low, high = RATIO[0] / (1 + margin), RATIO[1] / max(1 - margin, 0.05)
     return Evidence(
@@ -144,7 +145,7 @@ def _ratio(table: pd.DataFrame, n: int, z: float, kind: str) -> Evidence:
 
 def _coverage(table: pd.DataFrame, n: int, level: float, kind: str) -> Evidence:
     coverage = table[f"coverage95_{kind}"]
-    worst = (coverage - 0.95).abs().idxmax()
+    worst = str((coverage - 0.95).abs().idxmax())
     hits = np.round(coverage * n)
     # too few hits for a coverage of 90 %, or too many for one of 98 %, at this level for each parameter
     few = bdtr(hits, n, COVERAGE[0]) < level / 2

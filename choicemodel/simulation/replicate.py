@@ -7,11 +7,18 @@ off.
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import cached_property
+from multiprocessing import get_context, parent_process
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +26,12 @@ from numpy.typing import NDArray
 from choicemodel.data import Structure
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, FitSettings, Prepared, fit_prepared, prepare
-from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning
+from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.simulation.simulate import Simulator, row_utilities, winners
 
 FloatArray = NDArray[np.float64]
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 # Replications that a worker does between two reports: long enough to pay for the way there and back.
 _CHUNK = 25
@@ -53,6 +62,17 @@ class Replications:
 
     def __len__(self) -> int:
         return len(self.estimates)
+
+    @classmethod
+    def blank(cls, n: int, K: int) -> Replications:
+        """Replications that all failed, to be filled in."""
+        return cls(
+            np.full((n, K), np.nan),
+            {kind: np.full((n, K), np.nan) for kind in COV_TYPES},
+            np.full(n, np.nan),
+            np.zeros(n, dtype=np.bool_),
+            np.full(n, np.nan),
+        )
 
 
 @dataclass(frozen=True)
@@ -91,14 +111,7 @@ def draw_structure(sim: Simulator, rng: np.random.Generator) -> Structure:
 
 def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequence], cov_type: str) -> Replications:
     """Simulate and refit once for each seed."""
-    K, n = len(task.truth), len(seeds)
-    out = Replications(
-        np.full((n, K), np.nan),
-        {kind: np.full((n, K), np.nan) for kind in COV_TYPES},
-        np.full(n, np.nan),
-        np.zeros(n, dtype=np.bool_),
-        np.full(n, np.nan),
-    )
+    out = Replications.blank(len(seeds), len(task.truth))
     names = task.model.parameters.names
     settings = FitSettings(start=dict(zip(names, task.start.tolist(), strict=True)), progress=False)
     with executor(1) as pool, warnings.catch_warnings():
@@ -119,11 +132,78 @@ def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequ
     return out
 
 
-def _work(task: Task, seeds: Sequence[np.random.SeedSequence], cov_type: str) -> Replications:
-    """Do a chunk in a process of its own."""
-    with executor(1) as pool:
-        prepared = prepare(task.model.design, pool)
-    return replicate(task, prepared, seeds, cov_type)
+@dataclass(frozen=True)
+class _Refits:
+    """Refits of one task; the data are coded once in each process."""
+
+    task: Task
+    cov_type: str
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        with executor(1) as pool:
+            return prepare(self.task.model.design, pool)
+
+    def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> Replications:
+        return replicate(self.task, self.prepared, seeds, self.cov_type)
+
+
+def in_order(
+    work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int = 1
+) -> Generator[Result, None, None]:
+    """Do jobs on one process or several; yield what they give in the order of the jobs.
+
+    Parameters
+    ----------
+    work : callable
+        Picklable; sent to each process once, so it may keep what its jobs share.
+    jobs : sequence
+    workers : int
+        Processes.
+
+    Raises
+    ------
+    SpecificationError
+        If the processes cannot start.
+    """
+    if workers == 1 or len(jobs) < 2:
+        yield from map(work, jobs)
+        return
+    # Fresh processes, because threads of this one may hold locks that a copy would never get free.
+    fresh = get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_begin, initargs=(work,)) as processes:
+        try:
+            for future in [processes.submit(_do, job) for job in jobs]:
+                yield future.result()
+        except BrokenProcessPool:
+            raise SpecificationError(
+                "A worker process died, or could not start. A script that uses workers must have its calls under "
+                "`if __name__ == '__main__':`, because each process reads the script again; if it has, memory may "
+                "have run out: use fewer workers."
+            ) from None
+        finally:  # whoever stops reading wants no more of it
+            processes.shutdown(wait=False, cancel_futures=True)
+
+
+_in_this_process: list[Callable[[Any], Any]] = []
+
+
+def _begin(work: Callable[[Any], Any]) -> None:
+    """Set a worker process up: an interrupt is its parent's affair, and it does not outlive its parent."""
+    _in_this_process[:] = [work]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def leave_with_parent() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=leave_with_parent, daemon=True).start()
+
+
+def _do(job: Any) -> Any:
+    return _in_this_process[0](job)
 
 
 def join(parts: Sequence[Replications]) -> Replications:
@@ -167,15 +247,7 @@ def run(
             done(sum(len(p) for p in parts), part)
         parts.append(part)
 
-    if workers == 1 or len(chunks) == 1:
-        with executor(1) as pool:
-            prepared = prepare(task.model.design, pool)
-        for chunk in chunks:
-            keep(replicate(task, prepared, chunk, cov_type))
-        return join(parts)
-    # Fresh processes, because threads of this one may hold locks that a copy would never get free.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as processes:
-        futures = [processes.submit(_work, task, chunk, cov_type) for chunk in chunks]
-        for future in futures:
-            keep(future.result())
+    with closing(in_order(_Refits(task, cov_type), chunks, workers=workers)) as found:
+        for part in found:
+            keep(part)
     return join(parts)

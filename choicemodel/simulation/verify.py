@@ -25,6 +25,7 @@ from choicemodel.simulation.replicate import Task, draw_structure, run
 from choicemodel.simulation.scores import check_scores
 from choicemodel.simulation.simulate import Params, Simulator, simulator
 from choicemodel.simulation.theory import check_theory
+from choicemodel.utility import Design
 
 FloatArray = NDArray[np.float64]
 
@@ -37,12 +38,13 @@ _SCORE_ROWS = 60_000
 
 @dataclass(frozen=True)
 class _Subject:
-    """A model on its data without weights, which simulated choices do not have."""
+    """A model on its data without weights, which simulated choices do not have; `observed` has them."""
 
     sim: Simulator
     model: Composition
     theta: FloatArray
     free: NDArray[np.bool_]
+    observed: Design
 
 
 def verify(  # noqa: PLR0913 - a public entry point
@@ -137,7 +139,7 @@ def _model_of(result_or_model: ChoiceResults | ChoiceModel) -> Any:
 def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None) -> _Subject:
     sim = simulator(result_or_model, params, None)
     model = _model_of(result_or_model)
-    data = sim.design.data
+    data, observed = sim.design.data, sim.design
     if data.structure.weight is not None:  # simulated choices stand for nobody but themselves
         data = replace(data, structure=replace(data.structure, weight=None))
         sim = replace(sim, design=replace(sim.design, data=data))
@@ -145,7 +147,7 @@ def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None
     if isinstance(result_or_model, ChoiceResults):
         free = np.array([n not in result_or_model.fixed for n in model.parameters.names])
     composition = Composition(sim.design, sim.errors, sim.heterogeneity, model.parameters)
-    return _Subject(sim, composition, sim.theta, free)
+    return _Subject(sim, composition, sim.theta, free, observed)
 
 
 def _checks(
@@ -172,19 +174,12 @@ def _checks(
     )
     step("optimum")
     if observed.chosen is not None:
-        evidence += _optimum(subject, model, prepared, (rngs[3], pool))
+        # The maximum is that of the weighted likelihood, if weights there were.
+        weighted = likelihood_of(model._replace(design=subject.observed), pool)
+        evidence += check_optimum(weighted, sim.theta, subject.free, rngs[3])
     step("scores")
     evidence += _scores(subject, model, prepared, (streams[4], pool))
     return evidence
-
-
-def _optimum(
-    subject: _Subject, model: Composition, prepared: Prepared, tools: tuple[np.random.Generator, Executor]
-) -> list[Evidence]:
-    rng, pool = tools
-    original = subject.model.design.data
-    del original
-    return check_optimum(likelihood_of(model, pool, prepared.blocks), subject.theta, subject.free, rng)
 
 
 def _scores(
