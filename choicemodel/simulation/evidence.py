@@ -7,7 +7,7 @@ most alpha. Checks without randomness, and recovery within its stated limits, ne
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -91,6 +91,8 @@ class Verification:
         Draws per situation, and samples that were simulated and refitted.
     seconds : float
         Time taken.
+    recovered : dict or None
+        Column -> values per parameter of the recovery; `recovery` shows it as a frame.
     """
 
     model: str
@@ -100,6 +102,14 @@ class Verification:
     simulations: int
     replications: int
     seconds: float
+    recovered: Mapping[str, tuple[Any, ...]] | None = None
+
+    @property
+    def recovery(self) -> pd.DataFrame | None:
+        """Per parameter: truth, bias, sd, RMSE, standard errors and coverage; None without replications."""
+        if self.recovered is None:
+            return None
+        return pd.DataFrame(dict(self.recovered)).set_index("parameter")
 
     @property
     def passed(self) -> bool:
@@ -137,6 +147,8 @@ class Verification:
                 if e.check == check
             ]
             blocks.append(Block([*heads, Column("", "left")], rows, title=_TITLES.get(check, check)))
+        if self.recovery is not None:
+            blocks.append(_recovery_block(self.recovery))
         return Table(f"Verification of {self.model}", blocks, self._notes())
 
     def _notes(self) -> list[str]:
@@ -155,6 +167,19 @@ class Verification:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report to a JSON file; `choicemodel.load_verification` reads it back."""
         storage.write(path, "verification", asdict(self))
+
+
+def _recovery_block(table: pd.DataFrame) -> Block:
+    """Bias, spread, standard errors and coverage of each parameter."""
+    heads = {"truth": "truth", "bias": "bias", "bias_mc_error": "+-", "sd": "sd", "rmse": "RMSE"}
+    columns = [Column("", "left"), *(Column(h) for h in heads.values())]
+    names = list(heads)
+    for kind in ("nonrobust", "robust"):
+        for name, head in (("ratio", "se / sd"), ("coverage90", "90 %"), ("coverage95", "95 %")):
+            columns.append(Column(f"{kind}\n{head}", format=".3f"))
+            names.append(f"{name}_{kind}")
+    rows = [(str(index), *(float(row[n]) for n in names)) for index, row in table.iterrows()]
+    return Block(columns, rows, title="Recovery of each parameter: coverage of intervals, standard errors over sd")
 
 
 _TITLES = {

@@ -110,8 +110,10 @@ def verify(  # noqa: PLR0913 - a public entry point
     streams = np.random.SeedSequence(seed).spawn(6)
     with _steps(progress, replications) as step, executor(threads) as pool:
         evidence = _checks(subject, (simulations, alpha), streams, (step, pool))
+    recovered = None
     if replications:
-        evidence += _recovery(subject, result_or_model, (replications, alpha, threads), streams[5])
+        found, recovered = _recovery(subject, result_or_model, (replications, alpha, threads), streams[5])
+        evidence += found
     return Verification(
         model=f"{_model_of(result_or_model).title}, {_model_of(result_or_model).formula}",
         evidence=decide(evidence, alpha),
@@ -120,6 +122,7 @@ def verify(  # noqa: PLR0913 - a public entry point
         simulations=simulations,
         replications=replications,
         seconds=time.perf_counter() - began,
+        recovered=recovered,
     )
 
 
@@ -214,7 +217,7 @@ def _recovery(
     result_or_model: ChoiceResults | ChoiceModel,
     plan: tuple[int, float, int | None],
     seed: np.random.SeedSequence,
-) -> list[Evidence]:
+) -> tuple[list[Evidence], dict[str, tuple[Any, ...]]]:
     replications, alpha, threads = plan
     data = subject.sim.design.data
     design = subject.model.design
@@ -230,7 +233,9 @@ def _recovery(
     found = run(task, seed.spawn(replications), kind, workers=workers)
     recovery = summarise(found, subject.theta, model.parameters.names)
     kinds = tuple(dict.fromkeys((kind, "nonrobust", "robust"))) if data.structure.person is None else (kind,)
-    return judge(found, recovery, alpha, kinds)
+    table = {"parameter": tuple(recovery.table.index)}
+    table |= {str(name): tuple(column.tolist()) for name, column in recovery.table.items()}
+    return judge(found, recovery, alpha, kinds), table
 
 
 # Starting processes takes about two seconds; below this many refits one process is done sooner.
