@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel import storage
-from choicemodel.tables import Block, Column, Pairs, Table, format_count, format_p
+from choicemodel.tables import Block, Cell, Column, Pairs, Table, format_count, format_p
 
 FloatArray = NDArray[np.float64]
 
@@ -178,7 +178,7 @@ def _recovery_block(table: pd.DataFrame) -> Block:
         for name, head in (("ratio", "se / sd"), ("coverage90", "90 %"), ("coverage95", "95 %")):
             columns.append(Column(f"{kind}\n{head}", format=".3f"))
             names.append(f"{name}_{kind}")
-    rows = [(str(index), *(float(row[n]) for n in names)) for index, row in table.iterrows()]
+    rows: list[list[Cell]] = [[str(index), *(float(row[n]) for n in names)] for index, row in table.iterrows()]
     return Block(columns, rows, title="Recovery of each parameter: coverage of intervals, standard errors over sd")
 
 

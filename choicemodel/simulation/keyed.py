@@ -7,6 +7,7 @@ using its seed. The hash is the finaliser of SplitMix64 (Steele, Lea and Flood 2
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
+from choicemodel.data.codes import plain_label
+from choicemodel.exceptions import SpecificationError
 
 FloatArray = NDArray[np.float64]
 Keys = NDArray[np.uint64]
@@ -37,15 +40,25 @@ def combine(keys: Keys, other: Keys) -> Keys:
 
 
 def label_keys(column: pd.Series[Any]) -> Keys:
-    """Hash labels to 64 bits, the same in every session; whole numbers are alike as int, float and category."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
-    values = column.to_numpy()
-    if values.dtype.kind == "f" and np.all(values == np.floor(values)):
-        values = values.astype(np.int64)
-    if values.dtype.kind in "iub":
-        return mix(values.astype(np.int64).view(np.uint64))
-    return np.asarray(pd.util.hash_array(np.asarray(values, dtype=object)), dtype=np.uint64)
+    """Hash labels to 64 bits, each by itself: the same in every session and beside any other labels.
+
+    Whole numbers are alike as int, float and category.
+    """
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
+        return mix(column.to_numpy().astype(np.int64).view(np.uint64))
+    codes, labels = pd.factorize(column)
+    keys = np.array([_label_key(plain_label(label)) for label in labels], dtype=np.uint64)
+    return keys[codes]
+
+
+def _label_key(label: Any) -> int:
+    if isinstance(label, int):  # booleans and whole floats are among them
+        return int(mix(np.array([label % 2**64], dtype=np.uint64))[0])
+    return int.from_bytes(hashlib.blake2b(repr(label).encode(), digest_size=8).digest(), "little")
+
+
+def _seed_key(seed: int) -> np.uint64:
+    return np.uint64(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
 
 
 class KeyedSource:
@@ -88,7 +101,7 @@ def row_keys(data: ChoiceData, seed: int) -> Keys:
 def situation_keys(data: ChoiceData, seed: int) -> Keys:
     """Key of each situation (N,): seed, person and situation."""
     first = data.structure.first_rows()
-    keys = np.full(data.n_situations, mix(np.array([seed], dtype=np.uint64))[0])
+    keys = np.full(data.n_situations, _seed_key(seed))
     columns = [data.roles.person, *data.roles.situation]
     for name in columns:
         if name is not None:
@@ -103,7 +116,7 @@ def unit_keys(data: ChoiceData, seed: int) -> Keys:
         of_situation = situation_keys(data, seed)
     else:
         labels = label_keys(data.column(data.roles.person).iloc[structure.first_rows()])
-        of_situation = combine(np.full(len(labels), mix(np.array([seed], dtype=np.uint64))[0]), labels)
+        of_situation = combine(np.full(len(labels), _seed_key(seed)), labels)
     keys = np.zeros(structure.n_units, dtype=np.uint64)
     keys[structure.unit] = of_situation
     return keys
@@ -113,6 +126,6 @@ def seed_of(rng: int | np.random.Generator | None) -> int:
     """Turn `rng` into a seed (SPEC 7): a Generator gives one at once, None a fresh one."""
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
         if rng < 0:
-            raise ValueError(f"A seed cannot be negative: {rng}.")
+            raise SpecificationError(f"A seed cannot be negative: {rng}.")
         return int(rng)
     return int(np.random.default_rng(rng).integers(2**63))

@@ -154,7 +154,7 @@ def simulate(  # noqa: PLR0913 - a public entry point
     if given is not None:
         e = _merge_errors(sim, e, given)
     rows = winners(sim.design, V + e)
-    return _with_columns(sim.design.data, rows, V, e) if keep_utilities else sim.design.data.with_choices(rows)
+    return _with_columns(sim.design, rows, V, e) if keep_utilities else sim.design.data.with_choices(rows)
 
 
 def _coefficients(sim: Simulator, seed: int) -> FloatArray:
@@ -192,10 +192,12 @@ def winners(design: Design, U: FloatArray) -> IntArray:
     return rows
 
 
-def _with_columns(data: ChoiceData, rows: IntArray, V: FloatArray, e: FloatArray) -> ChoiceData:
-    taken = [n for n in ("V", "e", "U") if n in data.columns and n in data.roles.columns()]
+def _with_columns(design: Design, rows: IntArray, V: FloatArray, e: FloatArray) -> ChoiceData:
+    data = design.data
+    needed = {*data.roles.columns(), *(name for column in design.columns for name in column.reads)}
+    taken = [n for n in ("V", "e", "U") if n in needed]
     if taken:
-        raise SpecificationError(f"keep_utilities would overwrite the column {taken[0]!r}: rename it.")
+        raise SpecificationError(f"keep_utilities would overwrite the column {taken[0]!r}, which is used: rename it.")
     back = data.structure.unsorted_values
     return data.with_choices(rows, V=back(V), e=back(e), U=back(V + e))
 
@@ -293,7 +295,13 @@ def _errors_of(earlier: ChoiceData, data: ChoiceData) -> FloatArray:
         raise SpecificationError("errors= takes a simulation that was made with keep_utilities=True.")
     kept = earlier.structure.sorted_values(earlier.column("e").to_numpy())
     known = pd.Series(kept, index=row_keys(earlier, 0))
-    return known.reindex(row_keys(data, 0)).to_numpy(dtype=np.float64)
+    found = known.reindex(row_keys(data, 0)).to_numpy(dtype=np.float64)
+    if np.isnan(found).all():
+        raise SpecificationError(
+            "errors= has no person, situation and alternative in common with these data: both must be read with the "
+            "same situation, alternative and person columns."
+        )
+    return found
 
 
 def _merge_errors(sim: Simulator, fresh: FloatArray, given: FloatArray) -> FloatArray:

@@ -239,7 +239,7 @@ def _recovery(
 
 
 # Starting processes takes about two seconds; below this many refits one process is done sooner.
-_PROCESSES_PAY = 1000
+_PROCESSES_PAY = 3000
 
 
 class _steps:  # noqa: N801 - used like a function
