@@ -32,6 +32,7 @@ from choicemodel import __version__, datasets
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import plain_label
 from choicemodel.data.door import require_columns
+from choicemodel.data.words import distinct, listed
 from choicemodel.exceptions import ChoiceDataError, ChoiceModelError
 from choicemodel.models import MultinomialLogit
 from choicemodel.results import COV_TYPES, ChoiceResults
@@ -90,9 +91,9 @@ def _fit(options: argparse.Namespace) -> int:
     frame = _rows_wanted(frame, options.only or ())
     try:
         data = _wide_data(frame, options) if options.wide else _long_data(frame, options)
+        model = MultinomialLogit(data, options.formula, base=options.base)
     except ChoiceDataError as error:
         raise CommandError(f"{error}{_in_other_words(str(error))}") from None
-    model = MultinomialLogit(data, options.formula, base=options.base)
     result = model.fit(cov_type=options.cov_type, groups=options.groups)
     return _work_through(_FIT_STEPS, data, result, folder)
 
@@ -300,14 +301,14 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 # --- from options to data --------------------------------------------------------------------------------------------
 
-_LONG_ONLY = ("situation", "alternative", "available")
+_LONG_ONLY = ("situation", "alternative", "available", "chosen")
 _WIDE_ONLY = ("alternatives", "attribute", "availability")
 
 
 def _check_options(options: argparse.Namespace) -> None:
     """Refuse options that are missing or belong to the other shape of survey."""
     strange, shape = (_LONG_ONLY, "long") if options.wide else (_WIDE_ONLY, "wide")
-    used = [f"--{name}" for name in strange if getattr(options, name)]
+    used = [f"--{name}" for name in strange if getattr(options, name) is not None]
     if used:
         remedy = "leave out --wide" if options.wide else "add --wide"
         raise CommandError(f"{', '.join(used)}: for a {shape} survey only; {remedy}, or see {PROGRAM} fit --help.")
@@ -337,16 +338,22 @@ def _rows_wanted(frame: pd.DataFrame, conditions: Sequence[str]) -> pd.DataFrame
 def _in_other_words(message: str) -> str:
     """Say with which options the remedies that a message gives in Python are to be had here."""
     told = ""
-    if "frame[" in message:
+    if "].isin(" in message:
         told += (
             " On the command line, --only COL=VALUE,VALUE keeps the rows with these values and leaves out the others."
         )
+    if "<the value that means chosen>" in message:
+        told += " On the command line, say which value means chosen with --chosen VALUE."
+    if "read_csv(decimal=" in message:
+        told += " On the command line, say so with --decimal ,."
     if "situation=[" in message:
         told += " On the command line, write both columns after --situation."
     return told
 
 
 def _long_data(frame: pd.DataFrame, options: argparse.Namespace) -> ChoiceData:
+    if options.chosen is not None:
+        frame = _with_indicator(frame, options.choice, options.chosen)
     return ChoiceData.from_long(
         frame,
         situation=options.situation,
@@ -356,6 +363,20 @@ def _long_data(frame: pd.DataFrame, options: argparse.Namespace) -> ChoiceData:
         available=options.available,
         weight=options.weight,
     )
+
+
+def _with_indicator(frame: pd.DataFrame, name: str, typed: str) -> pd.DataFrame:
+    """Write the choice column as 1 where it has the value that means chosen, else 0; what is missing stays so."""
+    require_columns(frame, [name])
+    column = frame[name]
+    value = _as_in_data(typed, column)
+    chosen = column == value
+    if not chosen.any():
+        raise CommandError(
+            f"--chosen {typed}: no row of the choice column `{name}` has this value; it holds "
+            f"{listed(distinct(column))}."
+        )
+    return frame.assign(**{name: chosen.astype(np.float64).where(column.notna())})
 
 
 def _wide_data(frame: pd.DataFrame, options: argparse.Namespace) -> ChoiceData:
@@ -683,6 +704,11 @@ def _add_survey_options(fit: argparse.ArgumentParser) -> None:
         "--situation", nargs="+", metavar="COL", help="which choice situation; several are taken together"
     )
     long.add_argument("--alternative", metavar="COL", help="which alternative")
+    long.add_argument(
+        "--chosen",
+        metavar="VALUE",
+        help="value of --choice in the rows that were chosen, such as yes, where it is not coded 0 and 1",
+    )
     long.add_argument("--available", metavar="COL", help="1 where the alternative was available, else 0")
     wide = fit.add_argument_group("one row per situation (wide)")
     wide.add_argument("--wide", action="store_true", help="the survey is wide")

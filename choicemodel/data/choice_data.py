@@ -6,7 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from choicemodel.data.describe import Description, describe
 from choicemodel.data.door import Admitted, Roles, admit, require_columns, unknown_alternatives
 from choicemodel.data.structure import FloatArray, Structure
 from choicemodel.data.wide import Attribute, WideSpec, alternatives_as_dict, to_long
+from choicemodel.data.words import counted
 from choicemodel.exceptions import (
     DroppedSituationsWarning,
     EmptyDataError,
@@ -67,6 +68,17 @@ class ChoiceData:
     alternatives: tuple[Any, ...]
     structure: Structure
     notes: tuple[str, ...] = ()
+
+    def __new__(cls, *arguments: Any, **fields: Any) -> Self:
+        """Point to the two ways of reading a table whoever passes one here."""
+        roles = fields.get("roles", arguments[1] if len(arguments) > 1 else None)
+        if (arguments or fields) and not isinstance(roles, Roles):
+            raise SpecificationError(
+                "ChoiceData(...) is not for tables: read one with ChoiceData.from_long(frame, situation=..., "
+                "alternative=..., choice=...) (a row per situation and alternative), or with ChoiceData.from_wide("
+                "frame, choice=..., alternatives=..., attributes=...) (a row per situation)."
+            )
+        return super().__new__(cls)
 
     @classmethod
     def from_long(  # noqa: PLR0913 - a public entry point: one argument per column role
@@ -121,6 +133,11 @@ class ChoiceData:
         """
         _require_frame(frame)
         columns = tuple(situation) if isinstance(situation, (list, tuple)) else (situation,)
+        _require_names(
+            *(("situation", c) for c in columns),
+            *(("alternative", alternative), ("choice", choice), ("person", person)),
+            *(("available", available), ("weight", weight)),
+        )
         if not columns:
             raise SpecificationError(
                 "situation=[] names no column: it takes at least one to identify a choice situation."
@@ -185,6 +202,7 @@ class ChoiceData:
         3        1     bus    True    30   62
         """
         _require_frame(frame)
+        _require_names(("choice", choice), ("person", person), ("weight", weight))
         spec = WideSpec(alternatives_as_dict(alternatives), attributes, available, choice, person, weight)
         long, roles = to_long(frame, spec)
         data = _from_table(long, roles)
@@ -225,6 +243,7 @@ class ChoiceData:
 
     def column(self, name: str) -> pd.Series[Any]:
         """One column of the long table, in its order."""
+        self.require_columns([name])
         return self._frame[name]
 
     @property
@@ -259,7 +278,16 @@ class ChoiceData:
         -------
         ChoiceData
         """
-        changed = self._frame.assign(**columns)
+        try:
+            changed = self._frame.assign(**columns)
+        except ValueError as error:
+            if "Length of values" not in str(error):
+                raise
+            raise SpecificationError(
+                f"A column to assign ({', '.join(f'`{c}`' for c in columns)}) has another length than the data: give "
+                f"one value for each of the {counted(self.n_rows, 'row')} of data.frame, in its order, or a function "
+                "of the table, such as lambda d: d.cost * 1.1."
+            ) from None
         if set(columns) & set(self.roles.columns()):
             return _from_table(changed, self.roles, self.notes)
         return replace(self, _frame=_snapshot(changed))
@@ -302,42 +330,72 @@ class ChoiceData:
             raise EmptyDataError(f"No situation meets the condition {condition!r}.")
         return self._rows(mask)
 
-    def drop_alternative(self, *labels: Any) -> ChoiceData:
-        """Return data without some alternatives, and without the situations that chose them.
+    def drop_alternative(self, *labels: Any, keep_situations: bool = False) -> ChoiceData:
+        """Return data without some alternatives: for estimation, or for a scenario without them.
 
         Parameters
         ----------
         *labels
             Alternatives to drop.
+        keep_situations : bool
+            False leaves out the situations that chose a dropped alternative, which is right for estimation. True keeps
+            them, and drops the choices and their column instead: data for prediction, for asking where those who chose
+            the alternative would go. A situation that offers nothing else is left out either way.
 
         Returns
         -------
         ChoiceData
-            Its `notes` say how many situations were dropped, as does a `DroppedSituationsWarning`.
+            Its `notes` say how many situations were left out, as does a `DroppedSituationsWarning`.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> data.drop_alternative("car", keep_situations=True)
+        <ChoiceData: 210 situations, 3 alternatives (air, bus, train), 630 rows, no choices>
         """
         if not labels:
             raise SpecificationError("drop_alternative needs the label of at least one alternative.")
         problem = unknown_alternatives(labels, self.alternatives, "drop_alternative")
         raise_problems([problem] if problem else [])
-        s = self.structure
+        before = self._without_choices() if keep_situations else self
+        s = before.structure
         dropped = np.isin(s.alternative, [self.alternatives.index(a) for a in labels])
         keep = ~dropped
         situation = np.repeat(np.arange(s.n_situations), s.sizes)
-        lost = np.zeros(s.n_situations, dtype=np.bool_)
+        lost = np.bincount(situation[~dropped], minlength=s.n_situations) == 0
         if s.chosen is not None:
-            lost = dropped[s.chosen]
+            lost |= dropped[s.chosen]
             keep &= ~lost[situation]
-        lost |= np.bincount(situation[~dropped], minlength=s.n_situations) == 0
         names = ", ".join(map(str, labels))
         if not keep.any():
             raise EmptyDataError(f"Without {names} no situation is left.")
-        smaller = self._rows(s.unsorted_values(keep.astype(np.float64)) > 0)
+        smaller = before._rows(s.unsorted_values(keep.astype(np.float64)) > 0)
         if not lost.any():
             return smaller
-        n_lost = int(lost.sum())
-        note = f"dropping {names} left out {n_lost} of {s.n_situations} situations that chose it or had nothing else"
-        warnings.warn(f"{note[0].upper()}{note[1:]}.", DroppedSituationsWarning, stacklevel=2)
+        why = "had nothing else" if s.chosen is None else "chose it or had nothing else"
+        note = f"dropping {names} left out {lost.sum()} of {counted(s.n_situations, 'situation')} that {why}"
+        remedy = ""
+        if s.chosen is not None:
+            arguments = ", ".join(map(repr, labels))
+            remedy = (
+                ", which is right for estimation. For a scenario without it, use drop_alternative("
+                f"{arguments}, keep_situations=True): data without choices that keep every situation"
+            )
+        warnings.warn(f"{note[0].upper()}{note[1:]}{remedy}.", DroppedSituationsWarning, stacklevel=2)
         return replace(smaller, notes=(*smaller.notes, note))
+
+    def _without_choices(self) -> ChoiceData:
+        if self.roles.choice is None:
+            return self
+        return replace(
+            self,
+            _frame=self._frame.drop(columns=self.roles.choice),
+            roles=replace(self.roles, choice=None),
+            structure=replace(self.structure, chosen=None),
+        )
 
     def sample(self, n_persons: int, *, rng: int | np.random.Generator | None = None) -> ChoiceData:
         """Draw persons (situations, where no persons are declared) without replacement.
@@ -419,10 +477,14 @@ class ChoiceData:
         return digest.hexdigest()
 
     def group_codes(self, groups: str | Sequence[Any] | NDArray[Any] | pd.Series[Any]) -> NDArray[np.int64]:
-        """Read a grouping of the situations: a column, or one value per row of the table (N,)."""
+        """Read a grouping of the situations: a column, or one value per row of the table (N,).
+
+        A Series is aligned on the index of the table; anything else is taken in the order of its rows.
+        """
         if isinstance(groups, str):
-            require_columns(self._frame, [groups])
-            values = self._frame[groups].to_numpy()
+            values = self.column(groups).to_numpy()
+        elif isinstance(groups, pd.Series):
+            values = self._aligned(groups).to_numpy()
         else:
             values = np.asarray(groups)
         if values.shape != (self.n_rows,):
@@ -432,11 +494,28 @@ class ChoiceData:
             )
         codes = pd.factorize(values, use_na_sentinel=True)[0].astype(np.int64)
         if (codes < 0).any():
-            raise SpecificationError(f"{int((codes < 0).sum())} rows have no group: every row needs one.")
+            without = counted(int((codes < 0).sum()), "row has", "rows have")
+            raise SpecificationError(f"{without} no group: every row needs one.")
         differs = self.structure.varying_situation(codes)
         if differs >= 0:
             raise SpecificationError(f"groups differ within a situation, such as {self.name_of(differs)}.")
         return codes[self.structure.first_rows()]
+
+    def _aligned(self, groups: pd.Series[Any]) -> pd.Series[Any]:
+        """Bring a Series into the order of the table by their index."""
+        index = self._frame.index
+        if groups.index.equals(index):
+            return groups
+        if index.is_unique and groups.index.is_unique and len(index) == len(groups):
+            position = groups.index.get_indexer(index)
+            if (position >= 0).all():
+                return groups.iloc[position]
+        raise SpecificationError(
+            f"The index of groups (a Series of {counted(len(groups), 'value')}) is not that of data.frame "
+            f"({counted(len(index), 'row')}{'' if index.is_unique else ', labels that repeat'}), so that its values "
+            "cannot be matched to the rows: name a column of the data (add one with data.assign), or pass one value "
+            "per row of data.frame with groups.to_numpy()."
+        )
 
     def weights_or_ones(self) -> FloatArray:
         """Weights of the situations, one where none are declared (N,)."""
@@ -449,11 +528,11 @@ class ChoiceData:
 
     def __repr__(self) -> str:
         names = ", ".join(map(str, self.alternatives[:6])) + (", ..." if len(self.alternatives) > 6 else "")
-        persons = f"{self.n_persons:,} persons, " if self.n_persons is not None else ""
+        persons = f"{counted(self.n_persons, 'person')}, " if self.n_persons is not None else ""
         choices = "" if self.has_choices else ", no choices"
         return (
-            f"<ChoiceData: {persons}{self.n_situations:,} situations, {len(self.alternatives)} alternatives ({names}), "
-            f"{self.n_rows:,} rows{choices}>"
+            f"<ChoiceData: {persons}{counted(self.n_situations, 'situation')}, "
+            f"{counted(len(self.alternatives), 'alternative')} ({names}), {counted(self.n_rows, 'row')}{choices}>"
         )
 
 
@@ -462,6 +541,17 @@ def _require_frame(frame: object) -> None:
         raise SpecificationError(f"The survey must be a pandas DataFrame, not {type(frame).__name__}.")
     if frame.columns.nlevels > 1:
         raise SpecificationError("The survey's columns have several levels: join them into one name each.")
+
+
+def _require_names(*roles: tuple[str, object]) -> None:
+    """Refuse a column itself where its name is meant."""
+    for role, name in roles:
+        if isinstance(name, (pd.Index, pd.Series, pd.DataFrame, np.ndarray, list, dict)):
+            remedy = "for the index, pass frame.reset_index()" if isinstance(name, pd.Index) else "add it to the table"
+            raise SpecificationError(
+                f"{role}= takes the name of a column of the table, not a {type(name).__name__} of values: {remedy} and "
+                "name the column."
+            )
 
 
 def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), *, depth: int = 1) -> ChoiceData:
@@ -474,8 +564,9 @@ def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), 
     if single:
         example = data.name_of(int((~data.structure.informative).argmax()))
         warnings.warn(
-            f"{single} of {data.n_situations} situations offer a single alternative, such as {example}: their choice "
-            "has probability one, they carry no information and are not counted in nobs.",
+            f"{single} of {counted(data.n_situations, 'situation')} {'offers' if single == 1 else 'offer'} a single "
+            f"alternative, such as {example}: such a choice has probability one, carries no information and is not "
+            "counted in nobs.",
             SingleAlternativeWarning,
             stacklevel=depth + 2,
         )

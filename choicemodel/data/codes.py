@@ -68,8 +68,8 @@ def encode(column: pd.Series[Any], role: str) -> Codes:
     missing = np.flatnonzero(codes < 0)
     if missing.size:
         raise MissingIdentifierError(
-            f"{missing.size} rows have no {role} in column `{column.name}`, first at index "
-            f"{column.index[missing[0]]!r}. Every row needs one: fill it in or drop the rows."
+            f"{missing.size} row{' has' if missing.size == 1 else 's have'} no {role} in column `{column.name}`, first "
+            f"at index {column.index[missing[0]]!r}. Every row needs one: fill it in or drop the rows."
         )
     return Codes(codes, labels)
 

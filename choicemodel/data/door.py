@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from choicemodel.data.codes import encode, encode_jointly, numbers_or_nan, plain_label, positions
 from choicemodel.data.structure import FloatArray, IntArray, Structure
+from choicemodel.data.words import conversion, counted, counts_alternatives, distinct, listed
 from choicemodel.exceptions import (
     AvailabilityError,
     ChoiceCodingError,
@@ -91,18 +92,26 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[Any], what: str = "th
         If one is missing or ambiguous; close spellings are suggested.
     """
     problems: list[ChoiceDataError] = []
-    present = [str(c) for c in frame.columns]
     for column in dict.fromkeys(columns):
         count = int((frame.columns == column).sum())
         if count == 0:
-            near = get_close_matches(str(column), present, n=3)
-            hint = f"Did you mean {', '.join(f'`{n}`' for n in near)}?" if near else _list_columns(present)
-            problems.append(UnknownColumnError(f"Column `{column}` is not in {what}. {hint}"))
+            problems.append(UnknownColumnError(f"Column `{column}` is not in {what}. {column_hint(frame, column)}"))
         elif count > 1:
             problems.append(
                 UnknownColumnError(f"Column `{column}` is in {what} {count} times: rename all but one of them.")
             )
     raise_problems(problems)
+
+
+def column_hint(frame: pd.DataFrame, column: Any) -> str:
+    """Say where a column that is not in a table may be: in its index, or under a similar name."""
+    if column in frame.index.names:
+        return f"`{column}` is a level of the table's index: pass frame.reset_index()."
+    present = [str(c) for c in frame.columns]
+    by_lower = {name.casefold(): name for name in present}
+    near = get_close_matches(str(column), present, n=3)
+    near = near or [by_lower[n] for n in get_close_matches(str(column).casefold(), by_lower, n=3)]
+    return f"Did you mean {', '.join(f'`{n}`' for n in near)}?" if near else _list_columns(present)
 
 
 def _list_columns(present: list[str]) -> str:
@@ -172,7 +181,7 @@ def _check_identifier(column: pd.Series[Any], role: str, problems: list[ChoiceDa
     if missing.size:
         problems.append(
             MissingIdentifierError(
-                f"{missing.size} rows have no {role} in column `{column.name}`, first at index "
+                f"{counted(missing.size, 'row has', 'rows have')} no {role} in column `{column.name}`, first at index "
                 f"{plain_label(column.index[missing[0]])!r}. Every row needs one: fill it in or drop the rows."
             )
         )
@@ -202,12 +211,13 @@ def _available(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | No
         wrong = np.flatnonzero(~np.isin(numbers_or_nan(column), [0, 1]))
         problems.append(
             AvailabilityError(
-                f"{wrong.size} rows have an availability in `{column.name}` that is neither 0 nor 1, such as "
+                f"{counted(wrong.size, 'row has', 'rows have')} an availability in `{column.name}` that is neither 0 "
+                "nor 1, such as "
                 f"{plain_label(column.iloc[wrong[0]])!r} in {table.name_of_row(int(wrong[0]))}. Code available "
                 "alternatives 1 and the others 0."
                 if wrong.size
-                else f"Availability `{column.name}` is text in {len(column)} rows, such as {column.iloc[0]!r}: "
-                f"convert it with frame[{column.name!r}].astype(float)."
+                else f"Availability `{column.name}` is text in {counted(len(column), 'row')}, such as "
+                f"{column.iloc[0]!r}: convert it with frame[{column.name!r}].astype(float)."
             )
         )
         return None
@@ -215,8 +225,8 @@ def _available(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | No
     if empty.size:
         problems.append(
             EmptyChoiceSetError(
-                f"{empty.size} situations have no available alternative, such as {table.name(int(empty[0]))}: drop "
-                f"them or correct `{column.name}`."
+                f"{counted(empty.size, 'situation has', 'situations have')} no available alternative, such as "
+                f"{table.name(int(empty[0]))}: drop {'it' if empty.size == 1 else 'them'} or correct `{column.name}`."
             )
         )
     return available
@@ -229,34 +239,39 @@ def _chosen(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | None:
     column = table.frame[table.roles.choice]
     missing = np.flatnonzero(column.isna().to_numpy())
     if missing.size:
-        problems.append(
-            NoChoiceError(
-                f"{missing.size} rows have no value in the choice column `{column.name}`, first in "
-                f"{table.name_of_row(int(missing[0]))}. Drop these situations, or pass choice=None for data without "
-                "choices."
-            )
-        )
+        problems.append(_no_value(table, column, missing))
         return None
     indicator = as_indicator(column)
     return indicator if indicator is not None else _chosen_by_label(table, column, problems)
+
+
+def _no_value(table: _Table, column: pd.Series[Any], missing: IntArray) -> NoChoiceError:
+    """Tell choices that are missing from those that are written in the chosen row only."""
+    name = column.name
+    what = (
+        f"{counted(missing.size, 'row has', 'rows have')} no value in the choice column `{name}`, first in "
+        f"{table.name_of_row(int(missing[0]))}"
+    )
+    present = np.flatnonzero(column.notna().to_numpy())
+    everywhere = len(np.unique(table.situation[present])) == table.n_situations
+    if everywhere and np.all(numbers_or_nan(column.iloc[present]) == 1):
+        return NoChoiceError(
+            f"{what}, where every situation has a 1: if the other rows were not chosen, write 0 there, "
+            f"frame[{name!r}].fillna(0)."
+        )
+    if everywhere and as_indicator(column.iloc[present]) is None:
+        return NoChoiceError(
+            f"{what}, where every situation has a value in another row. A label must be in every row of its situation: "
+            f'fill it in, frame[{name!r}].groupby({_keys_of_groups(table)}).transform("first").'
+        )
+    return NoChoiceError(f"{what}. Drop these situations, or pass choice=None for data without choices.")
 
 
 def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[ChoiceDataError]) -> BoolArray | None:
     position = positions(column, table.alternatives)
     unknown = np.flatnonzero(position < 0)
     if unknown.size:
-        odd = unknown[~np.isin(numbers_or_nan(column.iloc[unknown]), [0, 1])]
-        unknown = odd if odd.size else unknown  # what is neither 0 nor 1 explains why it is not an indicator
-        example = plain_label(column.iloc[unknown[0]])
-        known = ", ".join(repr(a) for a in table.alternatives[:8])
-        problems.append(
-            ChoiceCodingError(
-                f"The choice column `{column.name}` holds {example!r} in {table.name_of_row(int(unknown[0]))} (and "
-                f"{unknown.size - 1} other rows like it), which is neither 0 or 1 nor one of the alternatives "
-                f"({known}). Make it an indicator, for example frame[{column.name!r}] == {example!r}, or the chosen "
-                "alternative's label in every row of the situation."
-            )
-        )
+        problems.append(_strange_choice(table, column, unknown))
         return None
     first = np.zeros(table.n_situations, dtype=np.int64)
     first[table.situation[::-1]] = position[::-1]
@@ -264,13 +279,74 @@ def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[Choic
     if differs.size:
         problems.append(
             SeveralChoicesError(
-                f"{len(np.unique(table.situation[differs]))} situations name more than one chosen alternative in "
-                f"`{column.name}`, such as {table.name_of_row(int(differs[0]))}: the label of the chosen alternative "
-                "must be the same in every row of a situation."
+                f"{counted(len(np.unique(table.situation[differs])), 'situation names', 'situations name')} more than "
+                f"one chosen alternative in `{column.name}`, such as {table.name_of_row(int(differs[0]))}: the label "
+                "of the chosen alternative must be the same in every row of a situation."
             )
         )
         return None
     return np.asarray(table.alternative == position)
+
+
+_INDICATOR = (
+    "Make it an indicator, frame[{name!r}] == <the value that means chosen>, or write the chosen alternative's label "
+    "in every row of the situation."
+)
+
+
+def _strange_choice(table: _Table, column: pd.Series[Any], unknown: IntArray) -> ChoiceCodingError:
+    """Say how a choice column that is neither an indicator nor a label is made one of them.
+
+    Which of its values means chosen is for the user to say: a wrong guess would turn the model round.
+    """
+    odd = unknown[~np.isin(numbers_or_nan(column.iloc[unknown]), [0, 1])]
+    unknown = odd if odd.size else unknown  # what is neither 0 nor 1 explains why it is not an indicator
+    name, values = column.name, distinct(column)
+    holds = f"The choice column `{name}` holds {listed(values)}"
+    labels = listed(table.alternatives, 8)
+    if values and set(map(str, values)) <= {"0", "1"}:
+        return ChoiceCodingError(f"{holds} as text: convert it with frame[{name!r}].astype(int).")
+    remedy = conversion(values, table.alternatives, str(name))
+    if remedy is not None:
+        return ChoiceCodingError(
+            f"{holds}, which differ from the labels of the alternatives ({labels}) only in case, blanks or type: "
+            f"convert the column with {remedy}."
+        )
+    blank = [v for v in values if isinstance(v, str) and not v.strip()]
+    if blank and all(v in table.alternatives for v in values if v not in blank):
+        table_of_blanks = dict.fromkeys(blank)
+        return ChoiceCodingError(
+            f"{holds}, and so is blank in {counted(unknown.size, 'row')}, such as one of "
+            f"{table.name_of_row(int(unknown[0]))}. The label of the chosen alternative must be in every row of its "
+            f"situation: frame[{name!r}].replace({table_of_blanks!r}).groupby({_keys_of_groups(table)})"
+            '.transform("first").'
+        )
+    if counts_alternatives(values, table.alternatives) and _same_within_situations(table, column):
+        return ChoiceCodingError(
+            f"{holds}, while the alternatives are labelled {labels}: map the numbers to the labels, "
+            f"frame[{name!r}].map({{{values[0]!r}: <the label that {values[0]!r} stands for>, ...}})."
+        )
+    if unknown.size == len(column):
+        where = ", which are neither 0 and 1 nor labels of the alternatives"
+        return ChoiceCodingError(f"{holds}{where} ({labels}). {_INDICATOR.format(name=name)}")
+    more = f" (and {counted(unknown.size - 1, 'other row')} like it)" if unknown.size > 1 else ""
+    return ChoiceCodingError(
+        f"{holds}: {plain_label(column.iloc[unknown[0]])!r} in {table.name_of_row(int(unknown[0]))}{more} is neither 0 "
+        f"or 1 nor one of the alternatives ({labels}). {_INDICATOR.format(name=name)}"
+    )
+
+
+def _keys_of_groups(table: _Table) -> str:
+    """Write the situation columns as keys of groupby, for advice."""
+    keys = [f"frame[{c!r}]" for c in table.roles.situation]
+    return keys[0] if len(keys) == 1 else f"[{', '.join(keys)}]"
+
+
+def _same_within_situations(table: _Table, column: pd.Series[Any]) -> bool:
+    codes = pd.factorize(column)[0]
+    first = np.zeros(table.n_situations, dtype=np.int64)
+    first[table.situation] = codes
+    return bool(np.all(first[table.situation] == codes))
 
 
 def _check_choices(
@@ -283,25 +359,25 @@ def _check_choices(
     if none.size and by_label:
         problems.append(
             UnavailableChoiceError(
-                f"{none.size} situations chose an alternative that has no row among theirs, such as "
+                f"{counted(none.size, 'situation')} chose an alternative that has no row there, such as "
                 f"{table.name(int(none[0]))}: add the row, or correct `{column}`."
             )
         )
     elif none.size:
         problems.append(
             NoChoiceError(
-                f"{none.size} of {table.n_situations} situations have no chosen alternative, such as "
-                f"{table.name(int(none[0]))}: each needs exactly one row with `{column}` equal to 1. Drop them, or "
-                "pass choice=None for data without choices."
+                f"{none.size} of {counted(table.n_situations, 'situation')} {_have(none.size)} no chosen alternative, "
+                f"such as {table.name(int(none[0]))}: each needs exactly one row with `{column}` equal to 1. "
+                "Drop them, or pass choice=None for data without choices."
             )
         )
     if several.size:
         problems.append(
             SeveralChoicesError(
-                f"{several.size} of {table.n_situations} situations have more than one chosen alternative, such as "
-                f"{table.name(int(several[0]))} ({count[several[0]]} of them): each needs exactly one row with "
-                f"`{column}` equal to 1. If situation numbers start again for each person, identify situations by both "
-                "columns, as in situation=['person', 'task']."
+                f"{several.size} of {counted(table.n_situations, 'situation')} {_have(several.size)} more than one "
+                f"chosen alternative, such as {table.name(int(several[0]))} ({count[several[0]]} of them): each needs "
+                f"exactly one row with `{column}` equal to 1. If situation numbers start again for each person, "
+                "identify situations by both columns, as in situation=['person', 'task']."
             )
         )
     if available is not None:
@@ -310,11 +386,15 @@ def _check_choices(
             row = int(impossible[0])
             problems.append(
                 UnavailableChoiceError(
-                    f"{impossible.size} situations chose an alternative that is not available, such as "
+                    f"{counted(impossible.size, 'situation')} chose an alternative that is not available, such as "
                     f"{table.name_of_row(row)} ({table.alternatives[table.alternative[row]]!r}): correct "
                     f"`{table.roles.available}` or `{column}`, or drop them."
                 )
             )
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
 
 
 def _sort(
@@ -348,14 +428,30 @@ def _check_duplicates(table: _Table, key: IntArray, problems: list[ChoiceDataErr
     twice = np.flatnonzero(key[order[1:]] == key[order[:-1]])
     if twice.size:
         row = int(order[twice[0] + 1])
+        copies = _exact_copies(table.frame)
+        remedy = (
+            "If situation numbers start again for each person, identify situations by both columns, as in "
+            "situation=['person', 'task']."
+        )
+        if copies:
+            remedy = (
+                f"{counted(copies, 'row is an exact copy', 'rows are exact copies')} of another, and "
+                f"frame.drop_duplicates() leaves {'it' if copies == 1 else 'them'} out. {remedy}"
+            )
         problems.append(
             DuplicateAlternativeError(
-                f"{twice.size} rows repeat an alternative that their situation already has, such as "
-                f"{table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}. Each alternative may "
-                "have one row in a situation. If situation numbers start again for each person, identify situations by "
-                "both columns, as in situation=['person', 'task']."
+                f"{counted(twice.size, 'row repeats', 'rows repeat')} an alternative that the situation already has, "
+                f"such as {table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}. Each alternative "
+                f"may have one row in a situation. {remedy}"
             )
         )
+
+
+def _exact_copies(frame: pd.DataFrame) -> int:
+    try:
+        return int(frame.duplicated().sum())
+    except TypeError:  # columns of lists and the like, which cannot be compared
+        return 0
 
 
 def _person(table: _Table, problems: list[ChoiceDataError]) -> IntArray | None:
@@ -367,9 +463,10 @@ def _person(table: _Table, problems: list[ChoiceDataError]) -> IntArray | None:
     person[table.situation] = codes
     differs = np.flatnonzero(person[table.situation] != codes)
     if differs.size:
+        several = len(np.unique(table.situation[differs]))
         problems.append(
             PersonError(
-                f"{len(np.unique(table.situation[differs]))} situations belong to more than one person in "
+                f"{counted(several, 'situation belongs', 'situations belong')} to more than one person in "
                 f"`{table.roles.person}`, such as {table.name_of_row(int(differs[0]))}. If situation numbers start "
                 f"again for each person, pass situation=[{table.roles.person!r}, {table.roles.situation[0]!r}]."
             )
@@ -385,18 +482,22 @@ def _weight(table: _Table, problems: list[ChoiceDataError]) -> FloatArray | None
     values = numbers_or_nan(column)
     weight = np.zeros(table.n_situations)
     weight[table.situation] = values
-    for wrong, what in (
-        (~np.isfinite(values), "are missing, infinite or not a number"),
-        (values < 0, "are negative"),
-        (np.isfinite(values) & (values != weight[table.situation]), "differ within a situation"),
+    for wrong, one, many in (
+        (~np.isfinite(values), "is missing, infinite or not a number", "are missing, infinite or not a number"),
+        (values < 0, "is negative", "are negative"),
+        (
+            np.isfinite(values) & (values != weight[table.situation]),
+            "differs within a situation",
+            "differ within a situation",
+        ),
     ):
         rows = np.flatnonzero(wrong)
         if rows.size:
             problems.append(
                 WeightError(
-                    f"{rows.size} weights in `{column.name}` {what}, such as {plain_label(column.iloc[rows[0]])!r} in "
-                    f"{table.name_of_row(int(rows[0]))}. A weight is a number of zero or more, the same in every row "
-                    "of a situation."
+                    f"{counted(rows.size, 'weight')} in `{column.name}` {one if rows.size == 1 else many}, such as "
+                    f"{plain_label(column.iloc[rows[0]])!r} in {table.name_of_row(int(rows[0]))}. A weight is a number "
+                    "of zero or more, the same in every row of a situation."
                 )
             )
     if np.all(values == 0):

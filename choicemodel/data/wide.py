@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data.codes import numbers_or_nan, plain_label, positions
-from choicemodel.data.door import BoolArray, Roles, as_indicator, require_columns, unknown_alternatives
+from choicemodel.data.door import BoolArray, Roles, as_indicator, column_hint, require_columns, unknown_alternatives
+from choicemodel.data.words import conversion, counted, counts_alternatives, distinct, listed, quoted
 from choicemodel.exceptions import (
     AvailabilityError,
     ChoiceCodingError,
@@ -20,13 +21,21 @@ from choicemodel.exceptions import (
     EmptyDataError,
     NoChoiceError,
     NotNumericError,
+    SeveralDataErrors,
     SpecificationError,
     UnavailableChoiceError,
+    UnknownColumnError,
     raise_problems,
 )
 
 Source = str | float | bool
 Attribute = Source | Mapping[Any, Source]
+_SOURCES = (str, bool, int, float, np.bool_, np.number)
+
+_SHAPES = (
+    "a dict {label: column or number}, such as {'train': 'TRAIN_TT', 'car': 'CAR_TT'}, a pattern such as "
+    "'{alternative}_TT', or a number"
+)
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,15 @@ def resolve(attribute: Attribute, alternatives: dict[Any, Any], name: str) -> di
     if isinstance(attribute, Mapping):
         problem = unknown_alternatives(list(attribute), list(alternatives), f"Attribute {name!r}")
         raise_problems([problem] if problem else [])
+        strange = [s for s in attribute.values() if not isinstance(s, _SOURCES)]
+        if strange:
+            raise SpecificationError(
+                f"{name!r} has a {type(strange[0]).__name__} in its dict: each alternative has the name of a column, "
+                "or a number."
+            )
         return dict(attribute)
+    if not isinstance(attribute, _SOURCES):
+        raise SpecificationError(f"{name!r} is a {type(attribute).__name__}: write {_SHAPES}.")
     if isinstance(attribute, str):
         return {
             label: attribute.replace("{alternative}", str(label)).replace("{code}", str(code))
@@ -98,6 +115,11 @@ def resolve(attribute: Attribute, alternatives: dict[Any, Any], name: str) -> di
 
 
 def _sources_of(spec: WideSpec) -> tuple[dict[str, dict[Any, Source]], dict[Any, Source] | None]:
+    if not isinstance(spec.attributes, Mapping):
+        raise SpecificationError(
+            f"attributes= is a {type(spec.attributes).__name__}: it takes a dict of name -> columns, such as "
+            "{'time': {'train': 'TRAIN_TT', 'car': 'CAR_TT'}, 'cost': '{alternative}_CO'}."
+        )
     attributes = {name: resolve(a, spec.alternatives, name) for name, a in spec.attributes.items()}
     available = None if spec.available is None else resolve(spec.available, spec.alternatives, "available")
     return attributes, available
@@ -125,10 +147,19 @@ def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
             f"`{clash[0]}` is the column of the persons or weights and the name of an attribute: give the attribute "
             "another name."
         )
+    reserved = [name for name in ("situation", "alternative", "choice") if name in attributes]
+    if reserved:
+        raise SpecificationError(
+            f"An attribute cannot be called {reserved[0]!r}, which is a column of every long table: give it another "
+            f"name, such as '{reserved[0]}_attribute'."
+        )
     used = [s for sources in attributes.values() for s in sources.values() if isinstance(s, str)]
     used += [s for s in (available_sources or {}).values() if isinstance(s, str)]
     own = [c for c in (spec.choice, spec.person, spec.weight) if c is not None]
-    require_columns(frame, own + used)
+    groups = [(f"Attribute {name!r}", spec.attributes[name], sources) for name, sources in attributes.items()]
+    if spec.available is not None and available_sources is not None:
+        groups.append(("available=", spec.available, available_sources))
+    _require_columns(frame, own, groups)
     if not len(frame):
         raise EmptyDataError("The data have no rows: nothing can be estimated or predicted from them.")
 
@@ -144,6 +175,51 @@ def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
     consumed = {*used, spec.choice} - {spec.person, spec.weight}
     covariates = [i for i, c in enumerate(frame.columns) if c not in consumed and c not in columns]
     return _build(frame, spec, keep, _Parts(columns, covariates, chosen))
+
+
+def _require_columns(
+    frame: pd.DataFrame, own: Sequence[str], groups: Sequence[tuple[str, Attribute, Mapping[Any, Source]]]
+) -> None:
+    """Refuse columns that are not there, those of one attribute in one problem.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    own : sequence of str
+        Columns that have a role.
+    groups : sequence
+        What each further group of columns is for, how the user wrote it, and {label: column or constant}.
+    """
+    problems: list[ChoiceDataError] = []
+    there: list[str] = list(own)
+    for what, written, sources in groups:
+        columns = list(dict.fromkeys(s for s in sources.values() if isinstance(s, str)))
+        missing = [c for c in columns if c not in frame.columns]
+        there += [c for c in columns if c in frame.columns]
+        if missing:
+            problems.append(_missing_columns(frame, what, missing, written))
+    try:
+        require_columns(frame, there)
+    except SeveralDataErrors as error:
+        problems = [*error.errors, *problems]
+    except ChoiceDataError as error:
+        problems = [error, *problems]
+    raise_problems(problems)
+
+
+def _missing_columns(frame: pd.DataFrame, what: str, missing: list[str], written: Attribute) -> UnknownColumnError:
+    if isinstance(written, str) and "{alternative}" not in written and "{code}" not in written:
+        return UnknownColumnError(
+            f"{what}: {written!r} is no column of the data, and no pattern either: a pattern has the field "
+            "{alternative}, which becomes the label of each alternative, or {code}, its code, as in "
+            f"'{{alternative}}_TT'. {column_hint(frame, written)}"
+        )
+    pattern = f" of the pattern {written!r}" if isinstance(written, str) else ""
+    are = "is" if len(missing) == 1 else "are"
+    return UnknownColumnError(
+        f"{what}: {counted(len(missing), 'column')}{pattern} {are} not in the data, {quoted(missing)}. "
+        f"{column_hint(frame, missing[0])}"
+    )
 
 
 @dataclass(frozen=True)
@@ -204,26 +280,59 @@ def _chosen_position(frame: pd.DataFrame, spec: WideSpec, problems: list[ChoiceD
     if missing.size:
         problems.append(
             NoChoiceError(
-                f"{missing.size} rows have no choice in `{spec.choice}`, first at index "
-                f"{plain_label(frame.index[missing[0]])!r}: drop them, or pass choice=None for data without choices."
+                f"{counted(missing.size, 'row has', 'rows have')} no choice in `{spec.choice}`, first at index "
+                f"{plain_label(frame.index[missing[0]])!r}: drop {_them(missing.size)}, or pass choice=None "
+                "for data without choices."
             )
         )
         return None
     position = positions(column, list(spec.alternatives.values()))
     unknown = np.flatnonzero(position < 0)
     if unknown.size:
-        codes = [plain_label(c) for c in spec.alternatives.values()]
-        values = list(dict.fromkeys(plain_label(v) for v in column.iloc[unknown]))
-        problems.append(
-            ChoiceCodingError(
-                f"{unknown.size} rows have a `{spec.choice}` that is no alternative's code "
-                f"({', '.join(map(repr, values[:5]))}; the codes are {', '.join(map(repr, codes))}), first at index "
-                f"{plain_label(frame.index[unknown[0]])!r}. Add the alternative, or drop these rows: "
-                f"frame[frame[{spec.choice!r}].isin({codes!r})]."
-            )
-        )
+        problems.append(_strange_choice(frame, column, spec, unknown))
         return None
     return position
+
+
+def _strange_choice(
+    frame: pd.DataFrame, column: pd.Series[Any], spec: WideSpec, unknown: NDArray[np.int64]
+) -> ChoiceCodingError:
+    """Say how a choice column that does not hold the codes of alternatives comes to hold them."""
+    labels, codes = list(spec.alternatives), [plain_label(c) for c in spec.alternatives.values()]
+    values = distinct(column)
+    holds = f"The choice column `{spec.choice}` holds {listed(values)}"
+    remedy = conversion(values, codes, str(spec.choice))
+    if remedy is not None:
+        return ChoiceCodingError(
+            f"{holds}, which differ from the codes of the alternatives ({listed(codes, 8)}) only in case, blanks or "
+            f"type: convert the column with {remedy}."
+        )
+    if all(v in labels for v in values):
+        return ChoiceCodingError(
+            f"{holds}, which are the labels of alternatives and not their codes ({listed(codes, 8)}): pass the labels "
+            f"as their own codes, alternatives={labels!r}."
+        )
+    if counts_alternatives(values, codes):
+        return ChoiceCodingError(
+            f"{holds}, while the alternatives are labelled {listed(codes, 8)}: say which number each one has, "
+            f"alternatives={{{labels[0]!r}: <its number>, ...}}."
+        )
+    strange = list(dict.fromkeys(plain_label(v) for v in column.iloc[unknown]))
+    message = (
+        f"{counted(unknown.size, 'row has', 'rows have')} a `{spec.choice}` that is no alternative's code "
+        f"({listed(strange)}; the codes are {listed(codes, 8)}), first at index "
+        f"{plain_label(frame.index[unknown[0]])!r}. "
+    )
+    if unknown.size == len(column):
+        return ChoiceCodingError(f"{message}No row has one: give each alternative its code in this column.")
+    return ChoiceCodingError(
+        f"{message}Add the alternative, or drop {'this row' if unknown.size == 1 else 'these rows'}: "
+        f"frame[frame[{spec.choice!r}].isin({codes!r})]."
+    )
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
 
 
 def _availability(
@@ -247,8 +356,8 @@ def _availability(
     if empty.size:
         problems.append(
             EmptyChoiceSetError(
-                f"{empty.size} rows have no available alternative, first at index "
-                f"{plain_label(frame.index[empty[0]])!r}: drop them or correct the availability columns."
+                f"{counted(empty.size, 'row has', 'rows have')} no available alternative, first at index "
+                f"{plain_label(frame.index[empty[0]])!r}: drop {_them(empty.size)} or correct the availability columns."
             )
         )
     return available
@@ -259,11 +368,12 @@ def _not_an_indicator(frame: pd.DataFrame, source: str, label: Any) -> Availabil
     wrong = np.flatnonzero(~np.isin(numbers_or_nan(column), [0, 1]))
     if not wrong.size:
         return AvailabilityError(
-            f"The availability column `{source}` ({label!r}) is text in {len(column)} rows: convert it with "
+            f"The availability column `{source}` ({label!r}) is text in {counted(len(column), 'row')}: convert it with "
             f"frame[{source!r}].astype(float)."
         )
     return AvailabilityError(
-        f"{wrong.size} rows of the availability column `{source}` ({label!r}) hold something other than 0 or 1, first "
+        f"{counted(wrong.size, 'row')} of the availability column `{source}` ({label!r}) "
+        f"{'holds' if wrong.size == 1 else 'hold'} something other than 0 or 1, first "
         f"{plain_label(column.iloc[wrong[0]])!r} at index {plain_label(frame.index[wrong[0]])!r}. Code available "
         "alternatives 1 and the others 0."
     )
@@ -282,8 +392,9 @@ def _check_availability_of_choice(
         label = list(spec.alternatives)[chosen[row]]
         problems.append(
             UnavailableChoiceError(
-                f"{impossible.size} rows chose an alternative that is not available, first {label!r} at index "
-                f"{plain_label(frame.index[row])!r}: correct the availability or `{spec.choice}`, or drop them."
+                f"{counted(impossible.size, 'row')} chose an alternative that is not available, first {label!r} at "
+                f"index {plain_label(frame.index[row])!r}: correct the availability or `{spec.choice}`, or drop "
+                f"{_them(impossible.size)}."
             )
         )
 

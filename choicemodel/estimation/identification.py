@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.estimation.executor import Executor
 from choicemodel.exceptions import IdentificationError
 from choicemodel.utility import Block, Design, DesignColumn
+from choicemodel.utility.terms import parse_formula, term_text
 
 FloatArray = NDArray[np.float64]
 
@@ -122,7 +124,7 @@ def check_identified(design: Design, blocks: Sequence[Block], products: FloatArr
     found = dependences(products[np.ix_(positions, positions)])
     if not found:
         return
-    sentences = [_explain(d, columns, design) for d in found]
+    sentences = list(dict.fromkeys(_explain(d, columns, design) for d in found))
     lead = (
         "The data cannot identify every coefficient. "
         if len(sentences) == 1
@@ -147,7 +149,7 @@ def _check_size(
 def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: Design) -> str:
     column = columns[dependence.column]
     if not dependence.on:
-        return _explain_constant(column, design)
+        return _explain_constant(column, columns, design)
     names = [columns[i].name for i in dependence.on]
     involved = [column, *(columns[i] for i in dependence.on)]
     if all(c.is_constant for c in involved):
@@ -159,6 +161,14 @@ def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: De
         f"{'-' if factor < 0 else '+'} {'' if abs(abs(factor) - 1) < 1e-6 else f'{abs(factor):.6g} x '}`{name}`"
         for name, factor in zip(names, dependence.on.values(), strict=True)
     ).removeprefix("+ ")
+    terms = {_term(c, design) for c in involved if not c.is_constant}
+    if len(terms) == 1 and any(c.is_constant for c in involved) and all(c.is_constant or c.part == 1 for c in involved):
+        term = terms.pop()
+        how = f" (`{column.name}` equals {relation})" if all(c.is_constant or c.text == term for c in involved) else ""
+        return (
+            f"`{term}` only tells which alternative it is, as the constants do{how}: write `| 0` to leave them out, or "
+            "drop it."
+        )
     return (
         f"Within every choice situation `{column.name}` equals {relation} (up to rounding and what is the same for all "
         "alternatives), so a change of its coefficient can be undone by the others. Leave one of them out, or hold it "
@@ -166,7 +176,7 @@ def _explain(dependence: Dependence, columns: Sequence[DesignColumn], design: De
     )
 
 
-def _explain_constant(column: DesignColumn, design: Design) -> str:
+def _explain_constant(column: DesignColumn, columns: Sequence[DesignColumn], design: Design) -> str:
     if column.is_constant or column.alternatives is not None:
         labels = [str(design.data.alternatives[c]) for c in column.alternatives or ()]
         which = ", ".join(labels) or "an alternative"
@@ -174,8 +184,27 @@ def _explain_constant(column: DesignColumn, design: Design) -> str:
             f"`{column.name}` never differs within a choice situation: {which} is never available together with an "
             f"alternative without it, or `{column.text}` is zero there. Leave it out, or drop the alternative."
         )
+    if not _is_covariate(column, design):
+        return (
+            f"`{column.name}` does not differ between the alternatives of any situation that counts, so it cannot "
+            "explain which one was chosen: leave it out."
+        )
+    term = _term(column, design)
+    own = [c.name for c in columns if c.part == column.part and c.name != term and _term(c, design) == term]
+    which = f" (columns {', '.join(f'`{n}`' for n in own)})" if own else ""
     return (
-        f"`{column.name}` is the same for every alternative of a situation, so it cannot explain which one was chosen: "
-        f"move `{column.text}` to the second part of the formula, where it gets a coefficient per alternative ('... | "
-        f"{column.text}'), or let it interact with an attribute ('cost:{column.text}')."
+        f"`{term}`{which} is the same for every alternative of a situation, so it cannot explain which one was chosen: "
+        f"move `{term}` to the second part of the formula, where it gets a coefficient per alternative "
+        f"('... | {term}'), or let it interact with an attribute."
     )
+
+
+def _term(column: DesignColumn, design: Design) -> str:
+    """What the formula calls the term of a column."""
+    return term_text(column.text, parse_formula(design.recipe.formula)[column.part - 1])
+
+
+def _is_covariate(column: DesignColumn, design: Design) -> bool:
+    """Whether all that a column is computed from is the same within every situation."""
+    codes = (pd.factorize(design.data.column(name))[0] for name in column.reads)
+    return all(design.data.structure.varying_situation(c) < 0 for c in codes)

@@ -6,6 +6,7 @@ is the reference, and an interaction gets the columns that its lower terms leave
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import plain_label, positions, sorted_objects
+from choicemodel.data.words import number_remedy, read_as_numbers
 from choicemodel.exceptions import (
     ChoiceDataError,
     ConstantColumnError,
@@ -24,9 +26,10 @@ from choicemodel.exceptions import (
     MissingValueError,
     NotNumericError,
     UnknownAlternativeError,
+    UnknownColumnError,
     UnseenLevelError,
 )
-from choicemodel.utility.language import column_names, evaluate, is_stateful
+from choicemodel.utility.language import CONSTANTS, column_names, evaluate, is_stateful
 from choicemodel.utility.terms import Factor, Part, column_factor
 
 FloatArray = NDArray[np.float64]
@@ -190,7 +193,35 @@ class Coder:
             return True
         if not factor.is_column:
             return False
-        return _is_text(self._column(_only_column(factor)))
+        name = _only_column(factor)
+        if name not in self.data.columns:
+            self._refuse_unknown(name, [t for t in factor.times if t in self.data.columns or not t.isidentifier()])
+        column = self._column(name)
+        if not _is_text(column):
+            return False
+        _check_few_levels(column, factor, self.data.n_situations)
+        return True
+
+    def _refuse_unknown(self, name: str, multiplied: Sequence[str]) -> None:
+        """Refuse a column that is not there; tell whoever names constants or coefficients that they need no names.
+
+        Parameters
+        ----------
+        name : str
+        multiplied : sequence of str
+            What it is multiplied with that can be had.
+        """
+        if re.fullmatch(r"(?i)(asc|const|constant|intercept|cons)(_.*)?", name):
+            raise UnknownColumnError(f"Column `{name}` is not in the data. {CONSTANTS}")
+        try:
+            self.data.require_columns([name])
+        except UnknownColumnError as error:
+            if not multiplied:
+                raise
+            raise UnknownColumnError(
+                f"{error} If it is meant as a coefficient, leave it out: every column gets one, so write "
+                f"`{multiplied[0]}`."
+            ) from None
 
     def _categorical(self, factor: Factor) -> _Coded:
         name = _only_column(factor)
@@ -326,19 +357,36 @@ def _only_column(factor: Factor) -> str:
 
 
 def _is_text(column: pd.Series[Any]) -> bool:
-    """Whether a column holds categories: text or objects that are not numbers."""
-    if isinstance(column.dtype, (pd.CategoricalDtype, pd.StringDtype)):
+    """Whether a column holds categories: text or objects that are not numbers.
+
+    Raises
+    ------
+    NotNumericError
+        If it looks like numbers that were read as text.
+    """
+    if isinstance(column.dtype, pd.CategoricalDtype):
         return True
-    if column.dtype != object:
+    if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
         return not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype))
-    return not all(isinstance(v, (int, float, np.number, np.bool_)) for v in column.dropna())
-
-
-def _reads_as_number(value: object) -> bool:
-    try:
-        return isinstance(value, str) and np.isfinite(float(value))
-    except ValueError:
+    if column.dtype == object and all(isinstance(v, (int, float, np.number, np.bool_)) for v in column.dropna()):
         return False
+    reading = read_as_numbers(column)
+    if reading.mostly:
+        raise NotNumericError(number_remedy(str(column.name), reading))
+    return True
+
+
+def _check_few_levels(column: pd.Series[Any], factor: Factor, n_situations: int) -> None:
+    """Refuse text with so many values that it is a name or a remark and not a category, unless C(...) says so."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return
+    n_levels = len(pd.factorize(column)[1])
+    if n_levels > 50 and n_levels > n_situations / 10:
+        raise NotNumericError(
+            f"Column `{factor.text}` is text with {n_levels} different values in {n_situations} situations, such as "
+            f"{column.iloc[0]!r}: a coefficient for each could hardly be estimated. Make fewer categories of it with "
+            f"data.assign, or write C({factor.text}) if each is meant."
+        )
 
 
 def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
@@ -347,11 +395,6 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
         levels = [plain_label(x) for x in column.cat.remove_unused_categories().cat.categories]
     else:
         found = column.unique().tolist()
-        if factor.contrast is None and all(_reads_as_number(x) for x in found):
-            raise NotNumericError(
-                f"Column `{factor.text}` holds numbers as text, such as {found[0]!r}: convert it with "
-                f"pandas.to_numeric, or write C({factor.text}) to use it as categories."
-            )
         levels = [plain_label(found[i]) for i in sorted_objects(found)]
     strange = [x for x in levels if not isinstance(x, (str, int, float))]
     if strange:

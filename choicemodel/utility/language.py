@@ -7,6 +7,7 @@ Python's syntax tree, every node of which must be on a short list, and the tree 
 from __future__ import annotations
 
 import ast
+import copy
 import operator
 import re
 import warnings
@@ -54,6 +55,26 @@ LANGUAGE = (
     "A formula may use column names (backticks around unusual ones), numbers, + - * / ** inside functions, `:` and `*` "
     "between terms, and the functions log, exp, sqrt, abs, I, C, at, center, scale, poly and bs."
 )
+CONSTANTS = (
+    "Constants need no name: every alternative but the base has one unless the second part says 0 (`... | 0`), and a "
+    'single one is at(1, "air") in the first part.'
+)
+_COLUMN_FIRST = "Make it a column first, with data.assign(name=lambda d: ...)."
+CATEGORIES = "Categories are written C(x), and columns of text are categories as they are."
+# What users of other software write, and how it is written here.
+_FUNCTION_ADVICE = {
+    "log10": "Write I(log(x) / log(10)).",
+    "log2": "Write I(log(x) / log(2)).",
+    "log1p": "Write log(1 + x).",
+    "square": "Write I(x ** 2).",
+    "power": "Write I(x ** 2).",
+    "pow": "Write I(x ** 2).",
+    "factor": CATEGORIES,
+    "Q": "Unusual column names stand in backticks: `travel time`.",
+    "ASC": CONSTANTS,
+    "asc": CONSTANTS,
+    **dict.fromkeys(("where", "ifelse", "min", "max", "minimum", "maximum", "round", "sin", "cos"), _COLUMN_FIRST),
+}
 
 
 @dataclass(frozen=True)
@@ -123,7 +144,7 @@ def parse_expression(text: str) -> Expression:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on odd spellings, such as "\d"
             tree = ast.parse(source.strip(), mode="eval").body
-        _check(tree, text, 0)
+        _check(tree, text, 0, quoted)
     except FormulaError:
         raise
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -136,7 +157,7 @@ def shorten(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _check(node: ast.AST, text: str, depth: int) -> None:
+def _check(node: ast.AST, text: str, depth: int, quoted: dict[str, str]) -> None:
     """Refuse every node that is not on the list."""
     if depth > _MAX_DEPTH:
         raise FormulaError(f"`{shorten(text)}` in the formula is nested more than {_MAX_DEPTH} deep.")
@@ -158,9 +179,54 @@ def _check(node: ast.AST, text: str, depth: int) -> None:
     elif isinstance(node, (ast.List, ast.Tuple)):
         children = list(node.elts)
     else:
-        raise FormulaError(f"`{shorten(ast.unparse(node))}` in the formula is not allowed. {LANGUAGE}")
+        what = shorten(_names_restored(ast.unparse(node), quoted))
+        raise FormulaError(f"`{what}` in the formula is not allowed. {_advice(node, quoted)}")
     for child in children:
-        _check(child, text, depth + 1)
+        _check(child, text, depth + 1, quoted)
+
+
+def _names_restored(text: str, quoted: dict[str, str]) -> str:
+    """Put column names in the place of their placeholders."""
+    for placeholder, name in quoted.items():
+        text = text.replace(placeholder, f"`{name}`")
+    return text
+
+
+def _advice(node: ast.AST, quoted: dict[str, str]) -> str:
+    """Say how what a node outside the language means is written."""
+    logical = isinstance(node, ast.BinOp) and isinstance(node.op, (ast.BitAnd, ast.BitOr))
+    if logical or isinstance(node, (ast.Compare, ast.BoolOp)):
+        condition = shorten(ast.unparse(_OnFrame(quoted).visit(copy.deepcopy(node))))
+        return f"Make the condition a column first: data.assign(high=lambda d: ({condition}) * 1.0), and use `high`."
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor):
+        return "A power is written `**` inside a function, as in I(x ** 2)."
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        label = node.slice
+        if node.value.id.upper() == "ASC":
+            return CONSTANTS
+        if isinstance(label, ast.Name) or (isinstance(label, ast.Constant) and isinstance(label.value, (str, int))):
+            name = repr(label.id if isinstance(label, ast.Name) else label.value).replace("'", '"')
+            column = _names_restored(node.value.id, quoted)
+            return f"A column for one alternative only is at({column}, {name}), in the first part."
+    return LANGUAGE
+
+
+class _OnFrame(ast.NodeTransformer):
+    """Writes the names of a condition as columns of the frame ``d``, for advice."""
+
+    def __init__(self, quoted: dict[str, str]) -> None:
+        self.quoted = quoted
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        """Return ``d.name``, or ``d['name']`` for a name in backticks."""
+        frame = ast.Name("d", ast.Load())
+        if node.id in self.quoted:
+            return ast.Subscript(frame, ast.Constant(self.quoted[node.id]), ast.Load())
+        return ast.Attribute(frame, node.id, ast.Load())
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """Return ``d['travel.time']`` for a name with dots."""
+        return ast.Subscript(ast.Name("d", ast.Load()), ast.Constant(ast.unparse(node)), ast.Load())
 
 
 def dotted_name(node: ast.AST, text: str) -> str:
@@ -178,7 +244,8 @@ def function_name(call: ast.Call, text: str) -> str:
     plain = name.removeprefix("np.").removeprefix("numpy.")
     allowed = {*_FUNCTIONS, *_STATEFUL, "C", "at", "Treatment", "Sum"}
     if plain not in allowed or (name != plain and plain not in ("log", "exp", "sqrt", "abs")):
-        raise FormulaError(f"The function `{name}` in `{shorten(text)}` is not allowed. {LANGUAGE}")
+        advice = _FUNCTION_ADVICE.get(plain, LANGUAGE)
+        raise FormulaError(f"The function `{name}` in `{shorten(text)}` is not allowed. {advice}")
     return plain
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from choicemodel.exceptions import FormulaError
 from choicemodel.utility.language import (
+    CATEGORIES,
     LANGUAGE,
     Expression,
     constant,
@@ -24,6 +25,9 @@ _MAX_LENGTH = 20_000
 _MAX_TERMS = 2_000
 _OPERATORS = {"+", "-", "*", ":", "**", "^"}
 _POWERS = tuple("23456789")
+_CONDITION = "Make a condition a column first: data.assign(high=lambda d: (d.cost > 100) * 1.0), and use `high`."
+_OPERATOR_ADVICE = {"/": "Divide inside a function: I(time / 60).", **dict.fromkeys("<>=", _CONDITION)}
+_OPERATOR_ADVICE |= dict.fromkeys(("<=", ">=", "==", "!="), _CONDITION)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Factor:
         Reference level of treatment coding; None for the first.
     is_column : bool
         Whether the expression is a bare column name.
+    times : tuple of str
+        What else stands in a product with it in its part of the formula, for messages.
     """
 
     text: str
@@ -55,6 +61,7 @@ class Factor:
     contrast: str | None = None
     reference: Any = None
     is_column: bool = False
+    times: tuple[str, ...] = ()
 
     @property
     def is_one(self) -> bool:
@@ -103,9 +110,19 @@ def parse_formula(formula: str) -> tuple[Part, Part, Part]:
             f"The formula has {len(parts)} parts, at most three are possible: attributes | covariates | attributes "
             "with a coefficient per alternative."
         )
+    _check_lonely_constant(parts)
     parts += [""] * (3 - len(parts))
     first, second, third = (_parse_part(p, i + 1) for i, p in enumerate(parts))
     return first, second, third
+
+
+def _check_lonely_constant(parts: list[str]) -> None:
+    """Refuse a formula of nothing but ``0`` or ``1``, which could mean no constants or nothing else."""
+    if len(parts) == 1 and parts[0].strip() in ("0", "1"):
+        raise FormulaError(
+            f"The formula {parts[0].strip()!r} says nothing of attributes: constants belong to the second part, so for "
+            "a model of constants alone write `0 | 1`."
+        )
 
 
 def _parse_part(text: str, number: int) -> Part:
@@ -113,7 +130,7 @@ def _parse_part(text: str, number: int) -> Part:
         return Part((), intercept=True)
     from formulaic.parser import DefaultFormulaParser
 
-    _check_tokens(text)
+    _check_tokens(text, number)
     parser = DefaultFormulaParser(include_intercept=True)
     try:
         with warnings.catch_warnings():
@@ -138,7 +155,31 @@ def _parse_part(text: str, number: int) -> Part:
                 "* x)."
             )
         kept.append(tuple(_factor(t, method == "lookup", number) for t, method in texts))
-    return Part(tuple(kept), intercept)
+    return Part(_with_partners(kept), intercept)
+
+
+def _with_partners(terms: list[tuple[Factor, ...]]) -> tuple[tuple[Factor, ...], ...]:
+    """Let every factor know the others that it is multiplied with."""
+    times: dict[str, dict[str, None]] = {}
+    for term in terms:
+        for factor in term:
+            times.setdefault(factor.text, {}).update((f.text, None) for f in term if f.text != factor.text)
+    return tuple(tuple(replace(f, times=tuple(times[f.text])) for f in term) for term in terms)
+
+
+def term_text(label: str, part: Part) -> str:
+    """Return the term of a formula part that a column comes from, as the formula writes it.
+
+    Examples
+    --------
+    >>> term_text("C(size)[T.2]:cost", parse_formula("cost + C(size):cost")[0])
+    'C(size):cost'
+    """
+    for term in sorted(part.terms, key=len):
+        texts = [f.text if f.at is None else f"at({f.text}, {', '.join(map(repr, f.at))})" for f in term]
+        if re.fullmatch(":".join(rf"{re.escape(f.text)}(\[.*\])?" for f in term), label, re.DOTALL):
+            return ":".join(texts)
+    return label
 
 
 def _check_size(tree: Any, text: str) -> None:
@@ -181,11 +222,13 @@ def _power(token: Any) -> int:
 
 
 def _unreadable(text: str, error: Exception) -> FormulaError:
+    if "as.factor(" in text:  # a keyword of Python, which cannot be parsed
+        return FormulaError(f"`as.factor` in `{shorten(text.strip())}` is not part of the language. {CATEGORIES}")
     detail = re.sub(r"\x1b\[[0-9;]*m|[⧛⧚]", "", str(error)).strip().split("\n")[0]
     return FormulaError(f"The formula part `{shorten(text.strip())}` cannot be read ({detail}). {LANGUAGE}")
 
 
-def _check_tokens(text: str) -> None:
+def _check_tokens(text: str, number: int) -> None:
     from formulaic.parser.algos.tokenize import tokenize
 
     try:
@@ -200,18 +243,45 @@ def _check_tokens(text: str) -> None:
             f"The column `{name}` in `{shorten(text.strip())}` reads like an expression: rename the column."
         )
     _check_silent_losses(tokens, text)
+    if number != 2 and text.strip() not in ("0", "1"):
+        _check_constants(tokens, text, number)
     for i, (symbol, kind) in enumerate(tokens):
         if kind == "operator" and symbol not in _OPERATORS:
-            advice = " Divide inside a function: I(time / 60)." if symbol == "/" else ""
+            advice = _OPERATOR_ADVICE.get(symbol, LANGUAGE)
             raise FormulaError(
-                f"The operator {symbol!r} in `{shorten(text.strip())}` is not part of the language.{advice} {LANGUAGE}"
+                f"The operator {symbol!r} in `{shorten(text.strip())}` is not part of the language. {advice}"
             )
         after_power = i > 0 and tokens[i - 1][0] in ("**", "^")
         if kind == "value" and symbol not in ("0", "1") and not (after_power and symbol in _POWERS):
             raise FormulaError(
-                f"`{symbol}` in `{shorten(text.strip())}` stands outside a function: write I(2 * x) or I(x ** 2). "
-                f"{LANGUAGE}"
+                f"`{symbol}` in `{shorten(text.strip())}` stands outside a function: write I(2 * x) or I(x ** 2)."
             )
+
+
+def _check_constants(tokens: list[tuple[str, str]], text: str, number: int) -> None:
+    """Refuse ``0`` and ``-1`` where they would say nothing: in R they mean no constants."""
+    for i, (symbol, kind) in enumerate(tokens):
+        minus = i > 0 and tokens[i - 1][0] == "-"
+        after_power = i > 0 and tokens[i - 1][0] in ("**", "^")
+        if kind == "value" and not after_power and (symbol == "0" or (symbol == "1" and minus)):
+            rest = _without_constants(tokens)
+            example = shorten(f"{rest or '...'} | 0" if number == 1 else f"... | 0 | {rest}" if rest else "... | 0")
+            which = "first" if number == 1 else "third"
+            raise FormulaError(
+                f"`{'-' if minus else ''}{symbol}` in `{shorten(text.strip())}` stands in the {which} part of the "
+                f"formula. Constants belong to the second part: for a model without them write `{example}`."
+            )
+
+
+def _without_constants(tokens: list[tuple[str, str]]) -> str:
+    """Write the tokens of a formula part out again, without its ``0``, ``+ 0`` and ``- 1``."""
+    kept: list[str] = []
+    for symbol, kind in tokens:
+        if kind == "value" and kept[-1:] in ([], ["+"], ["-"]):
+            kept = kept[:-1]
+        elif kept or symbol != "+":
+            kept.append(f"`{symbol}`" if kind == "name" and not symbol.isidentifier() else symbol)
+    return " ".join(kept)
 
 
 def _check_silent_losses(tokens: list[tuple[str, str]], text: str) -> None:
@@ -244,7 +314,7 @@ def _factor(text: str, is_lookup: bool, part: int) -> Factor:
     expression = parse_expression(text)
     node = expression.tree
     if not isinstance(node, ast.Call):
-        raise FormulaError(f"`{shorten(text)}` in the formula must stand inside a function, such as I(...). {LANGUAGE}")
+        raise FormulaError(f"`{shorten(text)}` in the formula must stand inside a function, such as I(...).")
     if function_name(node, text) not in ("at", "C"):
         return Factor(text, expression, node)
     if function_name(node, text) == "C":

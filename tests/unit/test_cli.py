@@ -552,3 +552,53 @@ def test_a_terminal_without_a_letter_gets_a_question_mark(trips, tmp_path):
 def test_matplotlib_stays_out():
     code = "import sys, choicemodel.cli; sys.exit('matplotlib' in sys.modules or 'statsmodels' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- choices in words, decimal commas --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("words", "typed"), [(("no", "yes"), "yes"), (("0", "1"), "1"), ((2, 1), "1")])
+def test_the_value_that_means_chosen(capsys, trips, trips_csv, tmp_path, words, typed):
+    path = tmp_path / "words.csv"
+    trips.assign(chosen=[words[c] for c in trips["chosen"]]).to_csv(path, index=False)
+    result, *_ = fitted(capsys, ["fit", str(path), "--formula", "cost", *LONG, "--chosen", typed], tmp_path / "a")
+    plain, *_ = fitted(capsys, ["fit", trips_csv, "--formula", "cost", *LONG], tmp_path / "b")
+    pd.testing.assert_series_equal(result.params, plain.params)
+
+
+def test_choices_in_words_ask_for_the_value_that_means_chosen(capsys, trips, tmp_path):
+    path = tmp_path / "words.csv"
+    trips.assign(chosen=trips["chosen"].map({0: "no", 1: "yes"})).to_csv(path, index=False)
+    command = ["fit", str(path), "--formula", "cost", *LONG]
+    assert cli.main(command) == 2
+    message = capsys.readouterr().err
+    assert "'no', 'yes'" in message
+    assert "--chosen VALUE" in message
+    assert "--only" not in message
+    refuse(capsys, [*command, "--chosen", "ja"], "--chosen ja.*'no', 'yes'")
+
+
+def test_missing_choices_are_not_read_as_not_chosen(capsys, trips, tmp_path):
+    path = tmp_path / "words.csv"
+    trips.assign(chosen=trips["chosen"].map({0: "no", 1: "yes"}).mask(trips["trip"] == 4)).to_csv(path, index=False)
+    refuse(capsys, ["fit", str(path), "--formula", "cost", *LONG, "--chosen", "yes"], "3 rows have no value")
+
+
+def test_chosen_is_for_long_surveys_and_needs_its_column(capsys, trips_csv, wide_csv):
+    refuse(capsys, ["fit", wide_csv, "--formula", "time", *WIDE, *TIME, "--chosen", "1"], "--chosen: for a long survey")
+    other = ["--situation", "trip", "--alternative", "mode", "--choice", "chosn", "--chosen", "1"]
+    refuse(capsys, ["fit", trips_csv, "--formula", "cost", *other], "Did you mean `chosen`")
+
+
+def test_decimal_commas_ask_for_the_option(capsys, trips, tmp_path):
+    path = tmp_path / "comma.csv"
+    trips.to_csv(path, index=False, sep=";", decimal=",")
+    command = ["fit", str(path), "--separator", ";", "--formula", "cost", *LONG]
+    refuse(capsys, command, "decimal comma.*--decimal ,")
+    assert cli.main([*command, "--decimal", ","]) == 0
+    capsys.readouterr()
+
+
+def test_codes_that_are_no_alternative_may_be_left_out(capsys, wide_csv):
+    command = ["fit", wide_csv, "--formula", "time", "--wide", "--choice", "PICK", "--alternatives", "train=1,sm=2"]
+    refuse(capsys, [*command, *TIME], "--only COL=VALUE")

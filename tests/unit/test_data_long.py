@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -117,7 +119,7 @@ def test_no_choices_for_prediction() -> None:
 
 
 def test_only_booleans_are_a_choice_not_three_values() -> None:
-    refused(trips(chosen=[0, 2, 0] * 3), errors.ChoiceCodingError, "holds 2 in trip 7", "2 other rows")
+    refused(trips(chosen=[0, 2, 0] * 3), errors.ChoiceCodingError, "holds 0, 2: 2 in trip 7", "2 other rows")
 
 
 # --- order of alternatives ---
@@ -394,7 +396,7 @@ def test_missing_values_in_the_choice_column(dtype: str) -> None:
 
 def test_missing_labels_in_the_choice_column() -> None:
     frame = trips(chosen=["bus", "bus", None] + ["air"] * 3 + ["car"] * 3)
-    refused(frame, errors.NoChoiceError, "1 rows have no value", "trip 7")
+    refused(frame, errors.NoChoiceError, "1 row has no value", "trip 7", 'transform("first")')
 
 
 def test_a_choice_that_is_no_label() -> None:
@@ -403,7 +405,9 @@ def test_a_choice_that_is_no_label() -> None:
 
 
 def test_text_that_looks_like_an_indicator_is_not_one() -> None:
-    refused(trips(chosen=[str(c) for c in INDICATOR]), errors.ChoiceCodingError, "'0' in trip 7")
+    refused(
+        trips(chosen=[str(c) for c in INDICATOR]), errors.ChoiceCodingError, "holds '0', '1' as text", "astype(int)"
+    )
 
 
 def test_labels_that_differ_within_a_situation() -> None:
@@ -413,7 +417,7 @@ def test_labels_that_differ_within_a_situation() -> None:
 
 def test_a_chosen_label_without_a_row() -> None:
     frame = trips(chosen=np.repeat(["bus", "air", "car"], 3)).drop(index=[1])
-    refused(frame, errors.UnavailableChoiceError, "1 situations", "trip 7", "no row", "correct `chosen`")
+    refused(frame, errors.UnavailableChoiceError, "1 situation chose", "trip 7", "no row", "correct `chosen`")
 
 
 @pytest.mark.parametrize("by_label", [False, True])
@@ -440,7 +444,7 @@ def test_availability_that_is_neither_zero_nor_one(bad: float) -> None:
 @pytest.mark.parametrize("dtype", ["boolean", "Int64", "object"])
 def test_missing_availability(dtype: str) -> None:
     frame = trips(av=pd.array([True, True, True, True, None, True, True, True, True], dtype=dtype))
-    refused(frame, errors.AvailabilityError, "1 rows", "trip 8", available="av")
+    refused(frame, errors.AvailabilityError, "1 row has", "trip 8", available="av")
 
 
 def test_availability_as_words() -> None:
@@ -453,7 +457,7 @@ def test_availability_as_text() -> None:
 
 def test_nothing_available() -> None:
     frame = trips(av=[0, 0, 0, 1, 1, 1, 1, 1, 1])
-    words = ("1 situations have no available alternative", "trip 7", "drop them")
+    words = ("1 situation has no available alternative", "trip 7", "drop it")
     refused(frame, errors.EmptyChoiceSetError, *words, choice=None, available="av")
 
 
@@ -465,7 +469,10 @@ def test_nothing_available() -> None:
         ([1, 1, 1, np.inf, np.inf, np.inf, 1, 1, 1], ("3 weights", "infinite", "trip 8")),
         ([1, 1, 1, 1, 1, 1, "x", "x", "x"], ("3 weights", "not a number", "'x'", "trip 9")),
         ([1, 1, 1, None, None, None, 1, 1, 1], ("3 weights", "missing", "trip 8")),
-        ([1, 1, 1, 2, 1, 1, 1, 1, 1], ("differ within a situation", "trip 8", "the same in every row")),
+        (
+            [1, 1, 1, 2, 1, 1, 1, 1, 1],
+            ("1 weight in `w` differs within a situation", "trip 8", "the same in every row"),
+        ),
         ([0] * 9, ("All weights", "zero")),
     ],
 )
@@ -525,3 +532,135 @@ def test_codes_of_labels_that_are_dates() -> None:
     data = read(trips(trip=np.repeat(pd.date_range("2024-01-01", periods=3), 3)))
     assert data.n_situations == 3
     assert "2024-01-01" in data.name_of(0)
+
+
+# --- choices in other codings: the remedy never guesses which value means chosen ---
+
+
+def by_label(names: dict[str, Any]) -> pd.DataFrame:
+    return trips(chosen=np.repeat([names["bus"], names["air"], names["car"]], 3))
+
+
+@pytest.mark.parametrize("values", [("no", "yes"), ("N", "Y"), ("FALSE", "TRUE"), ("yes", "no"), ("0.0", "x")])
+def test_an_indicator_in_words_lists_its_values_and_picks_none(values: tuple[str, str]) -> None:
+    frame = trips(chosen=[values[c] for c in INDICATOR])
+    message = refused(frame, errors.ChoiceCodingError, *map(repr, values), "== <the value that means chosen>")
+    assert not any(f"== {v!r}" in message for v in values)
+
+
+def test_many_values_are_not_all_listed() -> None:
+    message = refused(trips(chosen=[f"v{i}" for i in range(9)]), errors.ChoiceCodingError, "... (9 in all)")
+    assert "'v6'" not in message
+
+
+@pytest.mark.parametrize(
+    ("names", "remedy"),
+    [
+        ({"air": "AIR", "bus": "BUS", "car": "CAR"}, ".str.lower()"),
+        ({"air": "air ", "bus": "bus", "car": " car"}, ".str.strip()"),
+        ({"air": "Air ", "bus": "bus", "car": "CAR"}, ".str.strip().str.lower()"),
+    ],
+)
+def test_labels_that_differ_in_case_or_blanks(names: dict[str, str], remedy: str) -> None:
+    refused(by_label(names), errors.ChoiceCodingError, "only in case, blanks or type", f"frame['chosen']{remedy}.")
+
+
+def test_labels_of_mixed_case_get_a_dict() -> None:
+    frame = by_label({"air": "AIR", "bus": "bus", "car": "car"}).replace({"mode": {"air": "Air", "bus": "BUS"}})
+    remedy = "frame['chosen'].replace({'AIR': 'Air', 'bus': 'BUS'})"
+    refused(frame, errors.ChoiceCodingError, remedy)
+    assert read(frame.assign(chosen=frame["chosen"].replace({"AIR": "Air", "bus": "BUS"}))).n_situations == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "chosen", "remedy"),
+    [(int, str, ".astype(int)."), (str, int, ".astype(str)."), (int, lambda c: f"{c}.0", ".astype(float).")],
+)
+def test_labels_of_another_type(kind: Any, chosen: Any, remedy: str) -> None:
+    numbers = {"air": 4, "bus": 5, "car": 6}
+    frame = by_label({k: chosen(v) for k, v in numbers.items()})
+    frame["mode"] = frame["mode"].map(numbers).map(kind)
+    refused(frame, errors.ChoiceCodingError, "only in case, blanks or type", remedy)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_numbers_of_alternatives_that_have_labels(first: int) -> None:
+    frame = by_label({k: first + i for i, k in enumerate(["air", "bus", "car"])})
+    words = ("holds " + ", ".join(str(first + i) for i in range(3)), "labelled 'air', 'bus', 'car'", ".map({")
+    refused(frame, errors.ChoiceCodingError, *words)
+
+
+def test_one_and_two_as_an_indicator_are_no_numbers_of_alternatives() -> None:
+    frame = trips(chosen=[c + 1 for c in INDICATOR])
+    assert ".map({" not in refused(frame, errors.ChoiceCodingError, "holds 1, 2", "<the value that means chosen>")
+
+
+def test_half_numbers_are_not_cut_to_labels() -> None:
+    frame = by_label({"air": 1.5, "bus": 2.5, "car": 3.5})
+    frame["mode"] = frame["mode"].map({"air": 1, "bus": 2, "car": 3})
+    assert "astype" not in refused(frame, errors.ChoiceCodingError, "holds 1.5, 2.5, 3.5")
+
+
+def test_a_label_in_the_chosen_row_only_is_to_be_filled_in() -> None:
+    frame = trips()
+    frame["chosen"] = frame["mode"].where(frame.chosen == 1)
+    remedy = "frame['chosen'].groupby(frame['trip']).transform(\"first\")"
+    assert "Drop" not in refused(frame, errors.NoChoiceError, "6 rows", remedy)
+    filled = frame.assign(chosen=frame["chosen"].groupby(frame["trip"]).transform("first"))
+    assert chosen_labels(read(filled)) == ["bus", "air", "car"]
+    two = frame.assign(who=1)
+    refused(two, errors.NoChoiceError, "groupby([frame['who'], frame['trip']])", situation=["who", "trip"])
+
+
+def test_blanks_outside_the_chosen_row_are_to_be_filled_in() -> None:
+    frame = trips()
+    frame["chosen"] = frame["mode"].astype(object).where(frame.chosen == 1, "")
+    refused(frame, errors.ChoiceCodingError, "blank in 6 rows", ".replace({'': None}).groupby(frame['trip'])")
+    filled = frame["chosen"].replace({"": None}).groupby(frame["trip"]).transform("first")
+    assert chosen_labels(read(frame.assign(chosen=filled))) == ["bus", "air", "car"]
+
+
+def test_a_one_in_the_chosen_row_only_wants_zeros() -> None:
+    frame = trips().assign(chosen=lambda d: d.chosen.where(d.chosen == 1))
+    refused(frame, errors.NoChoiceError, "6 rows", "frame['chosen'].fillna(0)")
+
+
+def test_exact_copies_of_rows() -> None:
+    frame = trips()
+    refused(pd.concat([frame, frame.iloc[[0, 2]]]), errors.DuplicateAlternativeError, "2 rows", "drop_duplicates()")
+    other = pd.concat([frame, frame.iloc[:1].assign(cost=1.0)])
+    assert "drop_duplicates" not in refused(other, errors.DuplicateAlternativeError, "1 row repeats")
+
+
+def test_exact_copies_among_columns_that_cannot_be_compared() -> None:
+    frame = trips(tags=[[] for _ in range(9)])
+    refused(pd.concat([frame, frame.iloc[[0, 2]]]), errors.DuplicateAlternativeError, "2 rows repeat")
+
+
+def test_a_role_in_the_index() -> None:
+    refused(trips().set_index("trip"), errors.UnknownColumnError, "`trip` is a level", "frame.reset_index()")
+    with pytest.raises(errors.SeveralDataErrors, match=r"reset_index\(\)"):
+        read(trips().set_index(["trip", "mode"]))
+
+
+@pytest.mark.parametrize("role", ["situation", "alternative", "choice", "person", "available", "weight"])
+@pytest.mark.parametrize("values", [pd.RangeIndex(9), pd.Series(range(9)), np.arange(9)])
+def test_values_where_a_name_is_meant(role: str, values: Any) -> None:
+    with pytest.raises(errors.SpecificationError, match=f"{role}= takes the name of a column"):
+        read(trips(), **{role: values})
+
+
+def test_a_column_of_the_wrong_case_is_suggested() -> None:
+    refused(trips(), errors.UnknownColumnError, "Did you mean `mode`", alternative="MODE")
+
+
+def test_a_table_passed_to_the_class_itself() -> None:
+    for call in (lambda: cm.ChoiceData(trips()), lambda: cm.ChoiceData(trips(), situation="trip")):  # type: ignore[call-arg]
+        with pytest.raises(errors.SpecificationError, match=r"from_long\(frame.*from_wide\("):
+            call()
+
+
+def test_data_can_be_copied_and_pickled() -> None:
+    data = read(trips())
+    for other in (copy.copy(data), copy.deepcopy(data), pickle.loads(pickle.dumps(data))):  # noqa: S301 - our own
+        pd.testing.assert_frame_equal(other.frame, data.frame)

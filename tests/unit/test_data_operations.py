@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import io
 import pickle
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -343,3 +347,98 @@ def test_the_fingerprint_tells_other_choices_apart(data) -> None:
 
 def test_repr(data) -> None:
     assert repr(data) == "<ChoiceData: 5 persons, 20 situations, 3 alternatives (air, bus, car), 60 rows>"
+
+
+# --- what new users write ---
+
+
+def test_dropping_for_a_scenario_keeps_every_situation_and_no_choices(data) -> None:
+    scenario = data.drop_alternative("bus", keep_situations=True)
+    assert (scenario.n_situations, scenario.alternatives, scenario.has_choices) == (20, ("air", "car"), False)
+    assert scenario.n_persons == data.n_persons
+    assert scenario.notes == ()
+    assert "chosen" not in scenario.columns
+    kept = data.frame.query("mode != 'bus'").drop(columns="chosen")
+    pd.testing.assert_frame_equal(scenario.frame, kept)
+    assert data.has_choices
+
+
+def test_a_scenario_redistributes_by_iia(data) -> None:
+    result = cm.MultinomialLogit(data, "cost").fit()
+    before, after = result.predict(data), result.predict(data.drop_alternative("bus", keep_situations=True))
+    np.testing.assert_allclose(after.groupby(after.index.map(data.frame.task)).sum(), 1.0)
+    left = before.loc[after.index]
+    share = left.groupby(left.index.map(data.frame.task)).transform("sum")
+    np.testing.assert_allclose(after, left / share)
+
+
+def test_a_scenario_loses_the_situations_that_offer_nothing_else() -> None:
+    frame = panel().query("task != 3 or mode == 'bus'").assign(chosen=lambda d: (d["mode"] == "bus") * 1)
+    with pytest.warns(errors.SingleAlternativeWarning):
+        read = cm.ChoiceData.from_long(frame, situation="task", alternative="mode", choice="chosen")
+    with pytest.warns(errors.DroppedSituationsWarning, match=r"left out 1 of 20 situations that had nothing else"):
+        assert read.drop_alternative("bus", keep_situations=True).n_situations == 19
+
+
+def test_dropping_says_what_to_do_for_a_scenario(data) -> None:
+    with pytest.warns(errors.DroppedSituationsWarning, match=r"drop_alternative\('bus', keep_situations=True\)"):
+        data.drop_alternative("bus")
+
+
+def test_groups_in_a_series_are_matched_by_their_index(data) -> None:
+    groups = data.frame["who"]
+    codes = data.group_codes(groups)
+    np.testing.assert_array_equal(data.group_codes(groups.sample(frac=1.0, random_state=0)), codes)
+    np.testing.assert_array_equal(data.group_codes(groups.sort_index()), codes)
+    np.testing.assert_array_equal(data.group_codes(groups.to_numpy()), codes)
+    np.testing.assert_array_equal(data.group_codes(list(groups)), codes)
+
+
+def test_groups_in_a_series_with_the_index_of_the_table_need_not_be_unique() -> None:
+    frame = panel().set_index("who")
+    read = cm.ChoiceData.from_long(frame, situation="task", alternative="mode", choice="chosen")
+    groups = pd.Series(frame.index, index=frame.index)
+    np.testing.assert_array_equal(read.group_codes(groups), read.group_codes(groups.to_numpy()))
+    with pytest.raises(errors.SpecificationError, match="labels that repeat"):
+        read.group_codes(groups.sort_index(ascending=False))
+
+
+def test_groups_in_a_series_with_another_index_are_refused(data) -> None:
+    groups = data.frame["who"]
+    for other in (groups.reset_index(drop=True).rename(lambda i: i + 1), groups.iloc[1:], pd.concat([groups, groups])):
+        with pytest.raises(errors.SpecificationError, match=r"index of groups.*data\.assign.*to_numpy"):
+            data.group_codes(other)
+
+
+def test_an_unknown_column(data) -> None:
+    with pytest.raises(errors.UnknownColumnError, match="Did you mean `cost`"):
+        data.column("costt")
+
+
+@pytest.mark.parametrize("values", [[1, 2, 3], np.ones(3), lambda d: [1.0]])
+def test_assigning_a_column_of_another_length(data, values) -> None:
+    with pytest.raises(errors.SpecificationError, match=r"`cost`.*60 rows"):
+        data.assign(cost=values)
+
+
+def test_other_errors_of_a_function_to_assign_are_its_own(data) -> None:
+    def fails(_: pd.DataFrame) -> float:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$"):
+        data.assign(cost=fails)
+
+
+def test_the_scenario_of_the_docs_prints_what_it_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[-1]
+    printed = re.findall(r"```text\n(.*?)```", page, re.DOTALL)[-1]
+    shown = io.StringIO()
+    with contextlib.redirect_stdout(shown):
+        exec(compile(code, "docs/data.md", "exec"), {})  # noqa: S102 - our own page
+    assert shown.getvalue() == printed
+
+
+def test_counts_of_one_are_in_the_singular(data) -> None:
+    one = data.query("task == 3")
+    assert repr(one) == "<ChoiceData: 1 person, 1 situation, 3 alternatives (air, bus, car), 3 rows>"

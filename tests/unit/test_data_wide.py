@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -313,17 +314,17 @@ def test_a_code_that_is_no_alternative() -> None:
 
 
 def test_a_missing_choice() -> None:
-    refused(survey(PICK=[1, np.nan, 3, 2]), errors.NoChoiceError, "1 rows", "index 'b'", "choice=None")
+    refused(survey(PICK=[1, np.nan, 3, 2]), errors.NoChoiceError, "1 row has", "index 'b'", "choice=None")
 
 
 def test_chosen_but_not_available() -> None:
-    words = ("1 rows", "'car' at index 'd'", "correct the availability or `PICK`")
+    words = ("1 row chose", "'car' at index 'd'", "correct the availability or `PICK`")
     refused(survey(PICK=[1, 2, 3, 3]), errors.UnavailableChoiceError, *words)
 
 
 @pytest.mark.parametrize("bad", [2, np.nan, -1.0])
 def test_availability_that_is_neither_zero_nor_one(bad: float) -> None:
-    words = ("1 rows", "`CAR_AV` ('car')", "at index 'c'", "available alternatives 1")
+    words = ("1 row of", "`CAR_AV` ('car')", "at index 'c'", "available alternatives 1")
     refused(survey(CAR_AV=[1, 1, bad, 1]), errors.AvailabilityError, *words)
 
 
@@ -338,7 +339,7 @@ def test_a_constant_availability_that_is_neither_zero_nor_one() -> None:
 
 
 def test_nothing_available() -> None:
-    words = ("1 rows have no available alternative", "index 'd'")
+    words = ("1 row has no available alternative", "index 'd'")
     available = {"train": "CAR_AV", "sm": "CAR_AV", "car": "CAR_AV"}
     refused(survey(), errors.EmptyChoiceSetError, *words, choice=None, available=available)
 
@@ -387,4 +388,76 @@ def test_situations_are_named_as_the_users_index_names_them() -> None:
     )
     with pytest.raises(cm.exceptions.MissingValueError, match="situation 'z'"):
         cm.MultinomialLogit(data, "time")
-    assert data.frame.groupby("alternative").size().to_dict() == {"car": 3, "bus": 3}
+    assert data.frame.groupby("alternative", observed=True).size().to_dict() == {"car": 3, "bus": 3}
+
+
+# --- what new users write ---
+
+
+def test_wrong_patterns_are_one_problem_per_attribute() -> None:
+    attributes = {"time": "{alternative}_T", "cost": "C{code}"}
+    many = {f"a{i}": i for i in range(1, 23)} | {"train": 30}
+    with pytest.raises(errors.SeveralDataErrors) as caught:
+        read(survey(), alternatives=many, attributes=attributes, available=None)
+    assert len(caught.value.errors) == 2
+    for name, error in zip(("time", "cost"), caught.value.errors, strict=True):
+        assert isinstance(error, errors.UnknownColumnError)
+        assert f"Attribute '{name}': 23 columns of the pattern" in str(error)
+        assert len(re.findall(r"`(?:C\d+|\w+_T)`", str(error))) == 5
+
+
+def test_missing_columns_of_an_attribute_suggest_near_ones() -> None:
+    words = ("Attribute 'time': 3 columns", "`TRAIN_TT`", "Did you mean `train_TT`")
+    refused(
+        survey(), errors.UnknownColumnError, *words, attributes={"time": {"train": "TRAIN_TT", "sm": "X", "car": "Y"}}
+    )
+
+
+@pytest.mark.parametrize("pattern", ["{alt}_TT", "TT", "%s_TT"])
+def test_a_pattern_without_fields_says_what_they_are(pattern: str) -> None:
+    words = (repr(pattern), "{alternative}", "{code}")
+    refused(survey(), errors.UnknownColumnError, *words, attributes={"time": pattern})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"attributes": ["time"]}, "attributes= is a list: it takes a dict"),
+        ({"attributes": None}, "attributes= is a NoneType: it takes a dict"),
+        ({"attributes": {"time": ["train_TT", "sm_TT"]}}, "'time' is a list: write a dict {label: column or number}"),
+        ({"attributes": {"time": pd.Series([1.0])}}, "'time' is a Series: write a dict"),
+        ({"attributes": {"time": {"train": ["train_TT"]}}}, "'time' has a list in its dict"),
+        ({"available": ["CAR_AV"]}, "'available' is a list"),
+        ({"choice": pd.Series([1])}, "choice= takes the name of a column"),
+    ],
+)
+def test_arguments_of_the_wrong_shape(arguments: dict[str, Any], words: str) -> None:
+    refused(survey(), errors.SpecificationError, words, **arguments)
+
+
+@pytest.mark.parametrize("name", ["choice", "alternative", "situation"])
+def test_an_attribute_called_like_a_column_of_every_long_table(name: str) -> None:
+    refused(survey(), errors.SpecificationError, repr(name), "another name", attributes={name: "{alternative}_TT"})
+
+
+@pytest.mark.parametrize(
+    ("chosen", "alternatives", "words"),
+    [
+        (["TRAIN", "SM", "car", "SM"], ["train", "sm", "car"], ("only in case", ".str.lower()")),
+        (["1", "2", "3", "2"], CODES, ("holds '1', '2', '3'", "frame['PICK'].astype(int)")),
+        ([1, 2, 3, 2], ["train", "sm", "car"], ("labelled 'train', 'sm', 'car'", "'train': <its number>")),
+        (["train", "sm", "car", "sm"], CODES, ("labels of alternatives and not their codes", "['train', 'sm', 'car']")),
+        (["y", "n", "y", "n"], CODES, ("4 rows have", "No row has one")),
+        ([1, 2, 3, 9], CODES, ("1 row has", "9; the codes are 1, 2, 3", "drop this row", ".isin([1, 2, 3])")),
+    ],
+)
+def test_choices_in_another_coding(chosen: list[Any], alternatives: Any, words: tuple[str, ...]) -> None:
+    refused(survey(PICK=chosen), errors.ChoiceCodingError, *words, alternatives=alternatives)
+
+
+def test_groups_in_a_series_are_matched_by_both_levels_of_the_index() -> None:
+    data = read(survey())
+    groups = data.frame["ID"]
+    np.testing.assert_array_equal(data.group_codes(groups.iloc[::-1]), data.group_codes("ID"))
+    with pytest.raises(errors.SpecificationError, match=r"index of groups.*11 rows"):
+        data.group_codes(survey()["ID"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import formulaic
 import numpy as np
 import pandas as pd
@@ -125,14 +127,40 @@ def test_covariates_without_constants(formula: str) -> None:
     assert names(formula) == ["gc", "hinc[bus]", "hinc[car]", "hinc[train]"]
 
 
-@pytest.mark.parametrize("formula", ["", " ", "|", "||", "1", "0"])
+@pytest.mark.parametrize("formula", ["", " ", "|", "||", "1 |", "0 | 1", "0 |", "1 | 1"])
 def test_constants_alone(formula: str) -> None:
     assert names(formula) == ["ASC[bus]", "ASC[car]", "ASC[train]"]
 
 
-@pytest.mark.parametrize("formula", ["0 + brand | 0", "brand - 1 | 0", "brand | 0"])
-def test_zero_in_the_first_part_changes_nothing(formula: str) -> None:
-    assert names(formula) == ["brand[T.b]", "brand[T.c]"]
+@pytest.mark.parametrize(
+    ("formula", "instead"),
+    [
+        ("gc + time - 1", "gc + time | 0"),
+        ("gc + time + 0", "gc + time | 0"),
+        ("0 + gc", "gc | 0"),
+        ("-1 + gc", "gc | 0"),
+        ("gc - 0", "gc | 0"),
+        ("choice ~ gc - 1", "gc | 0"),
+        ("gc * time - 1 + `travel time`", "gc * time + `travel time` | 0"),
+        ("log(gc) - 1 | hinc", "log(gc) | 0"),
+        ("-1 | hinc", "... | 0"),
+        ("gc | hinc | 0 + time", "... | 0 | time"),
+        ("gc | hinc | time - 1", "... | 0 | time"),
+    ],
+)
+def test_no_constants_are_asked_for_in_the_second_part(formula: str, instead: str) -> None:
+    refused(formula, errors.FormulaError, "Constants belong to the second part", f"write `{instead}`")
+
+
+@pytest.mark.parametrize("formula", ["0", "1", " 0 ", "choice ~ 1"])
+def test_a_lonely_zero_or_one(formula: str) -> None:
+    refused(formula, errors.FormulaError, "constants belong to the second part", "`0 | 1`")
+
+
+def test_an_empty_first_part_may_be_written_as_a_number() -> None:
+    assert names("0 | hinc") == names("1 | hinc") == names(" | hinc")
+    assert names("choice ~ 0 | 0 + hinc") == ["hinc[bus]", "hinc[car]", "hinc[train]"]
+    assert names("gc | 0 | 0") == ["gc"]
 
 
 def test_categorical_covariates_and_attributes() -> None:
@@ -673,3 +701,133 @@ def test_an_interaction_with_a_covariate_has_a_reference_level(formula: str, nam
 def test_a_covariate_written_out_is_still_refused() -> None:
     with pytest.raises(errors.IdentificationError, match="hinc"):
         cm.MultinomialLogit(DATA, "brand * hinc").fit()
+
+
+# --- what new users write, and the remedy ---
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        ("I(gc > 100)", ("`gc > 100`", "data.assign(high=lambda d: (d.gc > 100) * 1.0)")),
+        ("C(hinc > 40)", ("(d.hinc > 40) * 1.0",)),
+        ("I(`travel time` >= 2)", ("`travel time`", "(d['travel time'] >= 2)")),
+        ("I(travel.cost == 2)", ("(d['travel.cost'] == 2)",)),
+        ("I((gc > 1) & (time < 3))", ("(d.gc > 1) & (d.time < 3)",)),
+        ("gc > 100", ("'>'", "Make a condition a column first")),
+        ("I(gc^2)", ("I(x ** 2)",)),
+        ("log10(gc)", ("I(log(x) / log(10))",)),
+        ("factor(grade)", ("C(x)",)),
+        ("as.factor(grade)", ("C(x)",)),
+        ('Q("travel time")', ("backticks",)),
+        ("time[air]", ('at(time, "air")',)),
+        ("time['air']", ('at(time, "air")',)),
+        ("ASC[air]", ("Constants need no name", 'at(1, "air")')),
+        ("gc / time", ("I(time / 60)",)),
+        ("gc + 5", ("I(2 * x)",)),
+    ],
+)
+def test_what_other_software_writes_gets_one_remedy(formula: str, words: tuple[str, ...]) -> None:
+    assert "A formula may use" not in str(refused(formula, errors.FormulaError, *words))
+
+
+def test_the_advice_for_a_condition_works() -> None:
+    data = DATA.assign(high=lambda d: (d.gc > 3) * 1.0)
+    assert build_design(data, "high | 0").names == ("high",)
+
+
+@pytest.mark.parametrize("formula", ["ASC + gc", "ASC_CAR + gc", "asc_car", "intercept + gc", "ASC*gc"])
+def test_constants_need_no_names(formula: str) -> None:
+    with pytest.raises(errors.UnknownColumnError, match="Constants need no name"):
+        design(formula)
+
+
+@pytest.mark.parametrize("formula", ["B_COST*gc", "B_COST:gc", "gc:B_COST + time"])
+def test_coefficients_need_no_names(formula: str) -> None:
+    with pytest.raises(errors.UnknownColumnError, match=r"meant as a coefficient, leave it out.*write `gc`"):
+        design(formula)
+
+
+def test_a_misspelt_column_in_a_product_is_still_suggested() -> None:
+    with pytest.raises(errors.UnknownColumnError, match="Did you mean `time`"):
+        design("gc:tme")
+
+
+# --- numbers that were read as text ---
+
+
+NUMBERS = FRAME.time.astype(str)
+
+
+@pytest.mark.parametrize("formula", ["v", "log(v)", "gc | 0 | v"])
+@pytest.mark.parametrize("dtype", ["object", "string"])
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (NUMBERS + ",5", ("decimal comma", r"'\d+,5'", r'decimal=","', r'str\.replace\(",", "\."\)')),
+        (NUMBERS.where(FRAME.time > 20, "n/a"), ("reads as numbers", "'n/a' does not", "errors=.coerce.")),
+        ((NUMBERS + ",5").where(FRAME.time > 20, "n/a"), ("'n/a' does not", r'decimal=","')),
+    ],
+)
+def test_columns_that_are_mostly_numbers_as_text(
+    values: pd.Series, words: tuple[str, ...], dtype: str, formula: str
+) -> None:
+    for word in words:
+        with pytest.raises(errors.NotNumericError, match=word):
+            build_design(with_column(values.astype(dtype).array), formula)
+
+
+def test_decimal_objects() -> None:
+    values = [Decimal(int(x)) for x in FRAME.time]
+    for formula in ("v", "log(v)"):
+        with pytest.raises(errors.NotNumericError, match=r"decimal\.Decimal.*astype\(float\)"):
+            build_design(with_column(pd.Series(values, dtype=object).array), formula)
+
+
+def test_text_that_is_partly_numbers_may_be_categories() -> None:
+    values = FRAME.grade.map({1: "1", 2: "2", 3: "3+"}).array
+    with pytest.raises(errors.NotNumericError, match=r"'3\+' does not.*C\(v\)"):
+        build_design(with_column(values), "v")
+    assert build_design(with_column(values), "C(v) | 0").names == ("C(v)[T.2]", "C(v)[T.3+]")
+    few = FRAME.brand.map({"a": "1", "b": "two", "c": "three"}).array
+    assert len(build_design(with_column(few), "v | 0").names) == 2
+
+
+def test_text_with_a_value_for_nearly_every_situation() -> None:
+    values = ("p" + FRAME.id.astype(str)).array
+    with pytest.raises(errors.NotNumericError, match=r"60 different values in 60 situations.*C\(v\)"):
+        build_design(with_column(values), "gc | v")
+    assert len(build_design(with_column(values), "gc | C(v)").names) == 1 + 3 + 3 * 59
+    categories = pd.Categorical(values)
+    assert len(build_design(with_column(categories), "gc | v").names) == 1 + 3 + 3 * 59
+
+
+# --- what cannot be identified is called as the formula calls it ---
+
+
+def unidentified(formula: str, data: cm.ChoiceData = DATA) -> str:
+    with pytest.raises(errors.IdentificationError) as caught:
+        cm.MultinomialLogit(data, formula).fit()
+    return str(caught.value)
+
+
+def test_a_categorical_covariate_in_the_first_part_is_named_by_its_term() -> None:
+    data = DATA.assign(zone=DATA.frame.id % 3)
+    message = unidentified("gc + C(zone)", data)
+    assert "`C(zone)` (columns `C(zone)[T.1]`, `C(zone)[T.2]`) is the same for every alternative" in message
+    assert "'... | C(zone)'" in message
+    assert "interact with an attribute" in message
+    assert "cost:" not in message
+    assert "move `sex`" in unidentified("gc + sex")
+    assert "move `poly(hinc, 2)`" in unidentified("gc + poly(hinc, 2)")
+    assert "move `hinc:sex`" in unidentified("gc + hinc:sex")
+
+
+def test_what_only_tells_the_alternative() -> None:
+    words = "only tells which alternative it is, as the constants do"
+    message = unidentified("gc + mode")
+    assert f"`mode` {words}: write `| 0` to leave them out, or drop it." in message
+    assert len(set(message.split("\n- ")[1:])) == 1
+    assert f"`k` {words} (`ASC[bus]` equals 0.5 x `k`)" in unidentified(
+        "gc + k", DATA.assign(k=(FRAME["mode"] == "bus") * 2)
+    )
