@@ -36,6 +36,7 @@ from choicemodel.data.words import distinct, listed
 from choicemodel.exceptions import ChoiceDataError, ChoiceModelError
 from choicemodel.models import MultinomialLogit
 from choicemodel.results import COV_TYPES, ChoiceResults
+from choicemodel.simulation import verify
 from choicemodel.tables import Block, Cell, Column, Table
 
 PROGRAM = "python -m choicemodel"
@@ -85,6 +86,20 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _fit(options: argparse.Namespace) -> int:
     """Fit a model to the user's survey."""
+    data, result, folder = _fitted(options)
+    return _work_through(_FIT_STEPS, data, result, folder)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Fit a model to the user's survey and verify it."""
+    plan = {"simulations": options.simulations, "replications": options.replications, "rng": options.seed}
+    data, result, folder = _fitted(options)
+    steps = (_description, _estimates, partial(_verification, alpha=options.alpha, **plan))
+    return _work_through(steps, data, result, folder)
+
+
+def _fitted(options: argparse.Namespace) -> tuple[ChoiceData, ChoiceResults, Path | None]:
+    """Read the user's survey and fit the model asked for."""
     _check_options(options)
     folder = None if options.output is None else _writable_folder(options.output)
     frame = _read_survey(Path(options.survey), options.separator, options.decimal)
@@ -94,8 +109,7 @@ def _fit(options: argparse.Namespace) -> int:
         model = MultinomialLogit(data, options.formula, base=options.base)
     except ChoiceDataError as error:
         raise CommandError(f"{error}{_in_other_words(str(error))}") from None
-    result = model.fit(cov_type=options.cov_type, groups=options.groups)
-    return _work_through(_FIT_STEPS, data, result, folder)
+    return data, model.fit(cov_type=options.cov_type, groups=options.groups), folder
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -211,8 +225,17 @@ def _disagreement(what: str, value: float, printed: str) -> list[str]:
     return [f"The {what} is {value:.6f}, and the published one is {printed}."]
 
 
+def _verification(_: ChoiceData, result: ChoiceResults, **plan: Any) -> Section:
+    """Hold the fit against simulation of the utilities that it claims to come from."""
+    report = verify(result, **plan)
+    table = report.summary()
+    failures = () if report.passed else (f"The verification failed: {', '.join(report.failed_checks)}.",)
+    files = _table_files("verification", table, table.title) | {"verification.json": report.save}
+    return Section(table.as_text(width=110), files, failures)
+
+
 _FIT_STEPS: tuple[Step, ...] = (_description, _estimates)
-_DEMO_STEPS: tuple[Step, ...] = (*_FIT_STEPS, _against_the_book)
+_DEMO_STEPS: tuple[Step, ...] = (*_FIT_STEPS, _against_the_book, partial(_verification, replications=100, rng=2))
 
 
 # --- reading a survey ------------------------------------------------------------------------------------------------
@@ -666,7 +689,33 @@ def _parser() -> argparse.ArgumentParser:
     _add_survey_options(fit)
     _add_model_options(fit)
     fit.set_defaults(run=_fit)
+
+    about = "fit a multinomial logit to your survey and verify it by simulation"
+    description = (
+        f"{about[0].upper()}{about[1:]}: choices simulated from explicit utilities are held against the model."
+    )
+    usage, examples = (text.replace(f"{PROGRAM} fit", f"{PROGRAM} verify") for text in (_FIT_USAGE, _FIT_EXAMPLES))
+    examples = examples.replace("the fit did not converge", "the fit did not converge, or a check failed")
+    check = commands.add_parser("verify", usage=usage, help=about, description=description, epilog=examples, **shared)
+    _add_survey_options(check)
+    _add_model_options(check)
+    _add_verification_options(check)
+    check.set_defaults(run=_verify)
     return parser
+
+
+def _add_verification_options(check: argparse.ArgumentParser) -> None:
+    how = check.add_argument_group("the verification")
+    how.add_argument(
+        "--simulations", type=int, default=20_000, metavar="N", help="draws of each situation (default: %(default)s)"
+    )
+    how.add_argument(
+        "--replications", type=int, default=0, metavar="N", help="samples to simulate and refit (default: none)"
+    )
+    how.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all draws (default: %(default)s)")
+    how.add_argument(
+        "--alpha", type=float, default=0.001, metavar="P", help="chance of a false alarm (default: %(default)s)"
+    )
 
 
 def _sign(text: str) -> str:

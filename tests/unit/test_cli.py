@@ -14,6 +14,7 @@ import pytest
 
 import choicemodel as cm
 from choicemodel import cli
+from choicemodel.random_utility import Gumbel
 
 LONG = ["--situation", "trip", "--alternative", "mode", "--choice", "chosen"]
 WIDE = ["--wide", "--choice", "PICK", "--alternatives", "train=1,sm=2,car=3"]
@@ -108,7 +109,8 @@ def test_demo_reproduces_the_book_and_lists_what_it_wrote(capsys, tmp_path):
     assert "Choice data" in out
     assert "Every number agrees" in out
     written = {path.name for path in folder.iterdir()}
-    assert written == {f"{n}.{s}" for n in ("summary", "published") for s in ("txt", "tex", "html")} | {"results.json"}
+    tables = {f"{n}.{s}" for n in ("summary", "published", "verification") for s in ("txt", "tex", "html")}
+    assert written == tables | {"results.json", "verification.json"}
     assert all(name in out.splitlines()[-1] for name in written)
     assert (folder / "summary.txt").read_text(encoding="utf-8").strip() in out
     assert cm.load_results(folder / "results.json").llf == pytest.approx(-199.1284, abs=1e-4)
@@ -602,3 +604,55 @@ def test_decimal_commas_ask_for_the_option(capsys, trips, tmp_path):
 def test_codes_that_are_no_alternative_may_be_left_out(capsys, wide_csv):
     command = ["fit", wide_csv, "--formula", "time", "--wide", "--choice", "PICK", "--alternatives", "train=1,sm=2"]
     refuse(capsys, [*command, *TIME], "--only COL=VALUE")
+
+
+def small_survey(folder: Path) -> Path:
+    """A survey whose choices follow from utilities."""
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"trip": np.repeat(np.arange(150), 3), "mode": ["air", "bus", "car"] * 150})
+    frame["cost"] = rng.normal(size=450)
+    U = frame["cost"] + rng.gumbel(size=450)
+    frame["chosen"] = (U.groupby(frame["trip"]).transform("max") == U).astype(int)
+    path = folder / "trips.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def verify_command(path: Path, *options: str) -> list[str]:
+    roles = ["--situation", "trip", "--alternative", "mode", "--choice", "chosen", "--formula", "cost"]
+    return ["verify", str(path), *roles, "--simulations", "500", *options]
+
+
+def test_verify_prints_and_writes_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = verify_command(small_survey(tmp_path), "--replications", "20", "--output", str(tmp_path / "out"))
+    assert cli.main(command) == 0
+    shown = capsys.readouterr().out
+    assert "Verification of Multinomial logit, cost" in shown
+    assert "6. Simulated, refitted, compared" in shown
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"verification.txt", "verification.tex", "verification.html", "verification.json"} <= written
+
+
+def test_verify_fails_with_one_where_a_check_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Gumbel.sample
+    monkeypatch.setattr(Gumbel, "sample", lambda *arguments: 1.2 * right(*arguments))
+    assert cli.main(verify_command(small_survey(tmp_path))) == 1
+    assert "The verification failed: probabilities, theory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options", [("--simulations", "5"), ("--replications", "1"), ("--alpha", "2"), ("--seed", "-1")]
+)
+def test_verify_refuses_what_makes_no_sense(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, str]
+) -> None:
+    assert cli.main([*verify_command(small_survey(tmp_path)), *options]) == 2
+    assert options[0].strip("-") in capsys.readouterr().err.replace("A seed", "seed")
+
+
+def test_the_demo_ends_with_the_verification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["demo", "--output", str(tmp_path)]) == 0
+    assert "Verification of Multinomial logit" in capsys.readouterr().out
+    assert (tmp_path / "verification.txt").exists()
