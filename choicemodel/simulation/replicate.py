@@ -148,9 +148,7 @@ class _Refits:
         return replicate(self.task, self.prepared, seeds, self.cov_type)
 
 
-def in_order(
-    work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int = 1
-) -> Generator[Result, None, None]:
+def in_order(work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int = 1) -> Generator[Result, None, None]:
     """Do jobs on one process or several; yield what they give in the order of the jobs.
 
     Parameters
@@ -182,7 +180,7 @@ def in_order(
                 "have run out: use fewer workers."
             ) from None
         finally:  # whoever stops reading wants no more of it
-            processes.shutdown(wait=False, cancel_futures=True)
+            processes.shutdown(cancel_futures=True)
 
 
 _in_this_process: list[Callable[[Any], Any]] = []

@@ -41,9 +41,10 @@ def simulate_survey(  # noqa: PLR0913 - a public entry point
     Parameters
     ----------
     attributes : dict
-        Alternative -> {attribute: levels}, in the order that the alternatives are to have. Levels are a list, from which
-        every situation draws with equal probability; a constant; or a distribution with ``.rvs(size=, random_state=)``,
-        such as those of `scipy.stats`. An attribute that an alternative lacks is zero there.
+        Alternative -> {attribute: levels}, in the order that the alternatives are to have. Levels are a list, from
+        which every situation draws with equal probability; a constant; or a distribution with
+        ``.rvs(size=, random_state=)``, such as those of `scipy.stats`. An attribute that an alternative lacks is zero
+        there.
     n_persons : int
     params : dict or Series
         Every parameter of the model by name.
@@ -150,7 +151,7 @@ def _draw(
         {
             "person": np.repeat(np.arange(1, n_persons + 1), n_situations * J),
             "situation": np.repeat(np.arange(1, N + 1), J),
-            "alternative": pd.Categorical.from_codes(np.tile(np.arange(J), N), categories=list(attributes)),  # type: ignore[arg-type]
+            "alternative": pd.Categorical.from_codes(np.tile(np.arange(J), N), categories=list(attributes)),  # type: ignore[call-overload]
         }
     )
     for name in dict.fromkeys(n for own in attributes.values() for n in own):
