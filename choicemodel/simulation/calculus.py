@@ -34,7 +34,7 @@ def check_derivatives(
     likelihood : Likelihood
     theta : ndarray (K,)
     scale : ndarray (K,)
-        About a standard error of each parameter: the step is measured in it.
+        About a standard error of each parameter, in which the step is measured; zero for those that are left alone.
     rng : Generator
     """
     score: list[tuple[float, float]] = []
@@ -42,7 +42,7 @@ def check_derivatives(
     for point in range(_POINTS):
         at = theta + (scale * rng.standard_normal(len(theta)) if point else 0.0)
         for _ in range(min(_DIRECTIONS, 2 * len(theta))):
-            d = scale * _unit(rng, len(theta))
+            d = scale * _unit(rng, len(theta))  # fixed parameters have scale zero
             found, matrix = likelihood.evaluate_with_hessian(at)
             other = scale * _unit(rng, len(theta))
             score.append(_compare(partial(_value, likelihood, at, d), float(found.score @ d)))
@@ -65,7 +65,7 @@ def _compare(function: Callable[[float], float], exact: float) -> tuple[float, f
         4 * (function(small / 2) - function(-small / 2)) / small - (function(small) - function(-small)) / (2 * small)
     ) / 3
     size = max(1.0, abs(exact))
-    rate = np.log2(errors[0] / errors[1]) if errors[1] > 1e-7 * size else np.inf
+    rate = np.log2(errors[0] / errors[1]) if not errors[1] <= 1e-7 * size else np.inf
     return abs(best - exact) / size, float(rate)
 
 
@@ -78,7 +78,7 @@ def _slope(likelihood: Likelihood, at: FloatArray, direction: FloatArray, other:
 
 
 def _derivative(name: str, of: str, found: list[tuple[float, float]]) -> Evidence:
-    error = max(e for e, _ in found)
+    error = float(np.max([e for e, _ in found]))  # NaN if there is one
     rate = float(np.median([r for _, r in found]))
     shrinks = "at the step's rounding" if np.isinf(rate) else f"error falls as step^{rate:.1f}"
     return Evidence(
@@ -129,7 +129,7 @@ def check_optimum(
             other = theta.copy()
             other[free] += size * scale * rng.standard_normal(int(free.sum()))
             gains.append(likelihood.value(other) - found.value)
-    best = max(gains, default=-np.inf)
+    best = float(np.max(gains)) if gains else -np.inf  # NaN if there is one
     limit = 1e-9 * (1 + abs(found.value))
     out.append(
         Evidence(
@@ -140,7 +140,7 @@ def check_optimum(
             f"best change {best:+.2e}",
             f"{limit:.0e} (rounding)",
             None,
-            passed=bool(best <= limit),
+            passed=bool(best <= limit and np.isfinite(found.value)),
         )
     )
     return out

@@ -63,13 +63,14 @@ def decide(evidence: Sequence[Evidence], alpha: float) -> tuple[Evidence, ...]:
     alpha : float
         Chance of at least one false alarm among them.
     """
-    tests = sorted((i for i, e in enumerate(evidence) if e.pvalue is not None), key=lambda i: evidence[i].pvalue or 0.0)
+    # A figure that is not a number is no evidence for the model: it counts as the worst.
+    pvalues = {i: e.pvalue if np.isfinite(e.pvalue) else 0.0 for i, e in enumerate(evidence) if e.pvalue is not None}
     out = list(evidence)
     rejecting = True
-    for rank, i in enumerate(tests):
-        level = alpha / (len(tests) - rank)
-        rejecting = rejecting and (evidence[i].pvalue or 0.0) < level
-        out[i] = replace(evidence[i], passed=not rejecting)
+    for rank, i in enumerate(sorted(pvalues, key=pvalues.__getitem__)):
+        level = alpha / (len(pvalues) - rank)
+        rejecting = rejecting and pvalues[i] < level
+        out[i] = replace(evidence[i], passed=not rejecting, pvalue=pvalues[i])
     return tuple(out)
 
 

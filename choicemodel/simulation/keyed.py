@@ -83,8 +83,8 @@ class KeyedSource:
         steps = np.arange(self._asked + 1, self._asked + count + 1, dtype=np.uint64)
         self._asked += count
         keys = combine(self._keys[..., np.newaxis], steps) if extra else combine(self._keys, steps[:1])
-        # 53 bits, moved to the middle of their cell: neither 0 nor 1 can occur
-        return ((keys >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        # 52 bits, moved to the middle of their cell: neither 0 nor 1 can occur
+        return ((keys >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
 
     def standard_exponential(self, size: tuple[int, ...] | None = None) -> FloatArray:
         """Exponential numbers of mean one."""

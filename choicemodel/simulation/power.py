@@ -568,7 +568,7 @@ def _hypothesis(
         value = 0.0 if null is None else float(null)
         return RatioTest(above, below, value), f"the test that {of[0]} / {of[1]} is not {value:g}"
     raise SpecificationError(
-        f"of= must be the name of a coefficient, a pair of names for their ratio, or a special case of the model; got "
+        "of= must be the name of a coefficient, a pair of names for their ratio, or a special case of the model; got "
         f"{of!r}."
     )
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtr, bdtrc, chdtrc, ndtr, ndtri
+from scipy.special import bdtr, bdtrc, chdtrc, chdtri, chndtrinc, ndtr, ndtri
 
 from choicemodel.simulation.evidence import Evidence
 from choicemodel.simulation.simulate import Simulator
@@ -29,7 +29,10 @@ IntArray = NDArray[np.int64]
 _PIECE = 120_000
 _LEAST_EXPECTED = 5.0
 _MOST_PAIRS = 40
+_MOST_CELLS = 150
 _POWER = 0.99
+_LEAST_WINS = 25.0
+_STEP = 1e-4
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ class Counts:
     covariance : ndarray (n, J, J) or None
         Simulation covariance of `probability`; None where it is exact.
     in_scale : ndarray (J, n)
-        Derivative of the log-probability in the scale of utility.
+        Derivative of the probability in the scale of utility.
+    in_V : ndarray (J, J, n)
+        Derivative of the probability (first axis) in a constant of each alternative (second axis).
     alternatives : ndarray of int (J, n)
     """
 
@@ -52,11 +57,12 @@ class Counts:
     probability: FloatArray
     covariance: FloatArray | None
     in_scale: FloatArray
+    in_V: FloatArray  # noqa: N815 - V is the field's letter
     alternatives: IntArray
 
 
 def check_probabilities(
-    sim: Simulator, situations: IntArray, simulations: int, rng: np.random.Generator, alpha: float
+    sim: Simulator, situations: IntArray, simulations: int, rng: np.random.Generator, level: float
 ) -> list[Evidence]:
     """Hold simulated choice frequencies against closed-form probabilities.
 
@@ -68,15 +74,15 @@ def check_probabilities(
     simulations : int
         Draws of the utilities of each.
     rng : Generator
-    alpha : float
-        Level of the whole report, for the power that is stated.
+    level : float
+        Level of each test in the report, for the power that is stated.
     """
     counted = [_count(sim, group, simulations, rng) for group in some_groups(sim, situations)]
     out = [
         _all_cells(counted, simulations),
-        _scale(counted, simulations, alpha),
-        *_constants(counted, simulations, alpha, sim.design.data.alternatives),
-        _largest_cell(counted, simulations, alpha),
+        _scale(counted, simulations, level),
+        *_constants(counted, simulations, level, sim.design.data.alternatives),
+        _largest_cell(counted, simulations, level),
     ]
     pairs = _pairs_of_persons(sim)
     return [*out, _pairs(sim, pairs, simulations, rng)] if pairs else out
@@ -125,9 +131,9 @@ def _count(sim: Simulator, group: Group, simulations: int, rng: np.random.Genera
         for j in range(J):
             observed[j] += np.count_nonzero(U[j] == top, axis=1)
     probability, covariance = _closed_form(sim, X, group, simulations, rng)
-    in_scale = _scale_direction(sim, X, group, rng)
+    in_scale, in_V = _directions(sim, X, group, rng)
     codes = np.broadcast_to(group.alternatives.reshape(J, -1), (J, n))
-    return Counts(observed, probability, covariance, in_scale, codes.astype(np.int64))
+    return Counts(observed, probability, covariance, in_scale, in_V, codes.astype(np.int64))
 
 
 def _pieces(total: int, size: int) -> Iterator[int]:
@@ -156,15 +162,25 @@ def _closed_form(
     return mean, covariance / simulations
 
 
-def _scale_direction(sim: Simulator, X: FloatArray, group: Group, rng: np.random.Generator) -> FloatArray:
-    """Derivative of the log-probability in the scale, E[P (V - sum P V)] / E[P], from draws of its own (J, n)."""
+def _directions(sim: Simulator, X: FloatArray, group: Group, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    """Derivatives of the probabilities in the scale (J, n) and in the constants (J, J, n), by differences.
+
+    Where tastes vary they come from draws of their own, so that they are independent of what they are used on.
+    """
     structure = sim.errors.prepare(group.alternatives)
     J, n = group.rows.shape
-    beta, phi = _split(sim, _gamma(sim, n, max(1, _PIECE // (J * n)), rng))
+    beta, phi = _split(sim, _gamma(sim, n, int(np.clip(_PIECE // (J * n), 1, 200)), rng))
     V = _utilities(X, beta)
-    P = sim.errors.probabilities(V, phi, structure)
-    centred = V - (P * V).sum(axis=0)
-    return np.asarray((P * centred).mean(axis=2) / np.maximum(P.mean(axis=2), np.finfo(np.float64).tiny))
+
+    def slope(direction: FloatArray) -> FloatArray:
+        above = sim.errors.probabilities(V + _STEP * direction, phi, structure)
+        below = sim.errors.probabilities(V - _STEP * direction, phi, structure)
+        return np.asarray((above - below).mean(axis=2) / (2 * _STEP))
+
+    # A step in the scale moves the largest utilities most: beyond reach of the errors nothing changes any more.
+    in_scale = slope(np.clip(V - V.max(axis=0), -50.0, 0.0))
+    in_V = np.stack([slope(np.eye(J)[k][:, np.newaxis, np.newaxis]) for k in range(J)], axis=1)
+    return in_scale, in_V
 
 
 class _Chi(NamedTuple):
@@ -235,9 +251,17 @@ def _two_sided(z: float) -> float:
     return float(2 * ndtr(-abs(z)))
 
 
-def _detectable(information: float, alpha: float) -> float:
-    """Smallest error that a test with this information finds with 99 % power, if it were one of ten at level alpha."""
-    return float((ndtri(1 - alpha / 20) + ndtri(_POWER)) / np.sqrt(information))
+def _round_up(x: float) -> str:
+    """Write with two digits, never less than it is."""
+    if not 0 < x < np.inf:
+        return "any" if x == 0 else "no"
+    unit = 10.0 ** (np.floor(np.log10(x)) - 1)
+    return f"{np.ceil(x / unit - 1e-9) * unit:.2g}"
+
+
+def _found_surely(df: int, level: float) -> float:
+    """Noncentrality that a chi-square test of a level finds with 99 % power."""
+    return float(chndtrinc(float(chdtri(df, level)), df, 1 - _POWER))
 
 
 def _surplus(c: Counts, draws: int) -> FloatArray:
@@ -250,62 +274,113 @@ def _spread(c: Counts, draws: int) -> FloatArray:
     return spread if c.covariance is None else spread + draws**2 * np.einsum("njj->jn", c.covariance)
 
 
-def _scale(counted: Sequence[Counts], draws: int, alpha: float) -> Evidence:
-    score = sum(float((_surplus(c, draws) * c.in_scale).sum()) for c in counted)
-    information = sum(draws * float((c.probability * c.in_scale**2).sum()) for c in counted)
-    variance = information
+def _scale(counted: Sequence[Counts], draws: int, level: float) -> Evidence:
+    """Look along the direction in which a common scale moves the probabilities."""
+    score = information = variance = 0.0
     for c in counted:
-        variance -= draws * float(((c.probability * c.in_scale).sum(axis=0) ** 2).sum())
+        # cells that expect too little would not be normal
+        enough = draws * c.probability >= _LEAST_EXPECTED
+        D = np.where(enough, c.in_scale / np.where(enough, c.probability, 1.0), 0.0)
+        score += float((_surplus(c, draws) * D).sum())
+        information += draws * float((c.in_scale * D).sum())
+        variance += draws * float((c.probability * D**2).sum() - ((c.probability * D).sum(axis=0) ** 2).sum())
         if c.covariance is not None:
-            variance += draws**2 * float(np.einsum("jn,njk,kn->", c.in_scale, c.covariance, c.in_scale))
-    z = score / np.sqrt(variance) if variance > 0 else 0.0
-    smallest = _detectable(information**2 / variance, alpha) if variance > 0 else np.inf
+            variance += draws**2 * float(np.einsum("jn,njk,kn->", D, c.covariance, D))
+    compared = "the scale of utility that fits the simulated choices best, against one"
+    if not (variance > 0 and information > 0):
+        return Evidence("probabilities", "common scale", compared, "nothing to see", "-", None, passed=True)
+    z = score / np.sqrt(variance)
+    smallest = 100 * np.sqrt(_found_surely(1, level) * variance) / information
     return Evidence(
         "probabilities",
         "common scale",
-        "the scale of utility that fits the simulated choices best, against one",
-        f"{100 * score / information if information else 0:+.3f} % off",
+        compared,
+        f"{100 * score / information:+.3f} % off",
         f"z = {z:+.2f}",
         _two_sided(z),
         passed=True,
-        note=f"an error of {100 * smallest:.2g} % in the scale would have been found with 99 % power.",
+        note=f"an error of {_round_up(smallest)} % in the scale would have been found with 99 % power.",
     )
 
 
-def _constants(counted: Sequence[Counts], draws: int, alpha: float, labels: Sequence[object]) -> list[Evidence]:
+def _constants(counted: Sequence[Counts], draws: int, level: float, labels: Sequence[object]) -> list[Evidence]:
+    """Look at how often each alternative won in all, those together that won too rarely to be looked at alone."""
     J = len(labels)
-    surplus, information, covariance = np.zeros(J), np.zeros(J), np.zeros((J, J))
+    surplus, wins, covariance, slope = np.zeros(J), np.zeros(J), np.zeros((J, J)), np.zeros((J, J))
     for c in counted:
+        rows, columns = c.alternatives[:, np.newaxis], c.alternatives[np.newaxis]
         np.add.at(surplus, c.alternatives, _surplus(c, draws))
-        np.add.at(information, c.alternatives, draws * c.probability * (1 - c.probability))
+        np.add.at(wins, c.alternatives, draws * np.minimum(c.probability, 1 - c.probability))
         own = -draws * c.probability[:, np.newaxis] * c.probability  # (J, J, n)
         if c.covariance is not None:
             own += draws**2 * np.moveaxis(c.covariance, 0, -1)
         np.add.at(covariance, (c.alternatives, c.alternatives), draws * c.probability)
-        np.add.at(covariance, (c.alternatives[:, np.newaxis], c.alternatives[np.newaxis]), own)
-    seen = np.flatnonzero(information > 0)
-    z = surplus[seen] / np.sqrt(np.diag(covariance)[seen])
-    code = int(seen[np.abs(z).argmax()])
-    # The surpluses add up to zero: one of them says nothing new.
-    rest = seen[:-1]
-    together = float(surplus[rest] @ np.linalg.solve(covariance[np.ix_(rest, rest)], surplus[rest]))
-    best = float(np.max(information[seen] ** 2 / np.diag(covariance)[seen]))
-    smallest = _detectable(best, alpha / len(seen))
+        np.add.at(covariance, (rows, columns), own)
+        np.add.at(slope, (rows, columns), draws * c.in_V)
+    often = np.flatnonzero(wins >= _LEAST_WINS)
+    gather = np.eye(J)[often]
+    together = _Quadratic.of(gather @ surplus, gather @ covariance @ gather.T)
+    if together is None:
+        return []
+    errors = np.array([together.noncentrality(gather @ slope[:, a]) for a in often])
+    code = int(often[np.abs(gather @ surplus / np.sqrt(np.diag(gather @ covariance @ gather.T))).argmax()])
+    seen = np.flatnonzero(errors > 0)
+    note = ""
+    if len(seen):
+        hardest = int(seen[errors[seen].argmin()])
+        smallest = _round_up(np.sqrt(_found_surely(together.rank, level) / errors[hardest]))
+        note = (
+            f"an error of {smallest} in the constant of {labels[often[hardest]]}, the hardest to see, would have been "
+        )
+        note += "found with 99 % power."
+    if len(often) < J:
+        rare = ", ".join(str(labels[a]) for a in range(J) if a not in often)
+        note += f" Too rarely chosen to be looked at: {rare}."
     return [
         Evidence(
             "probabilities",
             "constants",
-            "the constant of each alternative that fits the simulated choices best, against the model's",
-            f"{surplus[code] / information[code]:+.4f} off ({labels[code]})",
-            f"chi-square {together:.1f}, expected {len(rest)}",
-            float(chdtrc(len(rest), together)),
+            "how often each alternative won in all, as a shift of its constant, against the model",
+            f"{surplus[code] / slope[code, code]:+.4f} off ({labels[code]})",
+            f"chi-square {together.statistic:.1f}, expected {together.rank}",
+            float(chdtrc(together.rank, together.statistic)),
             passed=True,
-            note=f"an error of {smallest:.2g} in one constant would have been found with 99 % power.",
+            note=note.strip(),
         )
     ]
 
 
-def _largest_cell(counted: Sequence[Counts], draws: int, alpha: float) -> Evidence:
+class _Quadratic(NamedTuple):
+    """A quadratic form x' C^- x on the directions in which x varies at all."""
+
+    statistic: float
+    rank: int
+    whiten: FloatArray
+
+    @classmethod
+    def of(cls, x: FloatArray, C: FloatArray) -> _Quadratic | None:
+        """Leave out directions in which counts hardly vary, such as the total of a set; None if nothing is left.
+
+        A direction that rests on a handful of wins, as the total of all alternatives but a hopeless one does, is not
+        normal.
+        """
+        if not len(x):
+            return None
+        if not (np.isfinite(x).all() and np.isfinite(C).all()):
+            return cls(float("nan"), 1, np.zeros((1, len(x))))
+        values, vectors = np.linalg.eigh(C)
+        kept = values > _LEAST_WINS / 4
+        if not kept.any():
+            return None
+        whiten = (vectors[:, kept] / np.sqrt(values[kept])).T
+        return cls(float(((whiten @ x) ** 2).sum()), int(kept.sum()), whiten)
+
+    def noncentrality(self, shift: FloatArray) -> float:
+        """What a shift of x adds."""
+        return float(((self.whiten @ shift) ** 2).sum())
+
+
+def _largest_cell(counted: Sequence[Counts], draws: int, level: float) -> Evidence:
     """Look at the single frequency that is least likely, allowing for how many were looked at (Sidak)."""
     enough = [draws * c.probability * (1 - c.probability) >= _LEAST_EXPECTED for c in counted]
     if not any(e.any() for e in enough):
@@ -321,7 +396,7 @@ def _largest_cell(counted: Sequence[Counts], draws: int, alpha: float) -> Eviden
         )
     )
     worst, cells = int(pvalue.argmin()), len(pvalue)
-    smallest = _detectable(1 / float(np.median(error)) ** 2, alpha / cells)
+    smallest = _smallest_cell_error(float(np.median(error)), draws, level / cells)
     return Evidence(
         "probabilities",
         "largest deviation",
@@ -330,8 +405,19 @@ def _largest_cell(counted: Sequence[Counts], draws: int, alpha: float) -> Eviden
         f"Monte Carlo error {error[worst]:.5f}, {cells} cells",
         float(-np.expm1(cells * np.log1p(-min(pvalue[worst], 1 - 1e-15)))),
         passed=True,
-        note=f"an error of {smallest:.2g} in a typical probability would have been found with 99 % power.",
+        note=f"an error of {_round_up(smallest)} in a typical probability would have been found with 99 % power.",
     )
+
+
+def _smallest_cell_error(error: float, draws: int, level: float) -> float:
+    """Shift of a probability that its count shows with 99 % power; its spread grows with it."""
+    critical, power = float(ndtri(1 - level / 2)), float(ndtri(_POWER))
+    p = 0.5 - 0.5 * np.sqrt(max(0.0, 1 - 4 * draws * error**2))  # p (1 - p) / draws = error^2
+    shift = (critical + power) * error
+    for _ in range(20):
+        moved = min(p + shift, 0.5)
+        shift = critical * error + power * np.sqrt(max(moved * (1 - moved) / draws, error**2))
+    return float(shift)
 
 
 def _cell_pvalue(c: Counts, draws: int) -> FloatArray:
@@ -353,7 +439,8 @@ def _pairs_of_persons(sim: Simulator) -> list[tuple[int, int]]:
     order = np.argsort(person, kind="stable")
     follows = np.flatnonzero(person[order[1:]] == person[order[:-1]])
     _, first = np.unique(person[order[follows]], return_index=True)
-    chosen = follows[first]
+    few = structure.sizes[several[order[follows[first]]]] * structure.sizes[several[order[follows[first] + 1]]]
+    chosen = follows[first][few <= _MOST_CELLS]
     step = max(1, len(chosen) // _MOST_PAIRS)
     return [(int(several[order[i]]), int(several[order[i + 1]])) for i in chosen[::step][:_MOST_PAIRS]]
 
@@ -380,15 +467,22 @@ def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Gene
     rows = [np.arange(starts[s], starts[s + 1])[:, np.newaxis] for s in pair]  # (J, 1) each
     X = [sim.design.values(r) for r in rows]
     prepared = [sim.errors.prepare(sim.design.data.structure.alternative[r[:, 0]]) for r in rows]
-    winners = _draw_pair(sim, X, prepared, (draws, rng))
     J = [x.shape[1] for x in X]
-    observed = np.bincount(winners[0] * J[1] + winners[1], minlength=J[0] * J[1]).astype(np.float64)
-    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
-    P = [sim.errors.probabilities(_utilities(x, beta), phi, s)[:, 0] for x, s in zip(X, prepared, strict=True)]
-    joint = (P[0][:, np.newaxis] * P[1]).reshape(J[0] * J[1], -1)  # (J1 J2, R) or (J1 J2, 1)
-    exact = joint.shape[1] == 1
-    covariance = None if exact else np.cov(joint, ddof=0) / joint.shape[1]
-    return pearson(observed, joint.mean(axis=1), draws, covariance)
+    cells = J[0] * J[1]
+    exact = sim.heterogeneity.n_points == 1
+    observed, total, squares = np.zeros(cells), np.zeros(cells), np.zeros((cells, cells))
+    for piece in _pieces(draws, 2 * sum(J)):
+        winners = _draw_pair(sim, X, prepared, (piece, rng))
+        observed += np.bincount(winners[0] * J[1] + winners[1], minlength=cells)
+        beta, phi = _split(sim, _gamma(sim, 1, piece, rng))
+        P = [sim.errors.probabilities(_utilities(x, beta), phi, s)[:, 0] for x, s in zip(X, prepared, strict=True)]
+        joint = (P[0][:, np.newaxis] * P[1]).reshape(cells, -1)  # (J1 J2, draws), or one column where it is exact
+        total += joint.sum(axis=1) * (piece if exact else 1)
+        if not exact:
+            squares += joint @ joint.T
+    mean = total / draws
+    covariance = None if exact else (squares / draws - np.outer(mean, mean)) / draws
+    return pearson(observed, mean, draws, covariance)
 
 
 def _draw_pair(

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -89,12 +89,15 @@ class Task:
         Parameters that the fitted ones are compared with.
     start : ndarray (K,)
         Where refits start.
+    fixed : dict or None
+        Parameters that refits hold fixed.
     """
 
     sim: Simulator
     model: Composition
     truth: FloatArray
     start: FloatArray
+    fixed: Mapping[str, float] | None = None
 
 
 def draw_structure(sim: Simulator, rng: np.random.Generator) -> Structure:
@@ -113,7 +116,9 @@ def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequ
     """Simulate and refit once for each seed."""
     out = Replications.blank(len(seeds), len(task.truth))
     names = task.model.parameters.names
-    settings = FitSettings(start=dict(zip(names, task.start.tolist(), strict=True)), progress=False)
+    start = dict(zip(names, task.start.tolist(), strict=True))
+    settings = FitSettings(start=start, fixed=task.fixed, progress=False)
+    free = np.array([name not in (task.fixed or {}) for name in names])
     with executor(1) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
         for i, seed in enumerate(seeds):
@@ -126,10 +131,18 @@ def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequ
             for kind in COV_TYPES:
                 with np.errstate(invalid="ignore"):
                     out.errors[kind][i] = np.sqrt(np.diag(found.covariances[kind]))
-            V, off = found.covariances[cov_type], found.theta - task.truth
+            V, off = found.covariances[cov_type][np.ix_(free, free)], (found.theta - task.truth)[free]
             if np.isfinite(V).all():
-                out.distance[i] = off @ np.linalg.solve(V, off)
+                out.distance[i] = _quadratic_form(V, off)
     return out
+
+
+def _quadratic_form(V: FloatArray, off: FloatArray) -> float:
+    """Off' V^-1 off; NaN where V is singular, as a sandwich of fewer units than parameters is."""
+    try:
+        return float(off @ np.linalg.solve(V, off))
+    except np.linalg.LinAlgError:
+        return float("nan")
 
 
 @dataclass(frozen=True)
@@ -175,9 +188,9 @@ def in_order(work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int
                 yield future.result()
         except BrokenProcessPool:
             raise SpecificationError(
-                "A worker process died, or could not start. A script that uses workers must have its calls under "
-                "`if __name__ == '__main__':`, because each process reads the script again; if it has, memory may "
-                "have run out: use fewer workers."
+                "A worker process died, or could not start. A script that uses workers must have its calls under `if "
+                "__name__ == '__main__':`, because each process reads the script again; if it has, memory may have run "
+                "out: use fewer workers."
             ) from None
         finally:  # whoever stops reading wants no more of it
             processes.shutdown(cancel_futures=True)

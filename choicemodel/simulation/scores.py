@@ -6,6 +6,8 @@ At the parameters that simulated the choices the score has mean zero and varianc
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtr, chdtrc
@@ -21,7 +23,7 @@ FloatArray = NDArray[np.float64]
 
 
 def check_scores(
-    model: Composition, sim: Simulator, prepared: Prepared, plan: tuple[int, np.random.SeedSequence, Executor]
+    model: Composition, sim: Simulator, prepared: Prepared, looked_at: NDArray[np.bool_], plan: Plan
 ) -> list[Evidence]:
     """Hold the scores of simulated samples against their mean and variance.
 
@@ -32,27 +34,15 @@ def check_scores(
         The same model at the parameters.
     prepared : Prepared
         Its data, without weights.
-    plan : tuple
-        Number of samples, seed, executor.
+    looked_at : ndarray of bool (K,)
+        Parameters whose scores are looked at: free ones that some choices bear on.
+    plan : Plan
     """
-    samples, seed, pool = plan
-    K = len(sim.theta)
-    scores, hessian, fourth = np.zeros((samples, K)), np.zeros((K, K)), 0.0
-    structure = sim.design.data.structure
-    for s, child in enumerate(seed.spawn(samples)):
-        drawn = draw_structure(sim, np.random.default_rng(child))
-        likelihood = likelihood_of(model, pool, prepared.with_choices(drawn).blocks)
-        if s < 10:  # the expected Hessian: the same for every sample where choices do not enter it
-            found, matrix = likelihood.evaluate_with_hessian(sim.theta)
-            hessian += matrix
-        else:
-            found = likelihood.evaluate(sim.theta)
-        scores[s] = found.score
-        if s == 0:
-            units = sum_by_unit(
-                likelihood.situation_scores(sim.theta, structure.n_situations), structure.unit, structure.n_units
-            )
-    information = -hessian / min(samples, 10)
+    K = int(looked_at.sum())
+    if not K:
+        return []
+    drawn = _draw(model, sim, prepared, plan)
+    information = drawn.information[np.ix_(looked_at, looked_at)]
     try:
         lower = np.linalg.cholesky(information)
     except np.linalg.LinAlgError:
@@ -61,21 +51,20 @@ def check_scores(
                 "scores", "information", "minus the expected Hessian", "not definite", "definite", None, passed=False
             )
         ]
-    standard = np.linalg.solve(lower, scores.T)  # (K, samples)
-    fourth = float(
-        (np.linalg.solve(lower, units.T) ** 2).sum(axis=0) @ (np.linalg.solve(lower, units.T) ** 2).sum(axis=0)
-    )
-    mean = float(samples * (standard.mean(axis=1) ** 2).sum())
+    standard = np.linalg.solve(lower, drawn.scores[:, looked_at].T)  # (K, samples)
+    size = (np.linalg.solve(lower, drawn.units[:, looked_at].T) ** 2).sum(axis=0)
+    fourth = float(size @ size) / drawn.unit_samples
+    mean = float(plan.samples * (standard.mean(axis=1) ** 2).sum())
     total = float((standard**2).sum())
     # The variance of a squared score is that of the normal distribution, and a little from the units' own tails.
     scale = 1.0 + fourth / (2 * K)
-    df = samples * K / scale
+    df = plan.samples * K / scale
     tails = chdtrc(df, total / scale), chdtr(df, total / scale)
     return [
         Evidence(
             "scores",
             "mean",
-            f"the mean score of {samples} simulated samples against zero",
+            f"the mean score of {plan.samples} simulated samples against zero",
             f"chi-square {mean:.1f}",
             f"expected {K} +- {np.sqrt(2 * K):.1f}",
             float(chdtrc(K, mean)),
@@ -85,9 +74,44 @@ def check_scores(
             "scores",
             "variance",
             "the variance of those scores against minus the expected Hessian, as a mean ratio",
-            f"{total / (samples * K):.4f}",
-            f"1 +- {np.sqrt(2 * scale / (samples * K)):.4f}",
+            f"{total / (plan.samples * K):.4f}",
+            f"1 +- {np.sqrt(2 * scale / (plan.samples * K)):.4f}",
             float(min(1.0, 2 * min(tails))),
             passed=True,
         ),
     ]
+
+
+class Plan(NamedTuple):
+    """Number of samples, their seed, and where to work."""
+
+    samples: int
+    seed: np.random.SeedSequence
+    pool: Executor
+
+
+class _Drawn(NamedTuple):
+    """Scores of the samples (S, K), the mean information (K, K), and unit scores of some samples (S' U, K)."""
+
+    scores: FloatArray
+    information: FloatArray
+    units: FloatArray
+    unit_samples: int
+
+
+def _draw(model: Composition, sim: Simulator, prepared: Prepared, plan: Plan) -> _Drawn:
+    K, some = len(sim.theta), min(plan.samples, 10)
+    scores, hessian, units = np.zeros((plan.samples, K)), np.zeros((K, K)), []
+    structure = sim.design.data.structure
+    for s, child in enumerate(plan.seed.spawn(plan.samples)):
+        drawn = draw_structure(sim, np.random.default_rng(child))
+        likelihood = likelihood_of(model, plan.pool, prepared.with_choices(drawn).blocks)
+        if s >= some:
+            scores[s] = likelihood.evaluate(sim.theta).score
+            continue
+        found, matrix = likelihood.evaluate_with_hessian(sim.theta)
+        scores[s] = found.score
+        hessian += matrix
+        own = likelihood.situation_scores(sim.theta, structure.n_situations)
+        units.append(sum_by_unit(own, structure.unit, structure.n_units))
+    return _Drawn(scores, -hessian / some, np.concatenate(units), some)

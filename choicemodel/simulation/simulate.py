@@ -19,7 +19,7 @@ from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution
 from choicemodel.results import ChoiceResults
-from choicemodel.simulation.keyed import KeyedSource, Keys, label_keys, row_keys, seed_of, unit_keys
+from choicemodel.simulation.keyed import KeyedSource, Keys, combine, label_keys, row_keys, seed_of, unit_keys
 from choicemodel.utility import Design, Group, groups
 
 FloatArray = NDArray[np.float64]
@@ -28,6 +28,10 @@ Params = Mapping[str, float] | pd.Series | Sequence[float] | NDArray[np.float64]
 
 # How many times errors are drawn again for the situations whose draw does not give the observed choice.
 _MOST_REJECTIONS = 10_000
+
+# Conditional draws are others than those of the same seed without the condition: choices that were simulated with that
+# seed have selected the latter already.
+_CONDITIONAL = np.array([0xC0ED1710], dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -211,10 +215,10 @@ def _given_choices(sim: Simulator, seed: int) -> tuple[FloatArray, FloatArray]:
     def log_likelihood(gamma: FloatArray) -> FloatArray:
         return _log_likelihood_of_units(sim, gamma)
 
-    source = KeyedSource(unit_keys(data, seed))
+    source = KeyedSource(combine(unit_keys(data, seed), _CONDITIONAL))
     gamma = sim.heterogeneity.sample_given_choices(sim.theta, structure.n_units, log_likelihood, source)
     V = row_utilities(sim, gamma)
-    keys = row_keys(data, seed)
+    keys = combine(row_keys(data, seed), _CONDITIONAL)
     e = np.zeros(data.n_rows)
     for group in sim.groups():
         e[group.rows] = _errors_given_choice(sim, group, (V[group.rows], gamma, keys[group.rows]))

@@ -506,8 +506,8 @@ class RecoveryStudy:
     def _notes(self) -> list[str]:
         notes = [
             f"Simulated: {self.simulated}.",
-            "+- is the Monte Carlo error of the bias; std err / sd compares the mean standard error with the sd of the "
-            "estimates.",
+            "+- is the Monte Carlo error of the bias; std err / sd compares the mean standard error with the sd of "
+            "the estimates.",
         ]
         without = [n for n, t in zip(self.names, self.truth, strict=True) if np.isnan(t)]
         if without:

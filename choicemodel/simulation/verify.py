@@ -20,9 +20,9 @@ from choicemodel.simulation.calculus import check_derivatives, check_optimum
 from choicemodel.simulation.evidence import Evidence, Verification, decide
 from choicemodel.simulation.keyed import seed_of
 from choicemodel.simulation.probabilities import check_probabilities
-from choicemodel.simulation.recovery import judge, summarise
+from choicemodel.simulation.recovery import Limits, judge, summarise
 from choicemodel.simulation.replicate import Task, draw_structure, run
-from choicemodel.simulation.scores import check_scores
+from choicemodel.simulation.scores import Plan, check_scores
 from choicemodel.simulation.simulate import Params, Simulator, simulator
 from choicemodel.simulation.theory import check_theory
 from choicemodel.utility import Design
@@ -160,9 +160,9 @@ def _checks(
     sim = subject.sim
     rngs = [np.random.default_rng(s) for s in streams]
     step("probabilities")
-    evidence = check_probabilities(
-        sim, _some_situations(sim.design.data, simulations, rngs[0]), simulations, rngs[0], alpha
-    )
+    level = alpha / _tests(sim)
+    situations = _some_situations(sim.design.data, simulations, rngs[0])
+    evidence = check_probabilities(sim, situations, simulations, rngs[0], level)
     step("theory")
     evidence += check_theory(sim, rngs[1])
     step("derivatives")
@@ -172,32 +172,46 @@ def _checks(
     model = subject.model._replace(design=replace(sim.design, data=data))
     prepared = prepare(model.design, pool)
     likelihood = likelihood_of(model, pool, prepared.blocks)
-    evidence += check_derivatives(
-        likelihood, sim.theta, _scale(likelihood.evaluate_with_hessian(sim.theta)[1]), rngs[2]
-    )
+    hessian = likelihood.evaluate_with_hessian(sim.theta)[1]
+    scale = _scale(hessian, prepared, subject.free)
+    evidence += check_derivatives(likelihood, sim.theta, scale, rngs[2])
     step("optimum")
     if observed.chosen is not None:
         # The maximum is that of the weighted likelihood, if weights there were.
         weighted = likelihood_of(model._replace(design=subject.observed), pool)
         evidence += check_optimum(weighted, sim.theta, subject.free, rngs[3])
     step("scores")
-    evidence += _scores(subject, model, prepared, (streams[4], pool))
+    # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.
+    informed = subject.free & (-np.diag(hessian) > _reach(prepared, len(scale)) ** 2)
+    evidence += check_scores(model, sim, prepared, informed, Plan(_samples(sim), streams[4], pool))
     return evidence
 
 
-def _scores(
-    subject: _Subject, model: Composition, prepared: Prepared, tools: tuple[np.random.SeedSequence, Executor]
-) -> list[Evidence]:
-    seed, pool = tools
-    rows = subject.sim.design.data.n_rows
-    samples = int(np.clip(_SCORE_ROWS * _SCORE_SAMPLES // max(rows, 1), 20, 2 * _SCORE_SAMPLES))
-    return check_scores(model, subject.sim, prepared, (samples, seed, pool))
+def _tests(sim: Simulator) -> int:
+    """How many tests with a p-value the report will have, for the power that it states."""
+    return 6 + len(sim.errors.claims()) + (sim.design.data.structure.person is not None)
 
 
-def _scale(hessian: FloatArray) -> FloatArray:
-    """About a standard error of each parameter, from the Hessian's diagonal."""
+def _samples(sim: Simulator) -> int:
+    """Samples for the check of the scores: more where they are small."""
+    return int(np.clip(_SCORE_ROWS * _SCORE_SAMPLES // max(sim.design.data.n_rows, 1), 20, 2 * _SCORE_SAMPLES))
+
+
+def _reach(prepared: Prepared, K: int) -> FloatArray:
+    """Largest difference of each column within a situation (K,); zero for parameters of the errors."""
+    reach = np.zeros(K)
+    for block in prepared.blocks:
+        largest = np.abs(block.differences).max(axis=(1, 2))
+        reach[: len(largest)] = np.maximum(reach[: len(largest)], largest)
+    return reach
+
+
+def _scale(hessian: FloatArray, prepared: Prepared, free: NDArray[np.bool_]) -> FloatArray:
+    """About a standard error of each free parameter, but no more than moves a utility by one; zero for fixed ones."""
     diagonal = -np.diag(hessian)
-    return 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    error = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    reach = _reach(prepared, len(error))
+    return np.where(free, np.minimum(error, 1.0 / np.where(reach > 0, reach, 1.0)), 0.0)
 
 
 def _some_situations(data: ChoiceData, simulations: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -227,15 +241,18 @@ def _recovery(
     model = subject.model._replace(design=design)
     kind = result_or_model.cov_type if isinstance(result_or_model, ChoiceResults) else default_cov_type(data)
     kind = kind if kind != "cluster" else "robust"
-    task = Task(subject.sim, model, subject.theta, subject.theta)
+    names = model.parameters.names
+    fixed = {n: float(t) for n, t, f in zip(names, subject.theta, subject.free, strict=True) if not f}
+    task = Task(subject.sim, model, subject.theta, subject.theta, fixed or None)
     workers = available_cores() if threads is None else threads
     workers = workers if replications >= _PROCESSES_PAY else 1
     found = run(task, seed.spawn(replications), kind, workers=workers)
-    recovery = summarise(found, subject.theta, model.parameters.names)
+    recovery = summarise(found, subject.theta, names)
+    recovery = replace(recovery, table=recovery.table[subject.free])
     kinds = tuple(dict.fromkeys((kind, "nonrobust", "robust"))) if data.structure.person is None else (kind,)
     table = {"parameter": tuple(recovery.table.index)}
     table |= {str(name): tuple(column.tolist()) for name, column in recovery.table.items()}
-    return judge(found, recovery, alpha, kinds), table
+    return judge(found, recovery, Limits(alpha, kinds, data.structure.n_units, kind)), table
 
 
 # Starting processes takes about two seconds; below this many refits one process is done sooner.

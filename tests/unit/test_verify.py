@@ -18,7 +18,7 @@ from choicemodel.estimation.fit import Composition, Prepared
 from choicemodel.random_utility import Gumbel, LogProbability
 from choicemodel.simulation.evidence import Evidence, decide
 from choicemodel.simulation.probabilities import check_probabilities, pearson
-from choicemodel.simulation.recovery import judge, summarise
+from choicemodel.simulation.recovery import Limits, judge, summarise
 from choicemodel.simulation.replicate import Task, run
 from choicemodel.simulation.simulate import Simulator
 from tests.unit.surveys import logit, make_frame
@@ -296,7 +296,8 @@ def panel_recovery(n: int) -> dict[str, Evidence]:
     task = Task(simulated, fitted, np.zeros(2), np.zeros(2))
     found = run(task, np.random.SeedSequence(5).spawn(n), "robust")
     centre = found.estimates.mean(axis=0)
-    evidence = judge(found, summarise(found, centre, model.parameters.names), 0.001, ("robust",))
+    limits = Limits(0.001, ("robust",), 100, "robust")
+    evidence = judge(found, summarise(found, centre, model.parameters.names), limits)
     return {e.name: e for e in evidence}
 
 
@@ -377,6 +378,159 @@ def test_arguments_that_make_no_sense_are_refused(options: dict[str, Any], messa
 def test_a_model_without_parameters_cannot_be_verified() -> None:
     with pytest.raises(cm.exceptions.SpecificationError, match="params="):
         cm.verify(cm.MultinomialLogit(survey(), "gc"))
+
+
+def test_what_is_not_a_number_is_no_evidence() -> None:
+    def evidence(p: float) -> Evidence:
+        return Evidence("c", "n", "", "", "", p, passed=True)
+
+    decided = decide([evidence(np.nan), evidence(1e-9), evidence(0.5)], 0.001)
+    assert [e.passed for e in decided] == [False, False, True]
+
+
+@dataclass(frozen=True)
+class Undefined(Gumbel):
+    """One probability in many is not a number, and so is one derivative."""
+
+    def probabilities(self, V, phi, structure):
+        P = super().probabilities(V, phi, structure)
+        P[0, 0] = np.nan
+        return P
+
+    def log_probability(self, V, chosen, phi, structure, *, curvature=False, scratch=None):
+        found = super().log_probability(V, chosen, phi, structure, curvature=curvature, scratch=scratch)
+        found.gradient[0, 0] = np.nan
+        found.gradient[1, 0] = np.nan
+        return found
+
+
+def test_undefined_numbers_fail() -> None:
+    with np.errstate(all="ignore"):
+        report = verify_with(Undefined(), simulations=500)
+    assert "probabilities" in report.failed_checks
+    assert "derivatives" in report.failed_checks
+
+
+def test_a_result_with_fixed_parameters_is_verified_in_the_free_ones() -> None:
+    # x2 is not identified beside x, so a refit that freed it would fail
+    frame = make_frame().assign(x2=lambda d: 2 * d.x)
+    report = cm.verify(logit(frame, "x + x2").fit(fixed={"x2": 0.1}), rng=1, simulations=2000, replications=30)
+    assert report.passed, report
+    assert "x2" not in report.recovery.index
+
+
+def test_sets_without_an_alternative_in_common() -> None:
+    frame = make_frame().query("mode != 'car'")
+    frame = frame[frame.groupby("situation").choice.transform("sum") == 1]
+    other = frame.assign(situation=lambda d: d.situation + 1000, mode=lambda d: d["mode"] + " 2")
+    model = logit(pd.concat([frame, other]), "x | 0")
+    report = cm.verify(model, {"x": 0.5}, rng=1, simulations=1000)
+    assert report.failed_checks == ("optimum",)
+    constants = next(e for e in report.evidence if e.name == "constants")
+    assert "expected 2" in constants.tolerance
+
+
+@pytest.mark.parametrize("size", [1e3, 1e5])
+def test_choices_that_are_certain_leave_nothing_to_see(size: float) -> None:
+    frame = make_frame(60).assign(x=lambda d: d.x * size)
+    report = cm.verify(logit(frame, "x | 0"), {"x": 2.0}, rng=1, simulations=500)
+    assert set(report.failed_checks) <= {"optimum"}, report
+
+
+def test_a_hopeless_alternative_raises_no_false_alarm() -> None:
+    # it is expected to win in some 0.02 of all draws: one win would be a large chi-square
+    model = logit(make_frame(40), "x")
+    params = {"x": 1.0, "ASC[bus]": -15.0, "ASC[car]": 0.0}
+    for seed in range(40):
+        report = cm.verify(model, params, rng=seed, simulations=2000)
+        assert set(report.failed_checks) <= {"optimum"}, report
+    assert "Too rarely chosen to be looked at: bus" in repr(report)
+
+
+def test_a_separated_fit_fails_the_optimum_or_nothing() -> None:
+    frame = make_frame()
+    card = (frame["mode"] == "bus") & (frame.choice == 1) & (frame.situation % 4 == 1)
+    with pytest.warns(cm.exceptions.SeparationWarning):
+        result = logit(frame.assign(card=card.astype(float)), "x + card").fit()
+    assert set(cm.verify(result, rng=1, simulations=500).failed_checks) <= {"optimum"}
+
+
+@pytest.mark.parametrize("persons", [5, 8, 30])
+def test_few_persons_are_no_reason_to_fail(persons: int) -> None:
+    frame = make_frame(persons * 10).assign(person=lambda d: d.situation // 10)
+    report = cm.verify(logit(frame, "x + z | 0", person="person").fit(), rng=1, simulations=500, replications=100)
+    failed = {e.name for e in report.evidence if not e.passed}
+    # robust standard errors of a handful of persons are too small, and that is what may be said
+    assert failed <= ({"standard errors, robust", "coverage, robust"} if persons < 30 else set()), report
+
+
+def test_undefined_standard_errors_are_named() -> None:
+    found = run(travel_task(), np.random.SeedSequence(1).spawn(40), "nonrobust")
+    found.errors["robust"][:, 2] = np.nan
+    found.errors["nonrobust"][3] = np.nan
+    names = result().params.index
+    limits = Limits(0.001, ("nonrobust", "robust"), 210, "nonrobust")
+    evidence = judge(found, summarise(found, result().params.to_numpy(), names), limits)
+    failed = {e.name: e.figure for e in evidence if not e.passed}
+    assert set(failed) == {"standard errors, robust", "coverage, robust"}
+    assert failed["coverage, robust"] == "undefined for hinc[air]"
+
+
+def travel_task() -> Task:
+    model = result().model
+    sim = Simulator(model.design_on(), model.errors, model.heterogeneity_or_none, result().params.to_numpy())
+    composition = Composition(model.design_on(), model.errors, model.heterogeneity_or_none, model.parameters)
+    return Task(sim, composition, sim.theta, sim.theta)
+
+
+@pytest.mark.parametrize("replications", [3, 5, 10])
+def test_few_replications_do_not_fail_a_right_model(replications: int) -> None:
+    names = result().params.index
+    for seed in range(60):
+        found = run(travel_task(), np.random.SeedSequence(seed).spawn(replications), "nonrobust")
+        limits = Limits(0.001, ("nonrobust", "robust"), 210, "nonrobust")
+        evidence = judge(found, summarise(found, result().params.to_numpy(), names), limits)
+        assert all(e.passed for e in evidence), (seed, [e for e in evidence if not e.passed])
+
+
+@dataclass(frozen=True)
+class Planted(Gumbel):
+    """The closed form is off by a stated error in the scale, or in one constant."""
+
+    scale: float = 0.0
+    constant: float = 0.0
+    alternative: int = 0
+
+    def prepare(self, alternatives):
+        return self.constant * (np.asarray(alternatives) == self.alternative)
+
+    def probabilities(self, V, phi, structure):
+        shift = structure.reshape(structure.shape + (1,) * (V.ndim - structure.ndim))
+        return super().probabilities((1 + self.scale) * V + shift, phi, structure)
+
+
+def stated_error(report: cm.Verification, name: str) -> tuple[float, str]:
+    note = next(e.note for e in report.evidence if e.name == name)
+    words = note.split()
+    return float(words[3]), note
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["common scale", "constants"])
+def test_an_error_of_the_stated_size_is_found_as_often_as_stated(name: str, replications: Callable[..., int]) -> None:
+    n = replications(200, at_least=40)
+    size, note = stated_error(cm.verify(result(), rng=1, simulations=2000), name)
+    if name == "common scale":
+        planted = Planted(scale=size / 100)
+    else:
+        label = note.split("constant of ")[1].split(",")[0]
+        planted = Planted(constant=size, alternative=survey().alternatives.index(label))
+    model = cm.ChoiceModel(survey(), FORMULA, planted, base="car")
+    found = 0
+    for seed in range(n):
+        report = cm.verify(model, result().params, rng=1000 + seed, simulations=2000)
+        found += not next(e for e in report.evidence if e.name == name).passed
+    assert found >= stats.binom.ppf(0.001, n, 0.98)
 
 
 # --- calibration -----------------------------------------------------------------------------------------------------
