@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from choicemodel import datasets, exceptions
-from choicemodel.analysis import lr_test
+from choicemodel.analysis import (
+    compare,
+    cross_validate,
+    elasticities,
+    iia_test,
+    lm_test,
+    lr_test,
+    marginal_effects,
+    nonnested_test,
+    shares,
+    validate,
+    willingness_to_pay,
+)
 from choicemodel.data import ChoiceData
 from choicemodel.models import ChoiceModel, MultinomialLogit, load_results
 from choicemodel.random_utility import Gumbel, log_softmax, logsum, softmax
@@ -33,8 +45,13 @@ __all__ = [
     "PowerStudy",
     "RecoveryStudy",
     "Verification",
+    "compare",
+    "cross_validate",
     "datasets",
+    "elasticities",
     "exceptions",
+    "iia_test",
+    "lm_test",
     "load_power",
     "load_results",
     "load_study",
@@ -42,10 +59,15 @@ __all__ = [
     "log_softmax",
     "logsum",
     "lr_test",
+    "marginal_effects",
+    "nonnested_test",
     "power",
     "recovery_study",
+    "shares",
     "simulate",
     "simulate_survey",
     "softmax",
+    "validate",
     "verify",
+    "willingness_to_pay",
 ]

@@ -1,0 +1,431 @@
+"""Marginal effects: what a change of a data column does to the choice probabilities.
+
+A what-if changes the *data column* and codes the data again by the recipe of the model, so that logs, squares,
+interactions and `at` come out right without being known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
+from choicemodel.data import ChoiceData
+from choicemodel.data.codes import numbers_or_nan
+from choicemodel.data.structure import Structure
+from choicemodel.data.words import counted
+from choicemodel.estimation.prediction import probabilities
+from choicemodel.exceptions import SpecificationError
+from choicemodel.models import ChoiceModel
+from choicemodel.results import ChoiceResults
+from choicemodel.utility import Design
+from choicemodel.utility.coding import factor_key, match_alternatives
+from choicemodel.utility.language import column_names
+from choicemodel.utility.terms import parse_formula
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+# Step of a derivative by a column, relative to its value: with a Richardson step the error is of the order of 1e-12.
+STEP = 1e-3
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A result, the data at which something is asked of it, and the column that it is asked about.
+
+    Parameters
+    ----------
+    model : ChoiceModel
+    data : ChoiceData
+    column : str
+    covariate : bool
+        Whether the column is the same for all alternatives of every situation.
+    rows : ndarray of int (N, J)
+        Sorted row of each alternative of each situation, -1 where it is not available.
+    weight : ndarray (N,)
+    """
+
+    model: ChoiceModel
+    data: ChoiceData
+    column: str
+    covariate: bool
+    rows: IntArray
+    weight: FloatArray
+
+    @property
+    def structure(self) -> Structure:
+        """Sets of the data."""
+        return self.data.structure
+
+    def probabilities(self, theta: FloatArray, design: Design) -> FloatArray:
+        """Probabilities of the rows, in sorted order (rows,)."""
+        P = probabilities(theta, design, self.model.errors, self.model.heterogeneity_or_none)
+        return cast(FloatArray, self.structure.sorted_values(P))
+
+    def with_column(self, values: NDArray[Any]) -> Design:
+        """Code the data with other values of the column (rows,), in sorted order."""
+        order = self.structure.order
+        if order is not None:
+            frame_order = np.empty_like(values)
+            frame_order[order] = values
+            values = frame_order
+        return self.model.design_on(self.data.assign(**{self.column: values}))
+
+    def numbers(self) -> FloatArray:
+        """The column as numbers, in sorted order (rows,)."""
+        values = numbers_or_nan(self.data.column(self.column))
+        return cast(FloatArray, self.structure.sorted_values(values))
+
+    def mask(self, code: int | None) -> BoolArray:
+        """Rows of an alternative, or all of them (rows,)."""
+        if code is None:
+            return np.ones(self.data.n_rows, dtype=np.bool_)
+        return np.asarray(self.structure.alternative == code)
+
+
+def ask(result: ChoiceResults, column: str, data: ChoiceData | None, what: str) -> Question:
+    """Check what is asked of a result.
+
+    Raises
+    ------
+    SpecificationError
+        If there are no data, or the column does not enter the utilities.
+    """
+    model, data = model_and_data(result, data, what)
+    require_used(model, column)
+    data.require_columns([column])
+    if column in data.roles.columns():
+        raise SpecificationError(
+            f"`{column}` says who chose what (it is the situation, alternative, choice, person or weight), so {what} "
+            "cannot change it: add a copy under another name with data.assign and use that in the formula."
+        )
+    s = data.structure
+    rows = np.full((s.n_situations, s.n_alternatives), -1, dtype=np.int64)
+    rows[np.repeat(np.arange(s.n_situations), s.sizes), s.alternative] = np.arange(s.n_rows)
+    codes = pd.factorize(data.column(column), use_na_sentinel=True)[0]
+    return Question(model, data, column, s.varying_situation(codes) < 0, rows, data.weights_or_ones())
+
+
+def model_and_data(result: ChoiceResults, data: ChoiceData | None, what: str) -> tuple[ChoiceModel, ChoiceData]:
+    """Return the model of a result and the data to ask about, those of the estimation by default."""
+    if not isinstance(result, ChoiceResults):
+        raise SpecificationError(
+            f"{what} takes a result, not {type(result).__name__}: fit the model, with model.fit()."
+        )
+    data = result.data if data is None else data
+    if data is None:
+        raise SpecificationError(f"{what} needs data, which a loaded result does not hold: pass data=.")
+    if not isinstance(data, ChoiceData):
+        raise SpecificationError(
+            f"data= takes a ChoiceData, not {type(data).__name__}: read the table with ChoiceData.from_long or "
+            "from_wide."
+        )
+    return cast(ChoiceModel, result.model), data
+
+
+def require_used(model: ChoiceModel, *columns: str) -> None:
+    """Refuse columns that the utilities do not read."""
+    used = list(dict.fromkeys(name for c in model.columns for name in c.reads))
+    for column in columns:
+        if column not in used:
+            raise SpecificationError(
+                f"`{column}` does not enter the utilities of the model, so changing it changes nothing: they read "
+                f"{', '.join(f'`{u}`' for u in used) or 'no column'}. Where a column was computed from it before the "
+                "model, write the formula in the original column, such as log(cost) or I(cost / 100)."
+            )
+
+
+def pick(labels: Any, data: ChoiceData, where: str) -> list[int]:
+    """Codes of the alternatives named: one label, several, or None for all."""
+    if labels is None:
+        return list(range(len(data.alternatives)))
+    several = labels if isinstance(labels, (list, tuple, set, pd.Index, np.ndarray)) else [labels]
+    return list(match_alternatives(list(several), data.alternatives, where))
+
+
+def changed_alternatives(question: Question, of: Any) -> list[int | None]:
+    """Codes of the alternatives whose column is changed; None alone for a covariate, changed for all."""
+    if question.covariate:
+        if of is not None:
+            raise SpecificationError(
+                f"`{question.column}` is the same for all alternatives of a situation, so it is changed for all of "
+                "them at once: leave of= out."
+            )
+        return [None]
+    codes = pick(of, question.data, "of")
+    if of is not None:
+        return list(codes)
+    # An alternative whose column is zero throughout, or not in its utility, does not have the attribute.
+    values, enters = question.numbers(), _entered(question.model, question.column)
+    labels = question.data.alternatives
+    having = [code for code in codes if labels[code] in enters and values[question.mask(code)].any()]
+    return list(having or codes)
+
+
+def _entered(model: ChoiceModel, column: str) -> set[Any]:
+    """Alternatives in whose utility a column stands."""
+    everywhere = range(len(model.alternatives))
+    used = [everywhere if c.alternatives is None else c.alternatives for c in model.columns if column in c.reads]
+    return {model.alternatives[code] for codes in used for code in codes}
+
+
+class Pair(NamedTuple):
+    """Situations in which a changed and a responding alternative are both available.
+
+    Parameters
+    ----------
+    change : int
+        Position of the change.
+    situations : ndarray of int (n,)
+    rows : ndarray of int (n,)
+        Sorted rows of the responding alternative.
+    """
+
+    change: int
+    situations: IntArray
+    rows: IntArray
+
+
+def pairs(question: Question, changed: Sequence[int | None], responding: Sequence[int]) -> list[Pair]:
+    """Pair changes with the alternatives that respond, changes first."""
+    out = []
+    for position, code in enumerate(changed):
+        here = np.ones(len(question.rows), dtype=np.bool_) if code is None else question.rows[:, code] >= 0
+        for to in responding:
+            situations = np.flatnonzero(here & (question.rows[:, to] >= 0))
+            out.append(Pair(position, situations, question.rows[situations, to]))
+    return out
+
+
+def pair_index(question: Question, changed: Sequence[int | None], responding: Sequence[int]) -> pd.MultiIndex:
+    """Labels of `pairs`."""
+    labels = question.data.alternatives
+    first = [ALL if c is None else labels[c] for c in changed]
+    return pd.MultiIndex.from_product([first, [labels[r] for r in responding]], names=["changed", "responding"])
+
+
+def mean_over(values: FloatArray, weight: FloatArray) -> float:
+    """Weighted mean; NaN where there is nothing, or nothing of weight."""
+    total = float(weight.sum())
+    return float(values @ weight) / total if total > 0 else float("nan")
+
+
+# --- derivatives by a column -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Slope:
+    """Derivative of the probabilities by the column of one alternative, or of all.
+
+    Parameters
+    ----------
+    designs : tuple of Design
+        Of the data with the column changed by h, -h, h/2 and -h/2.
+    step : ndarray (rows,)
+        h of the situation of each row; one where it does not hold the alternative.
+    """
+
+    designs: tuple[Design, ...]
+    step: FloatArray
+
+    def __call__(self, question: Question, theta: FloatArray) -> FloatArray:
+        """Derivative of the probability of each row (rows,)."""
+        up, down, half_up, half_down = (question.probabilities(theta, d) for d in self.designs)
+        return np.asarray((8 * (half_up - half_down) - (up - down)) / (6 * self.step))
+
+
+def slope(question: Question, code: int | None) -> Slope:
+    """Prepare the derivative by the column of an alternative, or of all (None)."""
+    values, mask, s = question.numbers(), question.mask(code), question.structure
+    steps = column_steps(values, mask)
+    designs = tuple(question.with_column(values + size * steps) for size in (1.0, -1.0, 0.5, -0.5))
+    situation = np.repeat(np.arange(s.n_situations), s.sizes)
+    own = np.ones(s.n_situations)
+    own[situation[mask]] = steps[mask]
+    return Slope(designs, own[situation])
+
+
+def column_steps(values: FloatArray, mask: BoolArray) -> FloatArray:
+    """Steps in a column, zero outside the mask (rows,): relative to the value, so that a log stays defined."""
+    size = np.abs(np.where(mask & np.isfinite(values), values, 0.0))
+    if mask.any() and not np.all(values[mask] > 0):
+        size = np.maximum(size, 0.1 * float(size[mask].mean()) or 1.0)
+    return np.where(mask, STEP * size, 0.0)
+
+
+# --- the public function ---------------------------------------------------------------------------------------------
+
+
+def marginal_effects(  # noqa: PLR0913 - a public entry point
+    result: ChoiceResults,
+    column: str,
+    *,
+    of: Any = None,
+    to: Any = None,
+    at: Mapping[str, Any] | None = None,
+    data: ChoiceData | None = None,
+    method: str = "delta",
+    draws: int = 1000,
+    rng: int | np.random.Generator | None = None,
+    alpha: float = 0.05,
+) -> Estimates:
+    """Compute average marginal effects of a data column on the choice probabilities.
+
+    dP_i / dx_j for numbers; P_i at one level less P_i at the reference for 0/1 columns and categories. Averages are
+    over the situations in which both alternatives are available, with the weights of the data.
+
+    Parameters
+    ----------
+    result : ChoiceResults
+    column : str
+        A column of the data: an attribute, changed for one alternative at a time, or a covariate (the same for all
+        alternatives of a situation), changed for all at once.
+    of, to : label or list of labels, optional
+        The alternatives changed and the ones that respond; default all. An alternative whose attribute is zero
+        throughout does not have it and is left out.
+    at : dict, optional
+        Columns to be set to given values for everybody first, such as ``{"hinc": 30}``.
+    data : ChoiceData, optional
+        Default the estimation data.
+    method : {"delta", "krinsky-robb", "bootstrap"}
+    draws : int
+    rng : int, Generator or None
+    alpha : float
+        Intervals have level 1 - alpha.
+
+    Returns
+    -------
+    Estimates
+        By (changed, responding), for categories by (changed, level, responding); ``changed`` is ``all`` for a
+        covariate.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, 'gc + ttme + at(hinc, "air")', base="car").fit()
+    >>> cm.marginal_effects(result, "gc").matrix().round(6)
+    responding       air       bus       car     train
+    changed
+    air        -0.001891  0.000287  0.001035  0.000570
+    bus         0.000287 -0.001327  0.000541  0.000499
+    car         0.001035  0.000541 -0.002626  0.001050
+    train       0.000570  0.000499  0.001050 -0.002119
+    """
+    question = ask(result, column, data, "marginal_effects")
+    if at:
+        question = replace(question, data=_set_columns(question, at))
+    responding = pick(to, question.data, "to")
+    levels = levels_of(question)
+    if levels is None:
+        changed = changed_alternatives(question, of)
+        slopes = [slope(question, code) for code in changed]
+        changes: list[Callable[[FloatArray], FloatArray]] = [lambda t, s=s: s(question, t) for s in slopes]  # type: ignore[misc]
+        index, note = pair_index(question, changed, responding), f"Change of the probability per unit of `{column}`."
+    else:
+        changed = [None] if question.covariate else list(pick(of, question.data, "of"))
+        if question.covariate:
+            changed_alternatives(question, of)
+        changes = [c for code in changed for c in _contrasts(question, code, levels)]
+        index = _level_index(question, changed, levels, responding)
+        note = f"Change of the probability when `{column}` goes from {levels[0]!r} to the level."
+        changed = [code for code in changed for _ in levels[1:]]
+    wanted = pairs(question, changed, responding)
+
+    def function(theta: FloatArray) -> FloatArray:
+        found = [change(theta) for change in changes]
+        return np.array([mean_over(found[p.change][p.rows], question.weight[p.situations]) for p in wanted])
+
+    estimates = uncertainty(result, function, index, **Inference(method, draws, rng, alpha)._asdict())
+    fixed = "" if not at else " at " + ", ".join(f"{k} = {v}" for k, v in at.items())
+    notes = (note, "Averages over the situations in which both alternatives are available.")
+    return replace_text(estimates, f"Average marginal effects of {column}{fixed}", notes)
+
+
+def _set_columns(question: Question, at: Mapping[str, Any]) -> ChoiceData:
+    """Set columns to given values for everybody."""
+    data = question.data
+    require_used(question.model, *at)
+    data.require_columns(list(at))
+    for name, value in at.items():
+        if not np.isscalar(value):
+            raise SpecificationError(f"at= sets a column to one value for everybody; got {value!r} for `{name}`.")
+        if name in data.roles.columns():
+            raise SpecificationError(f"at= cannot set `{name}`, which says who chose what.")
+    return data.assign(**at)
+
+
+def levels_of(question: Question) -> tuple[Any, ...] | None:
+    """Levels of a category, the reference first; of a 0/1 column 0 and 1; None for other numbers."""
+    levels = category_levels(question.model, question.column)
+    return (0, 1) if levels is None and is_dummy(question) else levels
+
+
+def category_levels(model: ChoiceModel, column: str) -> tuple[Any, ...] | None:
+    """Levels of a column that the formula takes as a category, the reference first; None if it does not."""
+    memory = model.recipe.memory
+    for part in parse_formula(model.recipe.formula):
+        for factor in (f for term in part.terms for f in term):
+            known = memory.get(factor_key(factor))
+            levels = None if known is None else known.levels
+            if levels is not None and column in column_names(factor.expression, factor.node):
+                first = levels[0] if factor.reference is None else factor.reference
+                return (first, *(level for level in levels if level != first))
+    return None
+
+
+def is_dummy(question: Question) -> bool:
+    """Whether the column holds 0 and 1 only, in the estimation data where these are at hand."""
+    source = question.model.data
+    columns = [
+        d.column(question.column) for d in (question.data, source) if d is not None and question.column in d.columns
+    ]
+    return all(bool(np.isin(numbers_or_nan(c), (0.0, 1.0)).all()) for c in columns)
+
+
+def _contrasts(question: Question, code: int | None, levels: Sequence[Any]) -> list[Callable[[FloatArray], FloatArray]]:
+    """Discrete changes from the reference to each other level."""
+    mask = question.mask(code)
+    column = question.data.column(question.column)
+    numeric = pd.api.types.is_numeric_dtype(column.dtype) and all(isinstance(x, (int, float)) for x in levels)
+    before = question.numbers() if numeric else question.structure.sorted_values(column.to_numpy(dtype=object))
+
+    def design(level: Any) -> Design:
+        values = before.copy()
+        values[mask] = level
+        return question.with_column(values)
+
+    reference = design(levels[0])
+    designs = [design(level) for level in levels[1:]]
+    return [
+        lambda t, d=d: question.probabilities(t, d) - question.probabilities(t, reference)  # type: ignore[misc]
+        for d in designs
+    ]
+
+
+def _level_index(
+    question: Question, changed: Sequence[int | None], levels: Sequence[Any], responding: Sequence[int]
+) -> pd.MultiIndex:
+    labels = question.data.alternatives
+    first = [ALL if c is None else labels[c] for c in changed]
+    last = [labels[r] for r in responding]
+    if tuple(levels) == (0, 1):
+        return pd.MultiIndex.from_product([first, last], names=["changed", "responding"])
+    return pd.MultiIndex.from_product([first, list(levels[1:]), last], names=["changed", "level", "responding"])
+
+
+def first_bad(question: Question, wrong: BoolArray) -> str:
+    """Count rows and name an example: ``3 rows, first individual 7``."""
+    row = int(wrong.argmax())
+    situation = int(np.searchsorted(question.structure.starts, row, side="right")) - 1
+    return f"{counted(int(wrong.sum()), 'row')}, first in {question.data.name_of(situation)}"

@@ -1,0 +1,345 @@
+"""Willingness to pay: the rate at which one data column makes up for another."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from choicemodel.analysis.effects import category_levels, column_steps, model_and_data, require_used
+from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
+from choicemodel.data import ChoiceData
+from choicemodel.data.codes import numbers_or_nan, plain_label
+from choicemodel.exceptions import CovarianceWarning, MissingValueError, SpecificationError
+from choicemodel.models import ChoiceModel
+from choicemodel.results import ChoiceResults
+from choicemodel.utility import Design
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+# A derivative of a design column below this part of the largest one is rounding.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """Derivatives of utility by the two columns, in terms of the coefficients, on the rows that have both.
+
+    Parameters
+    ----------
+    column, per : ndarray (rows, K)
+        The derivative by a column is this times the coefficients.
+    group : ndarray of int (rows,)
+        Which quantity each row belongs to.
+    weight : ndarray (rows,)
+        Weights, adding up to one in each group.
+    index : Index
+        Labels of the quantities (M,).
+    left_out : tuple
+        Alternatives that do not have both columns.
+    """
+
+    column: FloatArray
+    per: FloatArray
+    group: IntArray
+    weight: FloatArray
+    index: pd.Index[Any]
+    left_out: tuple[Any, ...]
+
+    def mean(self, values: FloatArray) -> FloatArray:
+        """Weighted mean of values of rows in each group (M,)."""
+        return np.asarray(np.bincount(self.group, weights=values * self.weight, minlength=len(self.index)), np.float64)
+
+
+def willingness_to_pay(  # noqa: PLR0913 - a public entry point
+    result: ChoiceResults,
+    column: str,
+    *,
+    per: str,
+    method: str = "delta",
+    direction: str = "increase",
+    by: str | None = None,
+    multiply: float = 1.0,
+    data: ChoiceData | None = None,
+    draws: int = 1000,
+    rng: int | np.random.Generator | None = None,
+    alpha: float = 0.05,
+) -> Estimates:
+    """Compute what an increase (or reduction) of a column is worth in units of another.
+
+    WTP = -(dV/dx) / (dV/dp), with the derivatives of utility by the two *data columns* x and p, so that logs, squares
+    and interactions are right. It is positive for a good whose price is `per`.
+
+    Parameters
+    ----------
+    result : ChoiceResults
+    column : str
+        The column whose change is valued.
+    per : str
+        The column in whose units: a cost.
+    method : {"delta", "krinsky-robb", "bootstrap"}
+    direction : {"increase", "reduction"}
+        ``reduction`` values one unit less, as for the value of travel time.
+    by : str, optional
+        A column: means over the rows with each of its values. The alternative's column gives one for each alternative.
+    multiply : float
+        Factor for other units: 60 turns a value per minute into one per hour.
+    data : ChoiceData, optional
+        At whose values, where the ratio depends on them; default the estimation data.
+    draws : int
+    rng : int, Generator or None
+    alpha : float
+        Intervals have level 1 - alpha.
+
+    Returns
+    -------
+    Estimates
+        One number; one for each alternative where the coefficients are alternative-specific; or by segment. A ratio
+        that depends on the data is averaged over the rows (available alternatives) that have both columns, with the
+        weights of the data. ``fieller_lower`` and ``fieller_upper`` are the interval of Fieller (1954), infinite where
+        the denominator may be zero and NaN where the ratio depends on the data.
+
+    Warns
+    -----
+    CovarianceWarning
+        If the denominator is not clearly different from zero, or changes sign: means and standard errors of the ratio
+        then say little.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, 'gc + ttme + at(hinc, "air")', base="car").fit()
+    >>> value = cm.willingness_to_pay(result, "ttme", per="gc", direction="reduction")
+    >>> round(value.estimate, 4), round(value.std_error, 4)
+    (6.201, 1.8938)
+    """
+    if direction not in ("increase", "reduction"):
+        raise SpecificationError(f"direction must be 'increase' or 'reduction'; got {direction!r}.")
+    if not (np.isfinite(multiply) and multiply > 0):
+        raise SpecificationError(
+            f"multiply must be a positive number; got {multiply!r}. direction='reduction' turns the sign round."
+        )
+    model, data = model_and_data(result, data, "willingness_to_pay")
+    require_used(model, column, per)
+    rates = _rates(model, data, (column, per), by)
+    factor = -multiply if direction == "increase" else multiply
+
+    def function(theta: FloatArray) -> FloatArray:
+        beta = _coefficients(model, theta)
+        return rates.mean(factor * (rates.column @ beta) / (rates.per @ beta))
+
+    theta = estimates_of(result)
+    _check_denominator(rates.per @ _coefficients(model, theta), per)
+    inference = Inference(method, draws, rng, alpha)
+    found = uncertainty(result, function, rates.index, **inference._asdict(), jacobian=_jacobian(rates, theta, factor))
+    fieller = _fieller(result, rates, factor, alpha)
+    _warn_of_denominator(rates.per @ theta[: rates.per.shape[1]], fieller, per)
+    title = f"Willingness to pay for {column}" if direction == "increase" else f"Value of a reduction of {column}"
+    return replace_text(found, title, _notes((column, per), direction, multiply, rates), fieller)
+
+
+def _notes(names: tuple[str, str], direction: str, multiply: float, rates: _Rates) -> list[str]:
+    column, per = names
+    amount = "one unit" if multiply == 1 else f"{multiply:g} units"
+    change, sign = ("more", "-") if direction == "increase" else ("less", "+")
+    notes = [
+        f"In units of `{per}` for {amount} of `{column}` {change}: {sign}(dV/d{column}) / (dV/d{per})"
+        + ("." if multiply == 1 else f", times {multiply:g}."),
+        f"Positive: worth paying for; negative: {amount} {change} would have to be made up for.",
+    ]
+    groups = [rates.group == m for m in range(len(rates.index))]
+    if not all(_constant(rates.column[g], rates.per[g]) for g in groups):
+        notes.append("The ratio depends on the data: means over the rows that have both columns.")
+    if rates.left_out:
+        notes.append(f"Without both columns, and so left out: {', '.join(map(str, rates.left_out))}.")
+    return notes
+
+
+def _coefficients(model: ChoiceModel, theta: FloatArray) -> FloatArray:
+    """The coefficients of utility that everybody has."""
+    points, _ = model.heterogeneity_or_none.support(theta)
+    if len(points) != 1:
+        raise SpecificationError("willingness_to_pay needs coefficients that are the same for everybody.")
+    return np.asarray(points[0][: len(model.columns)])
+
+
+# --- derivatives of utility ------------------------------------------------------------------------------------------
+
+
+def _rates(model: ChoiceModel, data: ChoiceData, names: tuple[str, str], by: str | None) -> _Rates:
+    A, C = (_derivative(model, data, name) for name in names)  # (rows, K), sorted order
+    s = data.structure
+    has = (A != 0).any(axis=1) & (C != 0).any(axis=1)
+    if not has.any():
+        raise SpecificationError(
+            f"No alternative has both `{names[0]}` and `{names[1]}` in its utility, so that one cannot make up for the "
+            "other: give the price a coefficient there."
+        )
+    codes: list[IntArray] = []
+    labels: list[list[Any]] = []
+    heads: list[str] = []
+    role = data.roles.alternative
+    if by is not None and by != role:
+        segment, values = pd.factorize(data.column(by), sort=True)
+        segment = cast(IntArray, s.sorted_values(segment))
+        if (segment[has] < 0).any():
+            raise MissingValueError(f"`{by}` is missing in some rows: fill it with data.assign.")
+        codes, labels, heads = [segment], [[plain_label(v) for v in values]], [by]
+    if by == role or _specific(A, C, s.alternative, has):
+        codes, labels, heads = (
+            [*codes, s.alternative.astype(np.int64)],
+            [*labels, list(data.alternatives)],
+            [*heads, "alternative"],
+        )
+    group, index = _groups(codes, labels, heads, has) if codes else (np.zeros(has.sum(), dtype=np.int64), None)
+    weight = np.repeat(data.weights_or_ones(), s.sizes)[has]
+    total = np.bincount(group, weights=weight)[group]
+    weight = np.divide(weight, total, out=np.full(len(weight), np.nan), where=total > 0)
+    left_out = tuple(a for code, a in enumerate(data.alternatives) if not has[s.alternative == code].any())
+    return _Rates(A[has], C[has], group, weight, pd.Index([names[0]]) if index is None else index, left_out)
+
+
+def _groups(
+    codes: list[IntArray], labels: list[list[Any]], heads: list[str], has: BoolArray
+) -> tuple[IntArray, pd.Index[Any]]:
+    """Number the combinations that occur, and label them."""
+    table = np.column_stack([c[has] for c in codes])
+    found, group = np.unique(table, axis=0, return_inverse=True)
+    arrays = [[labels[level][code] for code in found[:, level]] for level in range(len(heads))]
+    index = pd.Index(arrays[0], name=heads[0]) if len(heads) == 1 else pd.MultiIndex.from_arrays(arrays, names=heads)
+    return group.reshape(-1), index
+
+
+def _specific(A: FloatArray, C: FloatArray, alternative: NDArray[Any], has: BoolArray) -> bool:
+    """Whether alternatives differ in the coefficients that matter."""
+    matters = np.hstack([A, C]) != 0
+    patterns = [matters[has & (alternative == code)].any(axis=0) for code in np.unique(alternative[has])]
+    return any(not np.array_equal(p, patterns[0]) for p in patterns)
+
+
+def _derivative(model: ChoiceModel, data: ChoiceData, name: str) -> FloatArray:
+    """Derivatives of the columns of the design by a data column, in sorted order (rows, K)."""
+    column, s = data.column(name), data.structure
+    values = numbers_or_nan(column)
+    used = [c for c in model.columns if name in c.reads]
+    if np.isnan(values).all() or category_levels(model, name) is not None or name in data.roles.columns():
+        raise SpecificationError(
+            f"`{name}` does not hold numbers that can be changed, so utility has no derivative by it. For a category, "
+            "make a 0/1 column of the level and use that in the formula."
+        )
+    values = np.asarray(s.sorted_values(values), dtype=np.float64)
+    steps = column_steps(values, np.ones(len(values), dtype=np.bool_))
+    positions = [k for k, c in enumerate(model.columns) if c in used]
+
+    def coded(size: float) -> FloatArray:
+        design = model.design_on(data.assign(**{name: s.unsorted_values(values + size * steps)}))
+        return _design_columns(design, positions)
+
+    half, whole = coded(0.5) - coded(-0.5), coded(1.0) - coded(-1.0)
+    out = np.zeros((len(values), len(model.columns)))
+    out[:, positions] = (8 * half - whole) / (6 * steps[:, np.newaxis])
+    largest = np.abs(out).max(axis=0)
+    out[np.abs(out) <= _ROUNDING * largest] = 0.0
+    return out
+
+
+def _design_columns(design: Design, positions: list[int]) -> FloatArray:
+    """Some columns of a design, in sorted order (rows, k)."""
+    return design.values(np.arange(design.data.n_rows))[positions].T
+
+
+def _jacobian(rates: _Rates, theta: FloatArray, factor: float) -> FloatArray:
+    """Exact derivatives of the mean ratios by the parameters (M, K)."""
+    K = rates.column.shape[1]
+    above, below = rates.column @ theta[:K], rates.per @ theta[:K]
+    of_rows = factor * (rates.column - (above / below)[:, np.newaxis] * rates.per) / below[:, np.newaxis]
+    G = np.zeros((len(rates.index), len(theta)))
+    for k in range(K):
+        G[:, k] = rates.mean(of_rows[:, k])
+    return G
+
+
+# --- the denominator -------------------------------------------------------------------------------------------------
+
+
+def _check_denominator(below: FloatArray, per: str) -> None:
+    if np.any(below == 0):
+        raise SpecificationError(
+            f"Utility does not change with `{per}` at the estimates, so that nothing can be valued in it: its "
+            "coefficient is zero."
+        )
+
+
+def _fieller(result: ChoiceResults, rates: _Rates, factor: float, alpha: float) -> pd.DataFrame:
+    """Fieller intervals of ratios that are the same in all rows, with the z of their denominators."""
+    K, z2 = rates.column.shape[1], float(ndtri(1 - alpha / 2)) ** 2
+    beta = estimates_of(result)[:K]
+    V = np.array(result.cov_params(), dtype=np.float64)[:K, :K]
+    fixed = result.params.index[:K].isin(result.fixed)
+    V[fixed] = V[:, fixed] = 0.0
+    rows = []
+    for m in range(len(rates.index)):
+        here = rates.group == m
+        a, c = rates.column[here], rates.per[here]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            error = np.sqrt(((c @ _known(V, np.abs(c).sum(axis=0))) * c).sum(axis=1))
+            certain = float(np.min(np.abs(c @ beta) / error))
+        a0, c0 = factor * a[0], c[0]
+        W = _known(V, np.abs(a0) + np.abs(c0)) if _constant(a, c) else np.full_like(V, np.nan)
+        rows.append((*_fieller_interval(a0, c0, (beta, W), z2), certain))
+    return pd.DataFrame(rows, index=rates.index, columns=["fieller_lower", "fieller_upper", "denominator_z"])
+
+
+def _constant(a: FloatArray, c: FloatArray) -> bool:
+    """Whether the ratio is the same in all rows, whatever the coefficients."""
+    return all(np.allclose(x, x[0], rtol=1e-6, atol=1e-6 * float(np.abs(x).max())) for x in (a, c))
+
+
+def _known(V: FloatArray, involved: FloatArray) -> FloatArray:
+    """The covariance with undefined parts NaN only where they are involved."""
+    undefined = np.isnan(np.diag(V))
+    if np.any(involved[undefined] != 0):
+        return np.full_like(V, np.nan)
+    return np.where(np.isnan(V), 0.0, V)
+
+
+def _fieller_interval(
+    a: FloatArray, c: FloatArray, at: tuple[FloatArray, FloatArray], z2: float
+) -> tuple[float, float]:
+    """Values r for which a'b - r c'b is not significantly different from zero."""
+    beta, V = at
+    above, below = float(a @ beta), float(c @ beta)
+    A = float(below**2 - z2 * (c @ V @ c))
+    B = float(above * below - z2 * (a @ V @ c))
+    C = float(above**2 - z2 * (a @ V @ a))
+    if np.isnan(A) or np.isnan(C):
+        return float("nan"), float("nan")
+    if A <= 0:  # the denominator may be zero, so the set has no end
+        return float("-inf"), float("inf")
+    root = math.sqrt(max(B**2 - A * C, 0.0))
+    return (B - root) / A, (B + root) / A
+
+
+def _warn_of_denominator(below: FloatArray, fieller: pd.DataFrame, per: str) -> None:
+    least = float(fieller["denominator_z"].min())
+    unclear = bool(np.isinf(fieller["fieller_lower"]).any()) or least < 1.96
+    if not unclear and (np.all(below > 0) or np.all(below < 0)):
+        return
+    what = "is not clearly different from zero" if unclear else "has different signs in different rows"
+    warnings.warn(
+        f"The derivative of utility by `{per}` {what} (least |z| {least:.2f}), so that the ratio may be anything and "
+        "its standard error says little: read the Fieller interval where there is one, or value in another column.",
+        CovarianceWarning,
+        stacklevel=3,
+    )

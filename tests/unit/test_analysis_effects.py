@@ -1,0 +1,152 @@
+"""Marginal effects: closed forms, discrete changes, given values."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import choicemodel as cm
+from tests.unit.test_analysis_elasticities import NAMES, fitted, survey, tables
+
+
+def test_closed_form_of_the_logit() -> None:
+    result = fitted("cost + time | income", unequal=True, weight="weight", person="person")
+    P, w = tables(result, "weight")
+    weight = w.max(axis=1)
+    found = cm.marginal_effects(result, "cost").matrix()
+    for j in NAMES:
+        for i in NAMES:
+            slope = result.params["cost"] * P[i] * ((i == j) - P[j])
+            both = slope.notna()
+            expected = (weight * slope)[both].sum() / weight[both].sum()
+            assert found.loc[j, i] == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("formula", ["cost + I(cost**2)", "log(cost) + time", "cost:income + cost"])
+def test_numbers_against_brute_force(formula: str) -> None:
+    result = fitted(formula)
+    assert result.data is not None
+    h = 1e-4
+
+    def at(size: float) -> pd.Series:
+        return result.predict(result.data.assign(cost=lambda d: d.cost + size * (d["mode"] == "car")))  # type: ignore[union-attr]
+
+    slope = (at(h) - at(-h)) / (2 * h)
+    expected = slope.groupby(result.data.frame["mode"]).mean()
+    found = cm.marginal_effects(result, "cost", of="car").matrix().loc["car"]
+    np.testing.assert_allclose(found[list(NAMES)], expected[list(NAMES)], rtol=1e-6)
+
+
+def test_negative_and_zero_values() -> None:
+    frame = survey().assign(balance=lambda d: np.where(d.cost < 3, 0.0, d.cost - 5))
+    data = cm.ChoiceData.from_long(frame, situation="situation", alternative="mode", choice="choice")
+    result = cm.MultinomialLogit(data, "balance + time").fit()
+    P = tables(result)[0]
+    found = cm.marginal_effects(result, "balance", of="air", to="air")
+    expected = (result.params["balance"] * P["air"] * (1 - P["air"])).mean()
+    assert found.estimate == pytest.approx(expected, rel=1e-8)
+
+
+def predicted(result: cm.ChoiceResults, column: str, value: object, alternative: str | None = None) -> pd.Series:
+    """Mean probabilities with a column set to a value."""
+    assert result.data is not None
+    frame = result.data.frame
+    here = np.ones(len(frame), dtype=bool) if alternative is None else (frame["mode"] == alternative).to_numpy()
+    values = frame[column].to_numpy().astype(object)
+    values[here] = value
+    column_values = pd.Series(values, index=frame.index).astype(frame[column].dtype)
+    return result.predict(result.data.assign(**{column: column_values})).groupby(frame["mode"]).mean()
+
+
+def test_discrete_change_of_a_dummy() -> None:
+    result = fitted("cost + ac")
+    found = cm.marginal_effects(result, "ac", of="bus").matrix().loc["bus"]
+    expected = predicted(result, "ac", 1, "bus") - predicted(result, "ac", 0, "bus")
+    np.testing.assert_allclose(found[list(NAMES)], expected[list(NAMES)], rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("formula", "reference"), [("cost + comfort", "high"), ("cost + C(comfort, Treatment('mid'))", "mid")]
+)
+def test_levels_of_a_category_against_the_reference(formula: str, reference: str) -> None:
+    result = fitted(formula)
+    found = cm.marginal_effects(result, "comfort", of="car")
+    assert found.index.names == ["changed", "level", "responding"]
+    before = predicted(result, "comfort", reference, "car")
+    others = [x for x in ("high", "low", "mid") if x != reference]
+    assert list(found.matrix().index) == [("car", x) for x in others]
+    for level in others:
+        expected = predicted(result, "comfort", level, "car") - before
+        for i in NAMES:
+            assert found.estimate[("car", level, i)] == pytest.approx(expected[i], rel=1e-10)
+    assert (found.std_error > 0).all()
+
+
+def test_categorical_covariates_and_typed_categories() -> None:
+    frame = survey()
+    frame = frame.assign(
+        sex=pd.Categorical(np.where(frame.situation % 3 == 0, "m", "f")), band=(frame.income // 2).astype(int)
+    )
+    data = cm.ChoiceData.from_long(frame, situation="situation", alternative="mode", choice="choice")
+    result = cm.MultinomialLogit(data, "cost | sex + C(band)").fit()
+    sex = cm.marginal_effects(result, "sex").estimate
+    expected = predicted(result, "sex", "m") - predicted(result, "sex", "f")
+    bands = cm.marginal_effects(result, "band").estimate
+    change = predicted(result, "band", 2) - predicted(result, "band", 0)
+    for i in NAMES:
+        assert sex[("all", "m", i)] == pytest.approx(expected[i], rel=1e-9)
+        assert bands[("all", 2, i)] == pytest.approx(change[i], rel=1e-9)
+    with pytest.raises(cm.exceptions.SpecificationError, match="leave of= out"):
+        cm.marginal_effects(result, "sex", of="car")
+
+
+@pytest.mark.parametrize("dtype", [bool, "Int64", "int8", "boolean"])
+def test_dummies_of_any_type(dtype: object) -> None:
+    plain = fitted("cost + ac")
+    assert plain.data is not None
+    data = plain.data.assign(ac=lambda d: d.ac.astype(dtype))
+    expected = cm.marginal_effects(plain, "ac").to_frame()
+    typed = cm.marginal_effects(cm.MultinomialLogit(data, "cost + ac").fit(), "ac").to_frame()
+    np.testing.assert_allclose(typed, expected, rtol=1e-9)
+    np.testing.assert_allclose(cm.marginal_effects(plain, "ac", data=data).to_frame(), expected, rtol=1e-9)
+
+
+def test_at_given_values() -> None:
+    result = fitted("cost + time + cost:income | income")
+    assert result.data is not None
+    found = cm.marginal_effects(result, "income", at={"income": 3.0, "time": 5})
+    h = 1e-4
+
+    def at(size: float) -> pd.Series:
+        return result.predict(result.data.assign(income=3.0 + size, time=5))  # type: ignore[union-attr]
+
+    expected = ((at(h) - at(-h)) / (2 * h)).groupby(result.data.frame["mode"]).mean()
+    for i in NAMES:
+        assert found.estimate[("all", i)] == pytest.approx(expected[i], rel=1e-6)
+    assert "at income = 3.0, time = 5" in found.title
+    # an attribute stays one where at= makes it the same for all alternatives
+    assert list(cm.marginal_effects(result, "cost", at={"cost": 4.0}).matrix().index) == list(NAMES)
+
+
+def test_effects_add_up_to_zero_over_the_alternatives() -> None:
+    result = fitted("cost + time | income")
+    for column in ("cost", "income"):
+        np.testing.assert_allclose(cm.marginal_effects(result, column).matrix().sum(axis=1), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("column", "options", "message"),
+    [
+        ("cost", {"at": {"cost": [1, 2]}}, "one value for everybody"),
+        ("cost", {"at": {"fare": 1}}, "does not enter the utilities"),
+        ("fare", {}, "does not enter the utilities"),
+        ("cost", {"data": 3}, "takes a ChoiceData"),
+    ],
+)
+def test_refusals(column: str, options: dict, message: str) -> None:
+    with pytest.raises(cm.exceptions.SpecificationError, match=message):
+        cm.marginal_effects(fitted("cost + time"), column, **options)
+
+
+def test_takes_results_only() -> None:
+    with pytest.raises(cm.exceptions.SpecificationError, match="takes a result"):
+        cm.marginal_effects(fitted("cost").model, "cost")  # type: ignore[arg-type]
