@@ -32,6 +32,7 @@ from choicemodel.exceptions import (
 )
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
+from choicemodel.rng import seed_of
 from choicemodel.tables import Block, Cell, Column, Table, format_estimate, format_p, format_statistic
 
 FloatArray = NDArray[np.float64]
@@ -288,17 +289,6 @@ def _check(method: str, draws: int, alpha: float) -> None:
         raise SpecificationError(f"draws must be a whole number of at least 2; got {draws!r}.")
     if not 0 < alpha < 1:
         raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
-
-
-def seed_of(rng: int | np.random.Generator | None) -> int:
-    """Turn whatever was given into an integer seed at once."""
-    if isinstance(rng, np.random.Generator):
-        return int(rng.integers(2**63))
-    if rng is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> np.uint64(1))
-    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, (int, np.integer)) or rng < 0:
-        raise SpecificationError(f"rng must be a whole number of at least 0, a Generator or None; got {rng!r}.")
-    return int(rng)
 
 
 def _jacobian(function: Function, theta: FloatArray, covariance: FloatArray, which: BoolArray) -> FloatArray:

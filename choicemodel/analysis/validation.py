@@ -28,6 +28,7 @@ from choicemodel.exceptions import (
 )
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
+from choicemodel.rng import seed_of
 from choicemodel.tables import (
     Block,
     Cell,
@@ -504,7 +505,7 @@ def cross_validate(
     (-0.974, 0.065)
     """
     data = _data_of(model, folds)
-    seed = _seed_of(rng)
+    seed = seed_of(rng)
     fold = _draw_folds(data, int(folds), seed)
     settings = FitSettings(fixed=None if fixed is None else dict(fixed), progress=False, threads=threads)
     rows, weights = [], []
@@ -539,14 +540,6 @@ def _data_of(model: ChoiceModel, folds: int) -> ChoiceData:
         raise SpecificationError(f"folds must be a whole number from 2 to {n}, the number of units; got {folds!r}.")
     model.data.structure.require_chosen()
     return model.data
-
-
-def _seed_of(rng: int | np.random.Generator | None) -> int:
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        if rng < 0:
-            raise SpecificationError(f"A seed cannot be negative: {rng}.")
-        return int(rng)
-    return int(np.random.default_rng(rng).integers(2**63))
 
 
 def _draw_folds(data: ChoiceData, folds: int, seed: int) -> IntArray:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import plain_label
-from choicemodel.exceptions import SpecificationError
 
 FloatArray = NDArray[np.float64]
 Keys = NDArray[np.uint64]
@@ -120,12 +119,3 @@ def unit_keys(data: ChoiceData, seed: int) -> Keys:
     keys = np.zeros(structure.n_units, dtype=np.uint64)
     keys[structure.unit] = of_situation
     return keys
-
-
-def seed_of(rng: int | np.random.Generator | None) -> int:
-    """Turn `rng` into a seed (SPEC 7): a Generator gives one at once, None a fresh one."""
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        if rng < 0:
-            raise SpecificationError(f"A seed cannot be negative: {rng}.")
-        return int(rng)
-    return int(np.random.default_rng(rng).integers(2**63))

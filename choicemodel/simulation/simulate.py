@@ -19,7 +19,8 @@ from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution
 from choicemodel.results import ChoiceResults
-from choicemodel.simulation.keyed import KeyedSource, Keys, combine, label_keys, row_keys, seed_of, unit_keys
+from choicemodel.rng import seed_of
+from choicemodel.simulation.keyed import KeyedSource, Keys, combine, label_keys, row_keys, unit_keys
 from choicemodel.utility import Design, Group, groups
 
 FloatArray = NDArray[np.float64]

@@ -30,7 +30,7 @@ from choicemodel.estimation.fit import Composition, Prepared, prepare
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
-from choicemodel.simulation.keyed import seed_of
+from choicemodel.rng import seed_of
 from choicemodel.simulation.recovery import Recovery, summarise
 from choicemodel.simulation.replicate import COV_TYPES, Replications, Task, in_order, join, replicate
 from choicemodel.simulation.simulate import Params, Simulator, simulator

@@ -14,7 +14,7 @@ from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution, Gumbel
-from choicemodel.simulation.keyed import seed_of
+from choicemodel.rng import seed_of
 from choicemodel.simulation.simulate import simulate
 
 # A list of levels, a constant, or a distribution with `.rvs(size=, random_state=)`.

@@ -16,9 +16,9 @@ from choicemodel.estimation.fit import Composition, Prepared, likelihood_of, pre
 from choicemodel.exceptions import SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults, default_cov_type
+from choicemodel.rng import seed_of
 from choicemodel.simulation.calculus import check_derivatives, check_optimum
 from choicemodel.simulation.evidence import Evidence, Verification, decide
-from choicemodel.simulation.keyed import seed_of
 from choicemodel.simulation.probabilities import check_probabilities
 from choicemodel.simulation.recovery import Limits, judge, summarise
 from choicemodel.simulation.replicate import Task, draw_structure, run

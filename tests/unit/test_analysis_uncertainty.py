@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
-from choicemodel.analysis.uncertainty import Estimates, seed_of, uncertainty
+from choicemodel.analysis.uncertainty import Estimates, uncertainty
+from choicemodel.rng import seed_of
 from tests.unit.test_analysis_elasticities import fitted, survey
 
 

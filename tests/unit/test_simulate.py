@@ -15,13 +15,13 @@ from scipy import stats
 
 import choicemodel as cm
 from choicemodel.exceptions import SpecificationError
+from choicemodel.rng import seed_of
 from choicemodel.simulation.keyed import (
     KeyedSource,
     combine,
     label_keys,
     mix,
     row_keys,
-    seed_of,
     situation_keys,
     unit_keys,
 )
