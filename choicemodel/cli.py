@@ -92,6 +92,8 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     """Fit a model to the user's survey and verify it."""
+    if options.seed < 0:
+        raise CommandError(f"--seed must be a whole number of zero or more, not {options.seed}.")
     plan = {"simulations": options.simulations, "replications": options.replications, "rng": options.seed}
     data, result, folder = _fitted(options)
     steps = (_description, _estimates, partial(_verification, alpha=options.alpha, **plan))

@@ -13,15 +13,17 @@ def seed_of(rng: int | np.random.Generator | None) -> int:
     Raises
     ------
     SpecificationError
-        If a seed is negative.
+        If it is something else, such as a negative number.
 
     Examples
     --------
     >>> seed_of(7)
     7
     """
-    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        if rng < 0:
-            raise SpecificationError(f"A seed cannot be negative: {rng}.")
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool) and rng >= 0:
         return int(rng)
+    if rng is not None and not isinstance(rng, np.random.Generator):
+        raise SpecificationError(
+            f"rng must be a whole number of zero or more, a NumPy Generator, or None; got {rng!r}."
+        )
     return int(np.random.default_rng(rng).integers(2**63))

@@ -232,7 +232,7 @@ def test_what_cannot_be_cross_validated_is_refused(result):
             cm.cross_validate(model, folds=folds)
     with pytest.raises(SpecificationError, match=r"result\.model"):
         cm.cross_validate(result)
-    with pytest.raises(SpecificationError, match="negative"):
+    with pytest.raises(SpecificationError, match="zero or more"):
         cm.cross_validate(model, rng=-1)
     frame["rare"] = (folds_of(frame.situation, 4, 1) == 2) * frame.z  # nothing of it is left without fold 3
     with pytest.raises(IdentificationError, match="Without fold 3"):
