@@ -320,8 +320,9 @@ def _constants(counted: Sequence[Counts], draws: int, level: float, labels: Sequ
     often = np.flatnonzero(wins >= _LEAST_WINS)
     gather = np.eye(J)[often]
     together = _Quadratic.of(gather @ surplus, gather @ covariance @ gather.T)
+    compared = "how often each alternative won in all, as a shift of its constant, against the model"
     if together is None:
-        return []
+        return [Evidence("probabilities", "constants", compared, "nothing to see", "-", None, passed=True)]
     errors = np.array([together.noncentrality(gather @ slope[:, a]) for a in often])
     code = int(often[np.abs(gather @ surplus / np.sqrt(np.diag(gather @ covariance @ gather.T))).argmax()])
     seen = np.flatnonzero(errors > 0)
@@ -340,7 +341,7 @@ def _constants(counted: Sequence[Counts], draws: int, level: float, labels: Sequ
         Evidence(
             "probabilities",
             "constants",
-            "how often each alternative won in all, as a shift of its constant, against the model",
+            compared,
             f"{surplus[code] / slope[code, code]:+.4f} off ({labels[code]})",
             f"chi-square {together.statistic:.1f}, expected {together.rank}",
             float(chdtrc(together.rank, together.statistic)),

@@ -39,8 +39,14 @@ def check_scores(
     plan : Plan
     """
     K = int(looked_at.sum())
+    names = [n for n, seen in zip(model.parameters.names, looked_at, strict=True) if not seen and n not in plan.fixed]
+    note = f"left out, since fewer than one choice bears on them: {', '.join(names)}." if names else ""
     if not K:
-        return []
+        return [
+            Evidence(
+                "scores", "mean", "no parameter can be looked at", "nothing to see", "-", None, passed=True, note=note
+            )
+        ]
     drawn = _draw(model, sim, prepared, plan)
     information = drawn.information[np.ix_(looked_at, looked_at)]
     try:
@@ -69,6 +75,7 @@ def check_scores(
             f"expected {K} +- {np.sqrt(2 * K):.1f}",
             float(chdtrc(K, mean)),
             passed=True,
+            note=note,
         ),
         Evidence(
             "scores",
@@ -83,11 +90,12 @@ def check_scores(
 
 
 class Plan(NamedTuple):
-    """Number of samples, their seed, and where to work."""
+    """Number of samples, their seed, where to work, and the names of parameters that are held fixed."""
 
     samples: int
     seed: np.random.SeedSequence
     pool: Executor
+    fixed: tuple[str, ...] = ()
 
 
 class _Drawn(NamedTuple):

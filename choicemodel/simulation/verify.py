@@ -183,13 +183,17 @@ def _checks(
     step("scores")
     # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.
     informed = subject.free & (-np.diag(hessian) > _reach(prepared, len(scale)) ** 2)
-    evidence += check_scores(model, sim, prepared, informed, Plan(_samples(sim), streams[4], pool))
+    evidence += check_scores(model, sim, prepared, informed, Plan(_samples(sim), streams[4], pool, _held(subject)))
     return evidence
 
 
 def _tests(sim: Simulator) -> int:
     """How many tests with a p-value the report will have, for the power that it states."""
     return 6 + len(sim.errors.claims()) + (sim.design.data.structure.person is not None)
+
+
+def _held(subject: _Subject) -> tuple[str, ...]:
+    return tuple(n for n, f in zip(subject.model.parameters.names, subject.free, strict=True) if not f)
 
 
 def _samples(sim: Simulator) -> int:

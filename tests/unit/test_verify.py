@@ -417,6 +417,7 @@ def test_a_result_with_fixed_parameters_is_verified_in_the_free_ones() -> None:
     report = cm.verify(logit(frame, "x + x2").fit(fixed={"x2": 0.1}), rng=1, simulations=2000, replications=30)
     assert report.passed, report
     assert "x2" not in report.recovery.index
+    assert "x2" not in " ".join(e.note for e in report.evidence)
 
 
 def test_sets_without_an_alternative_in_common() -> None:
@@ -444,7 +445,10 @@ def test_a_hopeless_alternative_raises_no_false_alarm() -> None:
     for seed in range(40):
         report = cm.verify(model, params, rng=seed, simulations=2000)
         assert set(report.failed_checks) <= {"optimum"}, report
-    assert "Too rarely chosen to be looked at: bus" in repr(report)
+    notes = " ".join(e.note for e in report.evidence)
+    assert "Too rarely chosen to be looked at: bus" in notes
+    # what is not looked at is said
+    assert "fewer than one choice bears on them: ASC[bus]" in notes
 
 
 def test_a_separated_fit_fails_the_optimum_or_nothing() -> None:
