@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 from choicemodel import datasets, exceptions
 from choicemodel.analysis import (
     compare,
@@ -35,6 +38,14 @@ from choicemodel.simulation import (
 )
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Load the figures, and matplotlib with them, when they are first asked for."""
+    if name == "plots":
+        return importlib.import_module("choicemodel.report.plots")
+    raise AttributeError(f"module 'choicemodel' has no attribute {name!r}")
+
 
 __all__ = [
     "ChoiceData",
