@@ -91,6 +91,7 @@ class ChoiceModel:
         own = self.errors.parameters(recipe.alternatives)
         error = [Parameter(p.name, "error", p.start, p.null, p.lower, p.upper) for p in own]
         settled = {
+            "errors": self.errors.on(recipe.alternatives),
             "heterogeneity": self.heterogeneity or Homogeneous(),
             "base": recipe.base,
             "recipe": recipe,

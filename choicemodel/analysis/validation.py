@@ -70,13 +70,13 @@ def situation_loglik(model: ChoiceModel, theta: FloatArray, design: Design) -> F
         )
     structure, K = design.data.structure, len(design.columns)
     chosen_rows = structure.require_chosen()
-    V = design.utilities(theta[:K])
+    V, errors = design.utilities(theta[:K]), model.errors.on(design.data.alternatives)
     out = np.zeros(structure.n_situations)
     for group in groups(structure, K):
         n = len(group.situations)
         within = chosen_rows[group.situations] - structure.starts[group.situations]
-        prepared = model.errors.prepare(group.alternatives)
-        found = model.errors.log_probability(V[group.rows], within * n + np.arange(n), theta[K:], prepared)
+        prepared = errors.prepare(group.alternatives)
+        found = errors.log_probability(V[group.rows], within * n + np.arange(n), theta[K:], prepared)
         out[group.situations] = found.value
     return out
 

@@ -31,7 +31,7 @@ def probabilities(
         In the order of the data's table; they sum to one within each situation.
     """
     points, log_weights = heterogeneity.support(theta)
-    structure = design.data.structure
+    structure, errors = design.data.structure, errors.on(design.data.alternatives)
     K = len(design.columns)
     P = np.zeros(design.data.n_rows)
     for gamma, log_weight in zip(points, log_weights, strict=True):

@@ -4,6 +4,7 @@ from choicemodel.random_utility.gumbel import Gumbel
 from choicemodel.random_utility.protocol import (
     Claim,
     Curvature,
+    Derived,
     ErrorDistribution,
     ErrorParameter,
     LogProbability,
@@ -14,6 +15,7 @@ from choicemodel.random_utility.softmax import log_softmax, logsum, softmax
 __all__ = [
     "Claim",
     "Curvature",
+    "Derived",
     "ErrorDistribution",
     "ErrorParameter",
     "Gumbel",

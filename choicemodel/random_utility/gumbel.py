@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from choicemodel.random_utility.protocol import (
     Claim,
     Curvature,
+    Derived,
     ErrorParameter,
     FloatArray,
     IntArray,
@@ -64,9 +65,23 @@ class Gumbel:
         """The second derivative has a closed form."""
         return True
 
+    def on(self, alternatives: Sequence[Any]) -> Gumbel:
+        """The same: every alternative is alike."""
+        return self
+
     def parameters(self, alternatives: Sequence[Any]) -> tuple[ErrorParameter, ...]:
         """No parameters of its own."""
         return ()
+
+    def check(self, sets: Sequence[NDArray[np.int32]]) -> None:
+        """Any sets will do."""
+
+    def require_consistent(self, phi: FloatArray) -> None:
+        """Without parameters there is nothing to refuse."""
+
+    def derived(self, phi: FloatArray) -> Derived:
+        """Nothing follows from no parameters."""
+        return Derived((), np.empty(0), ())
 
     def prepare(self, alternatives: NDArray[np.int32]) -> None:
         """Nothing to know of the sets: every alternative is alike."""
@@ -172,7 +187,7 @@ class Gumbel:
         errors.reshape(-1)[chosen] = top - V.reshape(-1)[chosen]
         return errors
 
-    def claims(self) -> tuple[Claim, ...]:
+    def claims(self, phi: FloatArray, structure: object) -> tuple[Claim, ...]:
         """What theory says of the errors, each to be held against draws."""
         return _CLAIMS
 

@@ -19,7 +19,9 @@ IntArray = NDArray[np.int64]
 class ErrorParameter(NamedTuple):
     """A parameter of an error distribution.
 
-    `null` is the value that a test compares it with (None: no test); `lower` and `upper` are its bounds.
+    `null` is the value that a test compares it with (None: no test); `lower` and `upper` are its bounds. `scale` is the
+    scale on which it is optimised: ``log`` for a positive one; ``share`` for one of several that are positive and sum
+    to less than one, those with the same `group`.
     """
 
     name: str
@@ -27,6 +29,16 @@ class ErrorParameter(NamedTuple):
     null: float | None
     lower: float
     upper: float
+    scale: Literal["linear", "log", "share"] = "linear"
+    group: str = ""
+
+
+class Derived(NamedTuple):
+    """Numbers that follow from the distribution's own parameters, and the values that tests compare them with."""
+
+    names: tuple[str, ...]
+    values: FloatArray
+    nulls: tuple[float | None, ...]
 
 
 class RandomSource(Protocol):
@@ -117,8 +129,43 @@ class ErrorDistribution(Protocol):
         """Whether `log_probability` can return a `Curvature`."""
         ...
 
+    def on(self, alternatives: Sequence[Any]) -> ErrorDistribution:
+        """The same distribution for data in which codes 0, 1, ... stand for these labels.
+
+        Labels that it does not name are allowed, and so are fewer labels than it names; its parameters stay the same.
+        """
+        ...
+
     def parameters(self, alternatives: Sequence[Any]) -> tuple[ErrorParameter, ...]:
-        """Its own parameters, given the labels of the alternatives."""
+        """Its own parameters, given the labels of the alternatives of the estimation data.
+
+        Raises
+        ------
+        SpecificationError
+            If it names alternatives that are not there.
+        """
+        ...
+
+    def check(self, sets: Sequence[NDArray[np.int32]]) -> None:
+        """Refuse choice sets, codes (J,) or (J, n), that cannot tell its parameters.
+
+        Raises
+        ------
+        IdentificationError
+        """
+        ...
+
+    def require_consistent(self, phi: FloatArray) -> None:
+        """Refuse parameters at which no random utilities have these choice probabilities.
+
+        Raises
+        ------
+        SpecificationError
+        """
+        ...
+
+    def derived(self, phi: FloatArray) -> Derived:
+        """Numbers reported beside its parameters phi (P,)."""
         ...
 
     def prepare(self, alternatives: NDArray[np.int32]) -> object:
@@ -137,7 +184,8 @@ class ErrorDistribution(Protocol):
     ) -> LogProbability:
         """Log P of the chosen rows and its derivatives; `chosen` (n,) are positions in V flattened to (J n,).
 
-        `V` (J, n) may be overwritten, and so may `scratch` (J, n), memory for the distribution to use.
+        `V` (J, n) may be overwritten, and so may `scratch` (J, n), memory for the distribution to use. `phi` is (P,),
+        or has trailing axes that broadcast with those of `V` after the first, in every method that takes both.
         """
         ...
 
@@ -153,8 +201,8 @@ class ErrorDistribution(Protocol):
         """Explicit errors of the shape of V (J, n, ...)."""
         ...
 
-    def claims(self) -> tuple[Claim, ...]:
-        """What theory says of the errors."""
+    def claims(self, phi: FloatArray, structure: object) -> tuple[Claim, ...]:
+        """What theory says of the errors of a set at parameters phi (P,)."""
         ...
 
     def to_dict(self) -> dict[str, Any]:

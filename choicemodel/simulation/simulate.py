@@ -81,8 +81,11 @@ def simulator(
         raise SpecificationError(f"Expected a ChoiceModel or its result, not {type(model_or_result).__name__}.")
     if params is None:
         raise SpecificationError("A model is simulated at parameters: pass params=, or the result of a fit.")
-    theta = model.vector(params, complete=True)
-    return Simulator(model.design_on(data), model.errors, model.heterogeneity_or_none, theta)
+    theta, design = model.vector(params, complete=True), model.design_on(data)
+    errors = model.errors.on(design.data.alternatives)
+    for gamma in model.heterogeneity_or_none.support(theta)[0]:
+        errors.require_consistent(gamma[len(design.columns) :])
+    return Simulator(design, errors, model.heterogeneity_or_none, theta)
 
 
 def simulate(  # noqa: PLR0913 - a public entry point

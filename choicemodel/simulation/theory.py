@@ -17,26 +17,39 @@ from choicemodel.simulation.evidence import Evidence
 from choicemodel.simulation.simulate import Simulator
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 _DRAWS = 200_000
 _BINS = 20
 
 
-def check_theory(sim: Simulator, rng: np.random.Generator) -> list[Evidence]:
-    """Hold every claim of the model's errors against draws, in a set like those of the data."""
+def largest_set(sim: Simulator) -> IntArray:
+    """Sorted rows of the first situation with the most alternatives (J,)."""
     structure = sim.design.data.structure
     largest = int(structure.sizes.argmax())
-    rows = np.arange(structure.starts[largest], structure.starts[largest + 1])
-    codes = structure.alternative[rows]
+    return np.arange(structure.starts[largest], structure.starts[largest + 1])
+
+
+def count_claims(sim: Simulator) -> int:
+    """How many claims `check_theory` tests."""
+    prepared = sim.errors.prepare(sim.design.data.structure.alternative[largest_set(sim)])
+    phi = sim.heterogeneity.support(sim.theta)[0][0, sim.n_utility :]
+    return len(sim.errors.claims(phi, prepared))
+
+
+def check_theory(sim: Simulator, rng: np.random.Generator) -> list[Evidence]:
+    """Hold every claim of the model's errors against draws, in a set like those of the data."""
+    rows = largest_set(sim)
+    codes = sim.design.data.structure.alternative[rows]
     gamma = sim.heterogeneity.sample(sim.theta, 1, rng)[0]
     V = np.einsum("kj,k->j", sim.design.values(rows), gamma[: sim.n_utility])[:, np.newaxis]  # (J, 1)
     # A set in which one alternative hardly ever wins would say little: utilities are brought within reach of the
     # errors.
     V = (V - V.mean()) / max(1.0, float(np.abs(V - V.mean()).max()) / 1.5)
     out = []
-    for claim in sim.errors.claims():
-        prepared = sim.errors.prepare(codes)
-        e = sim.errors.sample((len(rows), _DRAWS), gamma[sim.n_utility :], prepared, rng)
+    phi, prepared = gamma[sim.n_utility :], sim.errors.prepare(codes)
+    for claim in sim.errors.claims(phi, prepared):
+        e = sim.errors.sample((len(rows), _DRAWS), phi, prepared, rng)
         out.append(_test(claim, claim.values(e, V)))
     return out
 

@@ -24,7 +24,7 @@ from choicemodel.simulation.recovery import Limits, judge, summarise
 from choicemodel.simulation.replicate import Task, draw_structure, run
 from choicemodel.simulation.scores import Plan, check_scores
 from choicemodel.simulation.simulate import Params, Simulator, simulator
-from choicemodel.simulation.theory import check_theory
+from choicemodel.simulation.theory import check_theory, count_claims
 from choicemodel.utility import Design
 
 FloatArray = NDArray[np.float64]
@@ -189,7 +189,7 @@ def _checks(
 
 def _tests(sim: Simulator) -> int:
     """How many tests with a p-value the report will have, for the power that it states."""
-    return 6 + len(sim.errors.claims()) + (sim.design.data.structure.person is not None)
+    return 6 + count_claims(sim) + (sim.design.data.structure.person is not None)
 
 
 def _held(subject: _Subject) -> tuple[str, ...]:
