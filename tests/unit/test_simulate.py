@@ -374,6 +374,9 @@ class Rejecting:
     def __init__(self) -> None:
         self._gumbel = cm.Gumbel()
 
+    def on(self, alternatives: object) -> "Rejecting":
+        return self
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "sample_given_choice":
             raise AttributeError(name)
