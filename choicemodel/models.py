@@ -89,7 +89,7 @@ class ChoiceModel:
 
     def _settle(self, recipe: Recipe, columns: tuple[DesignColumn, ...], design: Design | None) -> None:
         own = self.errors.parameters(recipe.alternatives)
-        error = [Parameter(p.name, "error", p.start, p.null, p.lower, p.upper) for p in own]
+        error = [Parameter(p.name, "error", *p[1:]) for p in own]
         settled = {
             "errors": self.errors.on(recipe.alternatives),
             "heterogeneity": self.heterogeneity or Homogeneous(),

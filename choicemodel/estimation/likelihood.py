@@ -21,12 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.estimation.executor import Executor
+from choicemodel.estimation.quasi_newton import difference_hessian
 from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.random_utility import Curvature, ErrorDistribution, LogProbability
 from choicemodel.utility import Block
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+# Steps of differences, in standard errors: the log-likelihood is all but quadratic on this scale, and the rounding of
+# the score far below what such a step changes.
+STEP = 0.01
+_ON_BOUND = 1e-8
 
 # Bytes of the weighted design in one matrix product of the Hessian: it and its factor stay in the inner cache.
 _PRODUCT_BYTES = 200_000
@@ -77,6 +83,8 @@ class Likelihood:
     n_utility : int
         Number of utility coefficients; the rest of gamma belongs to the errors.
     executor : Executor
+    lower, upper : ndarray (K,), optional
+        Where the parameters have no meaning beyond; differences keep inside.
     """
 
     blocks: Sequence[Block]
@@ -84,6 +92,8 @@ class Likelihood:
     heterogeneity: Heterogeneity
     n_utility: int
     executor: Executor
+    lower: FloatArray = field(default_factory=lambda: np.empty(0))
+    upper: FloatArray = field(default_factory=lambda: np.empty(0))
     _work: Workspace = field(default_factory=Workspace, repr=False, compare=False)
 
     def evaluate(self, theta: FloatArray) -> Evaluation:
@@ -185,14 +195,17 @@ class Likelihood:
 
     def _differenced_hessian(self, theta: FloatArray) -> FloatArray:
         """Difference the exact score, for error distributions without a closed form."""
-        K = len(theta)
-        matrix = np.empty((K, K))
-        for k in range(K):
-            step = np.zeros(K)
-            step[k] = np.cbrt(np.finfo(float).eps) * max(1.0, abs(theta[k]))
-            above, below = self.evaluate(theta + step), self.evaluate(theta - step)
-            matrix[k] = (above.score - below.score) / (2 * step[k])
-        return (matrix + matrix.T) / 2
+        steps = STEP * self.spread(theta)
+        # A positive parameter stays positive, and a share a share.
+        room = np.minimum(theta - self.lower, self.upper - theta) if len(self.lower) else np.inf
+        steps = np.where(room > _ON_BOUND, np.minimum(steps, 0.01 * room), 0.0)
+        return difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
+
+    def spread(self, theta: FloatArray) -> FloatArray:
+        """About a standard error of each parameter (K,), from the squares of the scores alone."""
+        n = 1 + max(int(b.situations.max()) for b in self.blocks)
+        squares = (self.situation_scores(theta, n) ** 2).sum(axis=0)
+        return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares, 1.0)))
 
 
 def _total(value: FloatArray, weight: FloatArray | None) -> float:

@@ -64,7 +64,7 @@ def scaled_step(score: FloatArray, hessian: FloatArray) -> tuple[FloatArray, flo
     return step, float(half @ half) / len(score)
 
 
-def _uphill_step(score: FloatArray, hessian: FloatArray) -> FloatArray:
+def uphill_step(score: FloatArray, hessian: FloatArray) -> FloatArray:
     """Find a step that goes up where -H is not positive definite: its spectrum is lifted off zero."""
     size = np.abs(np.diag(hessian))
     scale = 1.0 / np.sqrt(np.where(size > 0, size, 1.0))
@@ -102,7 +102,7 @@ def maximise(
         )
     for iteration in range(max_iterations + 1):
         found = scaled_step(score, hessian)
-        step, decrement = found if found is not None else (_uphill_step(score, hessian), np.inf)
+        step, decrement = found if found is not None else (uphill_step(score, hessian), np.inf)
         if on_step is not None:
             on_step(iteration, theta, value, decrement)
         if decrement < tolerance:

@@ -1,8 +1,7 @@
 """The parameter vector: theta = [utility | error | heterogeneity], put together once.
 
-Starting values, fixed values, estimates, covariances and files are in the *reported* parameters. A later model whose
-optimiser works on another scale (a dissimilarity parameter on the log scale, say) gives its parameters a transform; the
-optimiser alone sees it.
+Starting values, fixed values, estimates, covariances and files are in the *reported* parameters. The optimiser may work
+on another scale (a dissimilarity parameter on the log scale, say), which it alone sees: see `estimation.working`.
 """
 
 from __future__ import annotations
@@ -36,6 +35,10 @@ class Parameter:
         The value that its z statistic tests; None for no test.
     lower, upper : float
         Bounds of its range.
+    scale : {"linear", "log", "share"}
+        The scale on which it is optimised: see `choicemodel.estimation.working`.
+    group : str
+        The shares that sum to less than one have the same.
     """
 
     name: str
@@ -44,6 +47,8 @@ class Parameter:
     null: float | None = 0.0
     lower: float = -np.inf
     upper: float = np.inf
+    scale: Literal["linear", "log", "share"] = "linear"
+    group: str = ""
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ class StoppedError(Exception):
 
 def test_a_fit_that_was_cut_off_goes_on_from_its_checkpoint(model, result, tmp_path, monkeypatch) -> None:
     path = tmp_path / "fit.checkpoint"
-    from choicemodel.estimation import fit as module
+    from choicemodel.estimation import optimise as module
 
     written = []
     write = module.write_checkpoint

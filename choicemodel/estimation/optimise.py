@@ -1,0 +1,341 @@
+"""The search for the maximum: where it starts, how it climbs, and what happens on a bound."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.estimation.checkpoint import read_checkpoint, write_checkpoint
+from choicemodel.estimation.likelihood import STEP, Likelihood
+from choicemodel.estimation.newton import Optimum, maximise
+from choicemodel.estimation.parameters import Parameters
+from choicemodel.estimation.quasi_newton import Smooth, climb, difference_hessian
+from choicemodel.estimation.working import Working, working_scale
+from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity import Heterogeneity
+from choicemodel.random_utility import ErrorDistribution, Gumbel
+from choicemodel.utility import Block, Design
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+OnStep = Callable[[int, FloatArray, float, float], None]
+
+# Every how many blocks a large fit looks at one to find where to start.
+_SUBSAMPLE = 8
+# Log-likelihoods of two optima that differ by less are those of one and the same.
+_SAME = 1e-4
+
+
+class Composition(NamedTuple):
+    """A model as its three axes and the parameters they make."""
+
+    design: Design
+    errors: ErrorDistribution
+    heterogeneity: Heterogeneity
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a fit was asked for; a refit repeats it.
+
+    Parameters
+    ----------
+    start, fixed : dict or None
+        Values by parameter name.
+    tolerance : float
+    max_iterations : int
+    starts : int
+        Number of starting points.
+    checkpoint : str or None
+        File that holds where the fit stands.
+    progress : bool or None
+        Whether to show progress; None where stderr is a terminal.
+    threads : int or None
+    """
+
+    start: Mapping[str, float] | None = None
+    fixed: Mapping[str, float] | None = None
+    tolerance: float = 1e-8
+    max_iterations: int = 100
+    starts: int = 1
+    checkpoint: str | None = None
+    progress: bool | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.tolerance < 1:
+            raise SpecificationError(f"tolerance must be between 0 and 1; got {self.tolerance!r}.")
+        for name in ("max_iterations", "starts"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < 1:
+                raise SpecificationError(f"{name} must be a whole number of at least 1; got {value!r}.")
+
+
+@dataclass(frozen=True)
+class Search:
+    """What the search found.
+
+    Parameters
+    ----------
+    optimum : Optimum
+        The best one, in the reported free parameters; its Hessian is that of the sample as it is.
+    at_bound : ndarray of bool (k,)
+        Which of the free parameters were left on a bound of their range.
+    optima : tuple of (float, int)
+        Log-likelihood of each optimum that was found, and from how many starting points.
+    """
+
+    optimum: Optimum
+    at_bound: BoolArray
+    optima: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The log-likelihood of the free parameters on their working scale.
+
+    It is divided by the mean weight, so that convergence does not depend on the scale of the weights.
+    """
+
+    likelihood: Likelihood
+    working: Working
+    weight: float
+
+    @property
+    def has_curvature(self) -> bool:
+        """Whether the Hessian has a closed form."""
+        return self.working.is_plain and self.likelihood.errors.has_curvature
+
+    def score(self, eta: FloatArray) -> tuple[float, FloatArray]:
+        """Value and derivative (k,)."""
+        values = self.working.reported(eta)
+        found = self.likelihood.evaluate(self._full(values))
+        own = self.working.pull_back(values, found.score[self.working.free])
+        return found.value / self.weight, own / self.weight
+
+    def hessian(self, eta: FloatArray) -> FloatArray:
+        """Second derivative (k, k), by differences of the score."""
+        values = self.working.reported(eta)
+        spread = self.likelihood.spread(self._full(values))[self.working.free]
+        slope = np.abs(np.diag(self.working.jacobian(values)))  # how fast a parameter moves with its eta
+        steps = STEP * np.where(slope > 0, spread / np.where(slope > 0, slope, 1.0), 1.0)
+        moving = ~self.working.is_linear()
+        steps[moving] = np.minimum(steps[moving], 0.1)  # as logarithms
+        return difference_hessian(lambda e: self.score(e)[1], eta, steps)
+
+    def exact(self, eta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        """Value, derivative and second derivative, for parameters on their own scale."""
+        found, hessian = self.likelihood.evaluate_with_hessian(self.working.full(eta))
+        free = self.working.free
+        return found.value / self.weight, found.score[free] / self.weight, hessian[np.ix_(free, free)] / self.weight
+
+    def _full(self, values: FloatArray) -> FloatArray:
+        full = self.working.theta.copy()
+        full[self.working.free] = values
+        return full
+
+    def climb(self, start: FloatArray, settings: FitSettings, on_step: OnStep | None) -> Optimum:
+        """Climb from working values: by Newton's method where the Hessian has a closed form."""
+        how = {"tolerance": settings.tolerance, "max_iterations": settings.max_iterations, "on_step": on_step}
+        if self.has_curvature:
+            return maximise(self.exact, start, **how)  # type: ignore[arg-type]
+        return climb(Smooth(self.score, self.hessian), start, **how)  # type: ignore[arg-type]
+
+
+def search(likelihood: Likelihood, theta: FloatArray, free: BoolArray, task: tuple[Composition, FitSettings]) -> Search:
+    """Find the maximum over the free parameters.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    theta : ndarray (K,)
+        Starting values, and those of the parameters that are not free.
+    free : ndarray of bool (K,)
+    task : (Composition, FitSettings)
+    """
+    model, settings = task
+    start = theta if settings.start is not None else _start(likelihood, theta, free)
+    found = _search(likelihood, start, free, task)
+    upper = np.array([p.upper for p in model.parameters.items])
+    over = np.zeros(len(theta), dtype=np.bool_)
+    over[free] = found.optimum.theta > upper[free]
+    return found if not over.any() else _on_bounds(likelihood, (start, free, over, upper), task)
+
+
+def _on_bounds(
+    likelihood: Likelihood,
+    where: tuple[FloatArray, BoolArray, BoolArray, FloatArray],
+    task: tuple[Composition, FitSettings],
+) -> Search:
+    """Hold parameters that would pass their upper bound on it; let go those that would rather come back."""
+    start, free, over, upper = where
+    task = (task[0], replace(task[1], checkpoint=None))  # the file holds the free search, from which this one follows
+    for _ in range(2 * int(free.sum()) + 1):
+        values = np.where(over, upper, start)
+        inner = free & ~over
+        found = _search(likelihood, values, inner, task)
+        values[inner] = found.optimum.theta
+        back = over & (likelihood.evaluate(values).score < 0)
+        passed = inner & (values > upper)
+        if not back.any() and not passed.any():
+            break
+        over = (over & ~back) | passed
+    return _with_bound(likelihood, found, (values, free, over))
+
+
+def _with_bound(likelihood: Likelihood, found: Search, where: tuple[FloatArray, BoolArray, BoolArray]) -> Search:
+    """Put the parameters on their bounds among the free ones again."""
+    values, free, over = where
+    score = likelihood.evaluate(values).score[free]
+    on = over[free]
+    hessian = np.full((len(on),) * 2, np.nan)
+    hessian[np.ix_(~on, ~on)] = found.optimum.hessian
+    optimum = replace(found.optimum, theta=values[free], score=score, hessian=hessian)
+    return replace(found, optimum=optimum, at_bound=on)
+
+
+def _search(
+    likelihood: Likelihood, theta: FloatArray, free: BoolArray, task: tuple[Composition, FitSettings]
+) -> Search:
+    model, settings = task
+    weight = mean_weight(likelihood.blocks)
+    working = working_scale(model.parameters, theta, free)
+    objective = Objective(likelihood, working, weight)
+    start = working.working(theta[free])
+    path, key = None, ""
+    if settings.checkpoint is not None:
+        path, key = Path(settings.checkpoint), _key(model, free)
+        resumed = read_checkpoint(path, key, len(start))
+        start = start if resumed is None else working.working(resumed)
+
+    with _progress(settings) as report:
+
+        def on_step(iteration: int, eta: FloatArray, value: float, decrement: float) -> None:
+            report(iteration, value * weight, decrement)
+            if path is not None:
+                write_checkpoint(path, key, working.reported(eta), value * weight)
+
+        found = [objective.climb(s, settings, on_step) for s in _starting_points(start, objective, settings.starts)]
+    best = max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
+    return Search(_reported(best, objective), np.zeros(len(start), dtype=np.bool_), _optima(found, settings, weight))
+
+
+def _reported(optimum: Optimum, objective: Objective) -> Optimum:
+    """The optimum in the reported parameters, on the scale of the sample."""
+    working, weight = objective.working, objective.weight
+    if working.is_plain:
+        return replace(
+            optimum, value=optimum.value * weight, score=optimum.score * weight, hessian=optimum.hessian * weight
+        )
+    values = working.reported(optimum.theta)
+    full = working.full(optimum.theta)
+    found, hessian = objective.likelihood.evaluate_with_hessian(full)
+    free = working.free
+    return replace(
+        optimum, theta=values, value=found.value, score=found.score[free], hessian=hessian[np.ix_(free, free)]
+    )
+
+
+def _optima(found: Sequence[Optimum], settings: FitSettings, weight: float) -> tuple[tuple[float, int], ...]:
+    """Log-likelihoods of the different optima, best first, with how often each was reached."""
+    values = sorted((o.value * weight for o in found if o.decrement < settings.tolerance), reverse=True)
+    out: list[list[float]] = []
+    for value in values:
+        if out and out[-1][0] - value < _SAME * max(1.0, 1e-6 * abs(value)):
+            out[-1][1] += 1
+        else:
+            out.append([value, 1])
+    return tuple((value, int(count)) for value, count in out)
+
+
+def mean_weight(blocks: Sequence[Block]) -> float:
+    """Mean weight of the situations."""
+    total = sum(b.n_situations if b.weight is None else float(b.weight.sum()) for b in blocks)
+    return total / sum(b.n_situations for b in blocks)
+
+
+def _start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> FloatArray:
+    """Where the search starts: at the logit estimates, with the other parameters where they declare it."""
+    utility = free.copy()
+    utility[likelihood.n_utility :] = False
+    if not utility.any():
+        return theta
+    logit = likelihood if likelihood.errors.has_curvature else replace(likelihood, errors=Gumbel())
+    n = len(theta) if logit is likelihood else likelihood.n_utility
+    out = theta.copy()
+    out[utility] = _cheap_start(logit, theta[:n], utility[:n])
+    if logit is not likelihood:
+        objective = Objective(
+            logit, Working(out[:n], utility[:n], np.empty(0, np.int64), ()), mean_weight(logit.blocks)
+        )
+        optimum = maximise(objective.exact, out[utility], tolerance=1e-4, max_iterations=50)
+        if np.isfinite(optimum.theta).all():
+            out[utility] = optimum.theta
+    return out
+
+
+def _cheap_start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> FloatArray:
+    """Find where to start a large fit: the optimum of every eighth block, a few standard errors from that of all.
+
+    It is only a start: where those blocks do not have a good optimum of their own, the usual start is used.
+    """
+    some = likelihood.blocks[::_SUBSAMPLE]
+    if len(some) < 2:
+        return theta[free]
+    working = Working(theta, free, np.empty(0, dtype=np.int64), ())
+    objective = Objective(replace(likelihood, blocks=some), working, mean_weight(some))
+    optimum = maximise(objective.exact, theta[free], tolerance=1e-2, max_iterations=12)
+    good = optimum.decrement < 1e-2 and likelihood.value(working.full(optimum.theta)) > likelihood.value(theta)
+    return optimum.theta if good else theta[free]
+
+
+def _starting_points(start: FloatArray, objective: Objective, number: int) -> list[FloatArray]:
+    """The starting point, and others around it on the scale on which the likelihood bends."""
+    if number == 1:
+        return [start]
+    hessian = objective.exact(start)[2] if objective.has_curvature else objective.hessian(start)
+    diagonal = -np.diag(hessian)
+    scale = np.sqrt(len(start) / np.where(diagonal > 0, diagonal, np.inf)) * 10.0
+    scale = np.where(objective.working.is_linear(), scale, 0.7)  # half or double a positive parameter, say
+    rng = np.random.default_rng(0)  # starting points are part of the method, the same for everybody
+    return [start, *(start + scale * rng.standard_normal(len(start)) for _ in range(number - 1))]
+
+
+def _key(model: Composition, free: BoolArray) -> str:
+    names = ",".join(n for n, f in zip(model.parameters.names, free, strict=True) if f)
+    recipe = model.design.recipe
+    axes = f"{model.errors.to_dict()}|{model.heterogeneity.to_dict()}"
+    return f"{recipe.formula}|{recipe.base!r}|{axes}|{names}|{model.design.data.fingerprint()}"
+
+
+class _progress:  # noqa: N801 - used like a function
+    """Shows the log-likelihood of a long fit on a terminal."""
+
+    def __init__(self, settings: FitSettings) -> None:
+        wanted = settings.progress if settings.progress is not None else sys.stderr.isatty()
+        self._bar: Any = None
+        if wanted:
+            from tqdm import tqdm
+
+            self._bar = tqdm(desc="fit", unit=" iterations", delay=0 if settings.progress else 2, file=sys.stderr)
+
+    def __enter__(self) -> Callable[[int, float, float], None]:
+        return self._report
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _report(self, iteration: int, value: float, decrement: float) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str(
+                f"log-likelihood {value:.4f}, distance {np.sqrt(decrement):.2g} s.e.", refresh=False
+            )
+            self._bar.update(1 if iteration else 0)

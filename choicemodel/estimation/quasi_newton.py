@@ -1,0 +1,160 @@
+"""Quasi-Newton ascent for log-likelihoods whose Hessian has to be differenced, and so is dear.
+
+The Hessian is differenced at the start, updated from step to step (Broyden, Fletcher, Goldfarb and Shanno), and
+differenced again where the updates no longer lead up and at the end: convergence is judged by the Hessian of the place
+itself, never by the updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.estimation.newton import Optimum, scaled_step, uphill_step
+
+FloatArray = NDArray[np.float64]
+
+_HALVINGS = 40
+# A longer step than this, in standard errors of all parameters together, is cut: far from the optimum the quadratic
+# approximation says little.
+_LONGEST = 30.0
+
+
+class Smooth(NamedTuple):
+    """A function to be maximised.
+
+    Parameters
+    ----------
+    score : callable
+        eta (k,) -> (value, derivative (k,)).
+    hessian : callable
+        eta (k,) -> second derivative (k, k).
+    """
+
+    score: Callable[[FloatArray], tuple[float, FloatArray]]
+    hessian: Callable[[FloatArray], FloatArray]
+
+
+class _State(NamedTuple):
+    """Where the ascent stands; `fresh` says that the Hessian is of this place, or of one all but there."""
+
+    eta: FloatArray
+    value: float
+    score: FloatArray
+    hessian: FloatArray
+    fresh: bool
+
+
+def climb(
+    function: Smooth,
+    start: FloatArray,
+    *,
+    tolerance: float,
+    max_iterations: int,
+    on_step: Callable[[int, FloatArray, float, float], None] | None = None,
+) -> Optimum:
+    """Climb to a maximum.
+
+    Parameters
+    ----------
+    function : Smooth
+    start : ndarray (k,)
+    tolerance : float
+        Stop when the decrement g' (-H)^-1 g / k is below it.
+    max_iterations : int
+    on_step : callable, optional
+        Told the iteration, eta, value and decrement.
+    """
+    value, score = function.score(start)
+    if not (np.isfinite(value) and np.isfinite(score).all()):
+        nowhere = np.full((len(start),) * 2, np.nan)
+        message = "the log-likelihood is not finite at the starting values"
+        return Optimum(start.copy(), value, score, nowhere, 0, np.inf, message)
+    state = _State(start.copy(), value, score, function.hessian(start), fresh=True)
+    message = f"stopped after {max_iterations} iterations"
+    for iteration in range(max_iterations + 1):
+        found = scaled_step(state.score, state.hessian)
+        step, decrement = found if found is not None else (uphill_step(state.score, state.hessian), np.inf)
+        if on_step is not None:
+            on_step(iteration, state.eta, state.value, decrement)
+        near = decrement < tolerance or (found is None and not state.fresh)
+        if near and not state.fresh:
+            state = state._replace(hessian=function.hessian(state.eta), fresh=True)
+            continue
+        if decrement < tolerance:
+            return Optimum(*state[:4], iteration, decrement, "converged")
+        if iteration == max_iterations:
+            break
+        moved = _move(function, state, _cut(step, state.hessian))
+        if moved is not None:
+            state = moved
+        elif state.fresh:
+            message = "no step along the Newton direction improves the log-likelihood"
+            break
+        else:
+            state = state._replace(hessian=function.hessian(state.eta), fresh=True)
+    hessian = state.hessian if state.fresh else function.hessian(state.eta)
+    found = scaled_step(state.score, hessian)
+    decrement = np.inf if found is None else found[1]
+    return Optimum(state.eta, state.value, state.score, hessian, iteration, decrement, message)
+
+
+def _cut(step: FloatArray, hessian: FloatArray) -> FloatArray:
+    """Shorten a step that is longer than anything the quadratic approximation can be trusted for."""
+    length = float(np.sqrt(max(0.0, float(step @ (np.abs(np.diag(hessian)) * step)))))
+    longest = _LONGEST * np.sqrt(len(step))
+    return step if length <= longest or not np.isfinite(length) else step * (longest / length)
+
+
+def _move(function: Smooth, state: _State, step: FloatArray) -> _State | None:
+    """Take the step, halved until the value rises by a part of what the slope promises; None if it never does."""
+    slope = float(state.score @ step)
+    for halving in range(_HALVINGS):
+        size = 0.5**halving
+        eta = state.eta + size * step
+        value, score = function.score(eta)
+        if not (np.isfinite(value) and np.isfinite(score).all()):
+            continue
+        # At the maximum of a large sample the gain is below the rounding of the sum.
+        if value >= state.value + 1e-4 * size * slope - 1e-12 * abs(state.value):
+            return _updated(state, (eta, value, score), halvings=halving)
+        if halving > 3 and not state.fresh:
+            return None
+    return None
+
+
+def _updated(state: _State, there: tuple[FloatArray, float, FloatArray], *, halvings: int) -> _State:
+    """Update the Hessian from the change of the score (BFGS), where that keeps it negative definite."""
+    eta, value, score = there
+    s, y = eta - state.eta, state.score - score
+    hessian, bend = state.hessian, float(s @ y)
+    near = halvings == 0 and float(s @ (-hessian @ s)) < 1e-6 * len(s)
+    if near:
+        return _State(eta, value, score, hessian, state.fresh)
+    Bs = -hessian @ s
+    along = float(s @ Bs)
+    if along > 0 and bend > 1e-10 * along:
+        hessian = hessian + np.outer(Bs, Bs) / along - np.outer(y, y) / bend
+    return _State(eta, value, score, hessian, fresh=False)
+
+
+def difference_hessian(score: Callable[[FloatArray], FloatArray], at: FloatArray, steps: FloatArray) -> FloatArray:
+    """Second derivative by central differences of the exact first (k, k).
+
+    Parameters
+    ----------
+    score : callable
+        (k,) -> (k,).
+    at, steps : ndarray (k,)
+        Zero steps give NaN: the derivative does not exist on a bound.
+    """
+    k = len(at)
+    matrix = np.full((k, k), np.nan)
+    for i in np.flatnonzero(steps > 0):
+        move = np.zeros(k)
+        move[i] = steps[i]
+        matrix[i] = (score(at + move) - score(at - move)) / (2 * steps[i])
+    return np.asarray((matrix + matrix.T) / 2)
