@@ -86,7 +86,13 @@ def fitted(case: Case) -> cm.ChoiceResults:
     return case.model().fit()
 
 
+def error_params(model: cm.ChoiceModel) -> np.ndarray:
+    """Parameters of the errors inside their range, away from where they start."""
+    own = [p for p in model.parameters.items if p.role == "error"]
+    return np.array([p.start * (0.7 + 0.1 * (i % 3)) for i, p in enumerate(own)])
+
+
 def trial_params(model: cm.ChoiceModel, seed: int = 5) -> np.ndarray:
-    """Parameters away from the optimum, of the size of the design's columns."""
+    """Parameters away from the optimum: of the size of the design's columns, and inside the range of the errors."""
     size = np.abs(model.design_on().matrix()).max(axis=0)
-    return np.random.default_rng(seed).normal(size=len(size)) / size
+    return np.concatenate([np.random.default_rng(seed).normal(size=len(size)) / size, error_params(model)])

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
-from tests.contract.models import CASES, Case, fitted, read, survey, survey_frame, trial_params
+from tests.contract.models import CASES, Case, error_params, fitted, read, survey, survey_frame, trial_params
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 
@@ -73,9 +73,9 @@ def test_probabilities_sum_to_one(case: Case) -> None:
 
 
 def test_derivative_of_the_expected_maximum_is_the_probability(case: Case) -> None:
-    errors = case.model().errors
+    errors, phi = case.model().errors, error_params(case.model())
     V = np.random.default_rng(1).normal(size=(4, 6))
-    structure, phi = errors.prepare(np.arange(4, dtype=np.int32)), np.empty(0)
+    structure = errors.prepare(np.arange(4, dtype=np.int32))
     numeric = [
         differences(lambda v, n=n: errors.expected_maximum(with_column(V, n, v), phi, structure)[n : n + 1], V[:, n])[0]
         for n in range(6)
@@ -90,9 +90,9 @@ def with_column(V: np.ndarray, n: int, column: np.ndarray) -> np.ndarray:
 
 
 def test_samples_have_the_probabilities_and_the_expected_maximum(case: Case) -> None:
-    errors = case.model().errors
+    errors, phi = case.model().errors, error_params(case.model())
     V = np.array([[1.0], [0.0], [-0.5], [0.3]])
-    structure, phi, draws = errors.prepare(np.arange(4, dtype=np.int32)), np.empty(0), 200_000
+    structure, draws = errors.prepare(np.arange(4, dtype=np.int32)), 200_000
     U = V + errors.sample((4, draws), phi, structure, np.random.default_rng(2))
     P = errors.probabilities(V, phi, structure)[:, 0]
     frequency = np.bincount(U.argmax(axis=0), minlength=4) / draws
