@@ -22,10 +22,10 @@ from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.heterogeneity import Heterogeneity, Homogeneous
-from choicemodel.random_utility import ErrorDistribution, Gumbel
+from choicemodel.random_utility import CrossNested, ErrorDistribution, Gumbel, Nested
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
 from choicemodel.tables import escape_latex
-from choicemodel.utility import Design, Recipe, build_design, design_from_recipe
+from choicemodel.utility import Design, Recipe, build_design, design_from_recipe, groups
 from choicemodel.utility.coding import Memory
 from choicemodel.utility.design import DesignColumn
 
@@ -90,8 +90,11 @@ class ChoiceModel:
     def _settle(self, recipe: Recipe, columns: tuple[DesignColumn, ...], design: Design | None) -> None:
         own = self.errors.parameters(recipe.alternatives)
         error = [Parameter(p.name, "error", *p[1:]) for p in own]
+        errors = self.errors.on(recipe.alternatives)
+        if own and design is not None:
+            errors.check([g.alternatives for g in groups(design.data.structure, len(columns))])
         settled = {
-            "errors": self.errors.on(recipe.alternatives),
+            "errors": errors,
             "heterogeneity": self.heterogeneity or Homogeneous(),
             "base": recipe.base,
             "recipe": recipe,
@@ -107,7 +110,7 @@ class ChoiceModel:
     @property
     def title(self) -> str:
         """What the model is called in tables."""
-        return "Multinomial logit"
+        return _TITLES[self.errors.to_dict()["kind"]]
 
     @property
     def alternatives(self) -> tuple[Any, ...]:
@@ -369,7 +372,7 @@ class ChoiceModel:
         fixed = {
             "data": None,
             "formula": recipe.formula,
-            "errors": _ERRORS[content["errors"]["kind"]](),
+            "errors": _ERRORS[content["errors"]["kind"]].from_dict(content["errors"]),
             "heterogeneity": _HETEROGENEITY[content["heterogeneity"]["kind"]](),
         }
         for name, value in fixed.items():
@@ -382,7 +385,8 @@ class ChoiceModel:
         return f"<ChoiceModel: {self.title}, {self.formula!r}, {len(self.parameters.names)} parameters, on {data}>"
 
 
-_ERRORS = {"gumbel": Gumbel}
+_ERRORS: dict[str, Any] = {"gumbel": Gumbel, "nested": Nested, "cross-nested": CrossNested}
+_TITLES = {"gumbel": "Multinomial logit", "nested": "Nested logit", "cross-nested": "Cross-nested logit"}
 _HETEROGENEITY = {"homogeneous": Homogeneous}
 
 
@@ -428,6 +432,115 @@ def MultinomialLogit(data: ChoiceData, formula: str, base: Any = None) -> Choice
     {'gc': -0.0155, 'ttme': -0.0961, 'hinc[air]': 0.0133, 'ASC[air]': 5.2074, 'ASC[bus]': 3.1632, 'ASC[train]': 3.869}
     """
     return ChoiceModel(data, formula, base=base)
+
+
+def NestedLogit(  # noqa: PLR0913 - a public entry point
+    data: ChoiceData,
+    formula: str,
+    nests: Mapping[Any, Any],
+    *,
+    base: Any = None,
+    shared: bool | Sequence[Sequence[Any]] = False,
+    restrict: bool = False,
+) -> ChoiceModel:
+    """Specify a nested logit of any depth.
+
+    Utilities are divided by the dissimilarity parameter lambda within a nest (the form that is consistent with random
+    utilities), and lambdas are absolute: one is a logit (Train 2009, section 4.2; McFadden 1978).
+
+    Parameters
+    ----------
+    data : ChoiceData
+    formula : str
+        Three parts, see `ChoiceModel`.
+    nests : dict
+        Name of each nest -> list of its alternatives, or a dict of nests inside it in which ``None`` stands for a
+        single alternative. Alternatives outside every nest stand alone.
+    base : label, optional
+        The alternative without constant and covariate coefficients; default the first.
+    shared : bool or list of lists
+        One lambda for all nests, or for the nests of each list. To hold one at a value, use
+        ``fit(fixed={"lambda[public]": 0.5})``.
+    restrict : bool
+        Keep every lambda at most 1. By default they are free above it, and a value there is reported as it is.
+
+    Returns
+    -------
+    ChoiceModel
+
+    Raises
+    ------
+    SpecificationError, IdentificationError
+        If nests are no tree of the alternatives, or one never holds two available alternatives.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> model = cm.NestedLogit(
+    ...     data, 'gc + ttme + at(hinc, "air")', nests={"ground": ["train", "bus", "car"]}, base="car"
+    ... )
+    >>> result = model.fit()
+    >>> result.params.round(3)[["gc", "lambda[ground]"]].to_dict(), round(result.llf, 3)
+    """
+    return ChoiceModel(data, formula, errors=Nested(nests, shared=shared, restrict=restrict), base=base)
+
+
+def CrossNestedLogit(  # noqa: PLR0913 - a public entry point
+    data: ChoiceData,
+    formula: str,
+    nests: Mapping[Any, Sequence[Any]],
+    *,
+    allocation: Mapping[Any, Mapping[Any, float]] | None = None,
+    base: Any = None,
+    shared: bool = False,
+) -> ChoiceModel:
+    """Specify a cross-nested logit, in which an alternative may belong to several nests.
+
+    G = sum over nests m of (sum_j (alpha_jm exp V_j)^(1/lambda_m))^lambda_m, with the allocations alpha inside the
+    power (Wen and Koppelman 2001); those of an alternative sum to one.
+
+    Parameters
+    ----------
+    data : ChoiceData
+    formula : str
+        Three parts, see `ChoiceModel`.
+    nests : dict
+        Name of each nest -> list of its alternatives; `choicemodel.paired_nests` makes those of the paired
+        combinatorial logit.
+    allocation : dict, optional
+        Alternative -> {nest: share}, held fixed; the shares of alternatives that it does not give are estimated.
+    base : label, optional
+        The alternative without constant and covariate coefficients; default the first.
+    shared : bool
+        One lambda for all nests.
+
+    Returns
+    -------
+    ChoiceModel
+
+    Raises
+    ------
+    SpecificationError, IdentificationError
+        If allocations do not sum to one, or a nest never holds two available alternatives.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> model = cm.CrossNestedLogit(
+    ...     data, 'gc + ttme + at(hinc, "air")', base="car",
+    ...     nests={"public": ["train", "bus"], "land": ["train", "bus", "car"]},
+    ...     allocation={"train": {"public": 0.5, "land": 0.5}, "bus": {"public": 0.5, "land": 0.5}},
+    ... )
+    >>> model.parameters.names[-2:]
+    ('lambda[public]', 'lambda[land]')
+    """
+    return ChoiceModel(data, formula, errors=CrossNested(nests, allocation=allocation, shared=shared), base=base)
 
 
 def load_results(path: str | os.PathLike[str]) -> ChoiceResults:

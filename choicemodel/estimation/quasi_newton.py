@@ -85,7 +85,7 @@ def climb(
             state = state._replace(hessian=function.hessian(state.eta), fresh=True)
             continue
         if decrement < tolerance:
-            return Optimum(*state[:4], iteration, decrement, "converged")
+            return _polished(function, Optimum(*state[:4], iteration, decrement, "converged"), step)
         if iteration == max_iterations:
             break
         moved = _move(function, state, _cut(step, state.hessian))
@@ -100,6 +100,16 @@ def climb(
     found = scaled_step(state.score, hessian)
     decrement = np.inf if found is None else found[1]
     return Optimum(state.eta, state.value, state.score, hessian, iteration, decrement, message)
+
+
+def _polished(function: Smooth, optimum: Optimum, step: FloatArray) -> Optimum:
+    """Take the last step that is already paid for, and keep it unless it makes things worse."""
+    eta = optimum.theta + step
+    value, score = function.score(eta)
+    found = scaled_step(score, optimum.hessian)
+    if not np.isfinite(value) or found is None or found[1] > optimum.decrement:
+        return optimum
+    return Optimum(eta, value, score, optimum.hessian, optimum.iterations + 1, found[1], optimum.message)
 
 
 def _cut(step: FloatArray, hessian: FloatArray) -> FloatArray:

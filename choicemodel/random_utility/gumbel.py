@@ -15,7 +15,7 @@ gamma = 0.5772... and variance pi^2 / 6. With U_j = V_j + e_j and e_j iid Gumbel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -194,6 +194,11 @@ class Gumbel:
     def to_dict(self) -> dict[str, Any]:
         """Describe the distribution for a file."""
         return {"kind": "gumbel"}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Gumbel:
+        """Rebuild the distribution from what `to_dict` gave."""
+        return cls()
 
 
 def _gumbel_cdf(x: FloatArray) -> FloatArray:

@@ -1,0 +1,877 @@
+"""Nested generalised extreme value errors, to any depth: the nested logit.
+
+Alternatives of a nest share a part of their errors. Each nest m has a dissimilarity parameter lambda_m, absolute: it is
+1 at the root, and a nest inside another has at most its parent's (McFadden 1978; Train 2009, section 4.2).
+
+1. A nest m has children c, alternatives or nests. Let x_c = V_c for an alternative, x_c = lambda_c I_c for a nest, with
+   the inclusive value I_m = log sum_c exp(x_c / lambda_m). At the root lambda = 1, and log G = I_root.
+2. P(c | m) = exp(x_c / lambda_m - I_m); the probability of an alternative is the product over the nests it is in:
+   log P_i = sum_m (x_c / lambda_m - I_m), where c is the child of m on the way to i.
+3. The errors are jointly extreme value: P(e_j <= u_j for all j) = exp(-G(exp(-u))). Each is Gumbel, of variance
+   pi^2 / 6; the maximum of V + e is Gumbel at log G and independent of the winner; E max = log G + gamma, and its
+   derivative in V is P.
+4. The derivative of log P_i in the x_c of a child c of m is
+   g_c = 1{m on the way} (1{c on the way} - P(c | m)) / lambda_m + g_m P(c | m), with g_root = 0. For an alternative that
+   is the derivative in V_c.
+5. dx_m / dlambda_m is the entropy H_m = -sum_c P(c | m) log P(c | m), the children's x held fixed. So the derivative
+   of log P_i in lambda_m is g_m H_m - 1{m on the way} (log P(c | m) + H_m) / lambda_m.
+6. The errors can be drawn without a probability: e_j = lambda_leaf g_j + sum over its nests m of lambda_m log S_m, with
+   g_j Gumbel and S_m positive stable of index lambda_m / lambda_parent, all independent. Given S, the children of m
+   are independent; averaging over S_m turns the sum over the children into its power lambda_m / lambda_parent.
+7. Two errors whose lowest common nest is m are e_i = lambda_m a_i + c, where a_i and a_j are independent Gumbel and c
+   is independent of them. Their correlation is 1 - lambda_m^2, their difference logistic of scale lambda_m.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.exceptions import IdentificationError, SpecificationError
+from choicemodel.random_utility.nests import (
+    Nest,
+    Topology,
+    nest_from_list,
+    nest_to_list,
+    parameter_names,
+    read_groups,
+    read_nests,
+    require_known,
+    topology,
+)
+from choicemodel.random_utility.protocol import (
+    Claim,
+    Derived,
+    ErrorParameter,
+    FloatArray,
+    IntArray,
+    LogProbability,
+    RandomSource,
+)
+from choicemodel.random_utility.stable import log_stable_of
+
+# As in the Gumbel file: only where a sum of exponentials leaves this range are the utilities of a nest shifted.
+_HUGE = 1e250
+# A child's lambda may exceed its parent's by rounding.
+_ROUNDING = 1e-9
+
+_Row = FloatArray  # (n,) or (n, R): one number for each situation (and draw)
+_Number = float | FloatArray  # the same, or one for all
+
+
+class _Part(NamedTuple):
+    """Rows of an array (J, n, ...), and where in them a nest has its alternatives."""
+
+    rows: slice
+    where: Any  # True, or ndarray of bool (J, n)
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A nest in the sets of a block.
+
+    Parameters
+    ----------
+    name : object
+    parameter : int
+        Position in phi; -1 for the root.
+    parent : int
+        Position among the nodes; -1 for the root.
+    depth : int
+    own : tuple of _Part
+        Its direct alternatives.
+    below : tuple of _Part
+        All alternatives in it.
+    children : tuple of int
+        Positions of the nests in it.
+    empty : ndarray of bool (n,) or None
+        Situations that have none of its alternatives; None if all have some.
+    first : ndarray of int
+        Row of the first of its alternatives, as they were written: () or (n,).
+    """
+
+    name: Any
+    parameter: int
+    parent: int
+    depth: int
+    own: tuple[_Part, ...]
+    below: tuple[_Part, ...]
+    children: tuple[int, ...]
+    empty: NDArray[np.bool_] | None
+    first: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NestedSets:
+    """What the nests are in the sets of a block.
+
+    Parameters
+    ----------
+    nodes : tuple of _Node
+        The nests with something to choose between, each after those inside it, the root last. In blocks of one set a
+        nest with a single child there is left out: its parameter changes nothing.
+    all_nodes : tuple of _Node
+        The nests with an alternative in some set.
+    codes : ndarray of int (J,) or (J, n)
+    below : ndarray of bool (len(nodes), A)
+        Whether a code is in a node.
+    n_parameters : int
+    """
+
+    nodes: tuple[_Node, ...]
+    all_nodes: tuple[_Node, ...]
+    codes: NDArray[np.int32]
+    below: NDArray[np.bool_]
+    n_parameters: int
+
+    def on_the_way(self, node: int, chosen: IntArray, n: int) -> NDArray[np.bool_]:
+        """Whether the chosen alternatives, positions in (J, n) flattened, are in a node (n,)."""
+        if self.codes.ndim == 2:
+            return np.asarray(self.below[node, self.codes.reshape(-1)[chosen]])
+        inside: Any = False
+        for rows, _ in self.nodes[node].below:
+            # positions of a run of rows are a run themselves, so that no division is needed
+            here: Any = True
+            if rows.start > 0:
+                here = chosen >= rows.start * n
+            if rows.stop < len(self.codes):
+                here = here & (chosen < rows.stop * n)
+            inside = inside | here
+        return np.asarray(inside)
+
+
+class _Inside(NamedTuple):
+    """What was found of a node on the way up: all (n, ...).
+
+    `z` is x / lambda of the nest it is in, `exp_z` its exponential; `total` and `log_total` are those of its children.
+    All are shifted where the nest's utilities needed it, `top` says how much.
+    """
+
+    z: _Row
+    exp_z: _Row
+    total: _Row
+    log_total: _Row
+    top: _Number
+    inverse: _Number  # 1 / lambda
+
+
+@dataclass(frozen=True)
+class Nested:
+    """Extreme value errors with nests: alternatives of a nest share a part of their errors.
+
+    Parameters
+    ----------
+    nests : dict
+        Name of each nest -> list of its alternatives, or a dict of the nests inside it, in which None stands for an
+        alternative by itself: ``{"public": ["train", "bus"], "private": {"road": ["car", "moto"], "walk": None}}``.
+        Alternatives that are in no nest stand alone.
+    shared : bool or sequence of sequences
+        Whether all nests have the same parameter, ``lambda``; or groups of nests that have, such as
+        ``[["public", "private"]]``, whose parameter is ``lambda[public+private]``. Default: one for each nest,
+        ``lambda[public]``.
+    restrict : bool
+        Keep each parameter at most 1 when it is estimated.
+    alternatives : tuple, optional
+        Labels of the codes 0, 1, ...; set by `on`.
+
+    Raises
+    ------
+    SpecificationError
+        If the nests are no tree: an alternative in two places, two nests of a name, a nest with a single member.
+
+    References
+    ----------
+    McFadden (1978), Modelling the choice of residential location.
+    Train (2009), Discrete Choice Methods with Simulation, 2nd ed., section 4.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> errors = Nested({"public": ["train", "bus"]}).on(["car", "train", "bus"])
+    >>> sets = errors.prepare(np.array([0, 1, 2], dtype=np.int32))
+    >>> phi = np.array([0.5])  # lambda[public]
+    >>> V = np.zeros((3, 1))  # three alternatives, one situation
+    >>> errors.probabilities(V, phi, sets).round(4).ravel().tolist()
+    [0.4142, 0.2929, 0.2929]
+    >>> e = errors.sample((3, 100_000), phi, sets, np.random.default_rng(1))
+    >>> float(((V + e).argmax(axis=0) == 0).mean().round(2))
+    0.41
+    >>> float(np.corrcoef(e)[1, 2].round(2))  # 1 - 0.5 ** 2
+    0.75
+    """
+
+    nests: Mapping[Any, Any] | Nest
+    shared: bool | Iterable[Iterable[Any]] = False
+    restrict: bool = False
+    alternatives: tuple[Any, ...] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        root = read_nests(self.nests)
+        groups = read_groups(self.shared, root)
+        parameter_names(root, groups)  # refuses what it cannot name
+        for name, value in (("nests", root), ("shared", groups), ("restrict", bool(self.restrict))):
+            object.__setattr__(self, name, value)
+
+    # --- what it is ---------------------------------------------------------------------------------------------------
+
+    @property
+    def independent(self) -> bool:
+        """Errors of a nest are not independent."""
+        return False
+
+    @property
+    def has_curvature(self) -> bool:
+        """The second derivative is left to differences of the exact score."""
+        return False
+
+    @property
+    def root(self) -> Nest:
+        """The tree: its root, with the alternatives that were written beside the nests."""
+        assert isinstance(self.nests, Nest)  # noqa: S101 - what __post_init__ made of it
+        return self.nests
+
+    @property
+    def parameter_of_nest(self) -> dict[Any, str]:
+        """Name of each nest's parameter, each nest before those inside it."""
+        assert not isinstance(self.shared, Iterable) or isinstance(self.shared, tuple)  # noqa: S101
+        return parameter_names(self.root, self.shared)
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of the parameters in the order of phi."""
+        return tuple(dict.fromkeys(self.parameter_of_nest.values()))
+
+    @cached_property
+    def _topology(self) -> Topology:
+        if self.alternatives is None:
+            raise SpecificationError("Nested(...) must know the labels of the alternatives: use .on(labels) first.")
+        return topology(self.root, self.parameter_of_nest, self.alternatives)
+
+    def on(self, alternatives: Sequence[Any]) -> Nested:
+        """The same nests for data in which codes 0, 1, ... stand for these labels."""
+        labels = tuple(alternatives)
+        return self if labels == self.alternatives else replace(self, alternatives=labels)
+
+    def parameters(self, alternatives: Sequence[Any]) -> tuple[ErrorParameter, ...]:
+        """The dissimilarity parameters.
+
+        Raises
+        ------
+        SpecificationError
+            If a nest names an alternative that is not there.
+        IdentificationError
+            If one nest holds all alternatives.
+        """
+        require_known(self.root, alternatives)
+        tree = self.on(alternatives)._topology
+        top = [m for m, p in enumerate(tree.parent) if p == len(tree.parent) - 1]
+        if len(top) == 1 and tree.below[top[0]].all():
+            name = tree.names[top[0]]
+            raise IdentificationError(
+                f"Nest {name!r} holds every alternative: its parameter would divide all utilities by the same number, "
+                f"which the size of the coefficients does already. Leave {name!r} out, and keep the nests inside it if "
+                "there are any."
+            )
+        upper = 1.0 if self.restrict else np.inf
+        return tuple(ErrorParameter(name, 1.0, 1.0, 0.0, upper, "log") for name in self.parameter_names)
+
+    def check(self, sets: Sequence[NDArray[np.int32]]) -> None:
+        """Refuse choice sets that cannot tell the parameters.
+
+        Raises
+        ------
+        IdentificationError
+            If a parameter belongs to nests of which no set has two members, or if every set lies in one nest.
+        """
+        tree = self._topology
+        seen = [any(_offers_two(tree, m, codes) for codes in sets) for m in range(len(tree.names))]
+        for k, parameter in enumerate(self.parameter_names):
+            nests = [m for m, p in enumerate(tree.parameter) if p == k]
+            if not any(seen[m] for m in nests):
+                raise IdentificationError(_never_two(tree, nests, parameter))
+        if not seen[-1]:
+            raise IdentificationError(
+                "Every choice set lies within one nest: multiplying all coefficients and all dissimilarity parameters "
+                f"by the same number would change no probability, so {', '.join(self.parameter_names)} cannot be told. "
+                "Leave out one nest, or fix its parameter with fit(fixed={...})."
+            )
+
+    def require_consistent(self, phi: FloatArray) -> None:
+        """Refuse parameters at which no random utilities have these choice probabilities.
+
+        Raises
+        ------
+        SpecificationError
+            If a nest's parameter is not positive, above 1, or above that of the nest it is in.
+        """
+        values, names = dict(zip(self.parameter_names, phi, strict=True)), self.parameter_of_nest
+
+        def visit(nest: Nest, above: Any, limit: FloatArray) -> None:
+            value = np.asarray(values[names[nest.name]])
+            if not (value > 0).all():
+                raise SpecificationError(f"{names[nest.name]} = {value.min():.4g}: it must be positive.")
+            if not (value <= limit * (1 + _ROUNDING)).all():
+                raise SpecificationError(_inconsistent(nest.name, names[nest.name], above, (value, limit)))
+            for inside in nest.nests:
+                visit(inside, nest.name, value)
+
+        for nest in self.root.nests:
+            visit(nest, None, np.asarray(1.0))
+
+    def derived(self, phi: FloatArray) -> Derived:
+        """Compute mu = 1 / lambda of each parameter."""
+        names = tuple("mu" + name.removeprefix("lambda") for name in self.parameter_names)
+        return Derived(names, 1.0 / np.asarray(phi, dtype=np.float64), (1.0,) * len(names))
+
+    def prepare(self, alternatives: NDArray[np.int32]) -> NestedSets:
+        """Find the nests in the sets of a block.
+
+        Parameters
+        ----------
+        alternatives : ndarray of int (J,) or (J, n)
+            Codes of the alternatives; (J,) where all sets are the same.
+        """
+        codes = np.ascontiguousarray(alternatives, dtype=np.int32)
+        return _same_sets(self, codes.tobytes()) if codes.ndim == 1 else _varying_sets(self._topology, codes)
+
+    # --- the closed form ----------------------------------------------------------------------------------------------
+
+    def log_probability(
+        self,
+        V: FloatArray,
+        chosen: IntArray,
+        phi: FloatArray,
+        structure: object,
+        *,
+        curvature: bool = False,
+        scratch: FloatArray | None = None,
+    ) -> LogProbability:
+        """Compute log P of the chosen rows, its derivative in V and in the dissimilarity parameters.
+
+        Parameters
+        ----------
+        V : ndarray (J, n) or (J, n, R)
+            Utilities; overwritten.
+        chosen : ndarray of int (n,)
+            Positions of the chosen rows in the first two axes of V flattened.
+        phi : ndarray (P,), (P, n) or (P, n, R)
+        structure : NestedSets
+        curvature : bool
+            Not offered: `Nested.has_curvature` is False.
+        scratch : ndarray (J, n), optional
+            Memory to use.
+        """
+        sets = _nested(structure)
+        V, phi = _aligned(V, phi)
+        W = scratch if scratch is not None and scratch.shape == V.shape else np.empty_like(V)
+        with np.errstate(under="ignore"):
+            found = _climb(V, W, sets, phi)
+            return _descend(V, W, (sets, found), chosen, phi)
+
+    def probabilities(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
+        """Compute choice probabilities (J, n)."""
+        sets = _nested(structure)
+        z, phi = _aligned(np.array(V, dtype=np.float64), phi)
+        P = np.empty_like(z)
+        with np.errstate(under="ignore"):
+            found = _climb(z, P, sets, phi)
+            share: dict[int, FloatArray] = {}  # of each node: its probability over its total
+            for m in range(len(sets.nodes) - 1, -1, -1):
+                node, inside = sets.nodes[m], found[m]
+                share[m] = (inside.exp_z * share[node.parent] if node.parent >= 0 else 1.0) / inside.total
+                for rows, where in node.own:
+                    np.multiply(P[rows], share[m], out=P[rows], where=where)
+        return P
+
+    def expected_maximum(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
+        """Compute the expected maximum utility (n,): log G plus Euler's constant."""
+        sets = _nested(structure)
+        z, phi = _aligned(np.array(V, dtype=np.float64), phi)
+        with np.errstate(under="ignore"):
+            root = _climb(z, np.empty_like(z), sets, phi)[-1]
+        return np.asarray(root.log_total + root.top + np.euler_gamma)
+
+    # --- the errors themselves ----------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        shape: tuple[int, ...],
+        phi: FloatArray,
+        structure: object,
+        rng: RandomSource,
+    ) -> FloatArray:
+        """Draw explicit errors: a part of each alternative's own, and a positive stable part of each nest.
+
+        The part of a nest is made of the numbers of the first of its alternatives in the set, as they were written.
+        With keyed draws it is the same in other sets that have that alternative; dropping it changes the nest's part.
+
+        Raises
+        ------
+        SpecificationError
+            If a nest's parameter is above that of the nest it is in, or above 1.
+        """
+        sets = _nested(structure)
+        phi = _phi_for(phi, len(shape))
+        errors = np.asarray(rng.standard_exponential(shape), dtype=np.float64)
+        np.maximum(errors, np.finfo(np.float64).tiny, out=errors)
+        np.log(errors, out=errors)
+        np.negative(errors, out=errors)
+        for node in sets.all_nodes[:-1]:
+            for rows, where in node.own:
+                np.multiply(errors[rows], phi[node.parameter], out=errors[rows], where=_wide(where, errors))
+        for depth in range(1, 1 + max(node.depth for node in sets.all_nodes)):
+            uniform = np.asarray(rng.random(shape), dtype=np.float64)
+            exponential = np.asarray(rng.standard_exponential(shape), dtype=np.float64)
+            for node in sets.all_nodes[:-1]:
+                if node.depth == depth:
+                    self._add_common(errors, (uniform, exponential), (sets, node), phi)
+        return errors
+
+    def _add_common(
+        self,
+        errors: FloatArray,
+        numbers: tuple[FloatArray, FloatArray],
+        where_in: tuple[NestedSets, _Node],
+        phi: FloatArray,
+    ) -> None:
+        """Add the part that the alternatives of a nest have in common."""
+        sets, node = where_in
+        above = sets.all_nodes[node.parent]
+        index = phi[node.parameter] / (phi[above.parameter] if above.parameter >= 0 else 1.0)
+        if not (index <= 1 + _ROUNDING).all():
+            self.require_consistent(phi)
+        at = node.first if node.first.ndim == 0 else (node.first, np.arange(len(node.first)))
+        uniform, exponential = (numbers[0][at], numbers[1][at])  # (n, ...)
+        common = phi[node.parameter] * log_stable_of(np.minimum(index, 1.0), uniform, exponential)
+        for rows, where in node.below:
+            np.add(errors[rows], common, out=errors[rows], where=_wide(where, errors))
+
+    def claims(self, phi: FloatArray, structure: object) -> tuple[Claim, ...]:
+        """What theory says of the errors of a set, each to be held against draws.
+
+        Parameters
+        ----------
+        phi : ndarray (P,)
+        structure : NestedSets
+            Of one set, from codes (J,).
+        """
+        sets = _nested(structure)
+
+        def log_g(V: FloatArray) -> float:
+            return float(self.expected_maximum(V, phi, sets)[0] - np.euler_gamma)
+
+        out = [_margin(node) for node in sets.all_nodes if node.own]
+        for node in sets.nodes:
+            pair = _pair(sets, node)
+            if pair is not None:
+                lam = 1.0 if node.parameter < 0 else float(phi[node.parameter])
+                out += _pair_claims(node.name, pair, lam)
+        return (*out, *_maximum_claims(log_g))
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Describe the distribution for a file."""
+        shared = self.shared if isinstance(self.shared, bool) else [list(group) for group in self.shared]
+        return {"kind": "nested", "nests": nest_to_list(self.root), "shared": shared, "restrict": self.restrict}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Nested:
+        """Rebuild what `to_dict` described."""
+        return cls(nest_from_list(content["nests"]), content["shared"], content["restrict"])
+
+
+def _nested(structure: object) -> NestedSets:
+    if not isinstance(structure, NestedSets):
+        raise TypeError(f"Expected what Nested.prepare returned, not {type(structure).__name__}.")
+    return structure
+
+
+def _aligned(V: FloatArray, phi: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Give V (J, n, ...) the trailing axes of phi (P, n, ...), and the other way round."""
+    if phi.ndim > V.ndim:
+        V = V.reshape(V.shape + (1,) * (phi.ndim - V.ndim))
+    phi = _phi_for(phi, V.ndim)
+    if phi.ndim > 1:
+        shape = np.broadcast_shapes(V.shape[1:], phi.shape[1:])
+        if shape != V.shape[1:]:
+            V = np.array(np.broadcast_to(V, (len(V), *shape)))
+    return np.ascontiguousarray(V), phi
+
+
+def _phi_for(phi: FloatArray, ndim: int) -> FloatArray:
+    phi = np.asarray(phi, dtype=np.float64)
+    return phi if phi.ndim == 1 else phi.reshape(phi.shape + (1,) * (ndim - phi.ndim))
+
+
+def _wide(where: Any, of: FloatArray) -> Any:
+    """A mask (J, n) with the trailing axes of an array."""
+    return where if where is True else where.reshape(where.shape + (1,) * (of.ndim - where.ndim))
+
+
+# --- the sets of a block ----------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=4096)
+def _same_sets(errors: Nested, codes: bytes) -> NestedSets:
+    """The nests in a set, found once for each set: blocks are evaluated again and again."""
+    tree = errors._topology
+    set_ = np.frombuffer(codes, dtype=np.int32)
+    present = tree.below[:, set_]  # (M, J)
+    all_kept = [m for m in range(len(tree.names)) if present[m].any() or tree.parent[m] < 0]
+    kept = [m for m in all_kept if _n_children(tree, present, m) > 1 or tree.parent[m] < 0]
+    return NestedSets(
+        _same_nodes(tree, set_, kept), _same_nodes(tree, set_, all_kept), set_, tree.below[kept], tree.n_parameters
+    )
+
+
+def _n_children(tree: Topology, present: NDArray[np.bool_], m: int) -> int:
+    """How many children of a nest a set has."""
+    inside = [c for c, p in enumerate(tree.parent) if p == m]
+    own = int(present[m].sum()) - sum(int(present[c].sum()) for c in inside)
+    return own + sum(bool(present[c].any()) for c in inside)
+
+
+def _same_nodes(tree: Topology, set_: NDArray[np.int32], kept: list[int]) -> tuple[_Node, ...]:
+    """The nests of a set, without those that were not kept: what is in these belongs to the next one above."""
+    position = {m: i for i, m in enumerate(kept)}
+
+    def kept_above(m: int) -> int:
+        m = tree.parent[m]
+        while m >= 0 and m not in position:
+            m = tree.parent[m]
+        return position.get(m, -1)
+
+    parents = [kept_above(m) for m in kept]
+    nodes = []
+    for i, m in enumerate(kept):
+        children = tuple(c for c, p in enumerate(parents) if p == i)
+        below = tree.below[m, set_]
+        own = below.copy()
+        for c in children:
+            own &= ~tree.below[kept[c], set_]
+        inside = np.flatnonzero(below)
+        first = inside[tree.rank[set_[inside]].argmin()] if inside.size else 0
+        nodes.append(
+            _Node(
+                tree.names[m],
+                tree.parameter[m],
+                parents[i],
+                tree.depth[m],
+                _runs(own),
+                _runs(below),
+                children,
+                None,
+                np.asarray(first),
+            )
+        )
+    return tuple(nodes)
+
+
+def _runs(rows: NDArray[np.bool_]) -> tuple[_Part, ...]:
+    """Rows as slices: arrays are then worked on in place, several rows at a time."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], rows, [False])).astype(np.int8)))
+    return tuple(_Part(slice(int(a), int(b)), True) for a, b in edges.reshape(-1, 2))
+
+
+def _varying_sets(tree: Topology, codes: NDArray[np.int32]) -> NestedSets:
+    """The nests where each situation has a set of its own: masks."""
+    kept = [m for m in range(len(tree.names)) if tree.below[m, codes].any() or tree.parent[m] < 0]
+    position = {m: i for i, m in enumerate(kept)}
+    everything = slice(0, len(codes))
+    rank = tree.rank[codes]  # (J, n)
+    nodes = []
+    for m in kept:
+        own, below = tree.own[m, codes], tree.below[m, codes]  # (J, n)
+        some = below.any(axis=0)
+        nodes.append(
+            _Node(
+                tree.names[m],
+                tree.parameter[m],
+                position.get(tree.parent[m], -1),
+                tree.depth[m],
+                (_Part(everything, own),) if own.any() else (),
+                (_Part(everything, below),),
+                tuple(position[c] for c, p in enumerate(tree.parent) if p == m and c in position),
+                None if some.all() else ~some,
+                np.where(below, rank, len(tree.rank) + rank.max()).argmin(axis=0),
+            )
+        )
+    return NestedSets(tuple(nodes), tuple(nodes), codes, tree.below[kept], tree.n_parameters)
+
+
+# --- up and down the tree ---------------------------------------------------------------------------------------------
+
+
+def _climb(V: FloatArray, W: FloatArray, sets: NestedSets, phi: FloatArray) -> list[_Inside]:
+    """Compute the inclusive values from the innermost nests to the root.
+
+    V becomes V / lambda of the nest that each alternative is in, shifted where needed, and W its exponential.
+    """
+    found: list[_Inside] = []
+    for node in sets.nodes:
+        inverse = 1.0 if node.parameter < 0 else 1.0 / phi[node.parameter]
+        inside = [(found[c], sets.nodes[c].empty) for c in node.children]
+        own = [(V[rows], W[rows], _wide(where, V)) for rows, where in node.own]
+        if node.parameter >= 0:
+            for z, _, where in own:
+                np.multiply(z, inverse, out=z, where=where)
+            for child, _ in inside:
+                np.multiply(child.z, inverse, out=child.z)
+        with np.errstate(over="ignore"):
+            total = _sum_of_exponentials(own, inside, node.empty)
+        top: _Number = 0.0
+        if not (total.max() < _HUGE and total.min() > 1 / _HUGE):
+            top = _shift(own, inside)
+            total = _sum_of_exponentials(own, inside, node.empty)
+        log_total = np.log(total)
+        z = (log_total + top) * phi[node.parameter] if node.parameter >= 0 else log_total
+        found.append(_Inside(z, np.empty_like(z) if node.parent >= 0 else z, total, log_total, top, inverse))
+    return found
+
+
+_Own = list[tuple[FloatArray, FloatArray, Any]]
+_Children = list[tuple[_Inside, NDArray[np.bool_] | None]]
+
+
+def _sum_of_exponentials(own: _Own, inside: _Children, empty: NDArray[np.bool_] | None) -> _Row:
+    """Take the exponentials of a nest's children and add them up (n, ...); 1 where the nest has none."""
+    total: Any = None
+    for z, exp_z, where in own:
+        np.exp(z, out=exp_z, where=where)
+        part = np.add.reduce(exp_z, axis=0, where=where)
+        total = part if total is None else np.add(total, part, out=total)
+    for child, absent in inside:
+        np.exp(child.z, out=child.exp_z)
+        if absent is not None:
+            child.exp_z[absent] = 0.0
+        total = child.exp_z.copy() if total is None else np.add(total, child.exp_z, out=total)
+    if empty is not None:
+        total[empty] = 1.0
+    return np.asarray(total)
+
+
+def _shift(own: _Own, inside: _Children) -> _Row:
+    """Subtract the largest from a nest's children in place, and return it (n, ...)."""
+    top: Any = None
+    for z, _, where in own:
+        part = np.maximum.reduce(z, axis=0, where=where, initial=-np.inf)
+        top = part if top is None else np.maximum(top, part, out=top)
+    for child, absent in inside:
+        part = child.z if absent is None else np.where(_column(absent, child.z), -np.inf, child.z)
+        top = part.copy() if top is None else np.maximum(top, part, out=top)
+    top[np.isneginf(top)] = 0.0  # no alternative of this nest
+    for z, _, where in own:
+        np.subtract(z, top, out=z, where=where)
+    for child, absent in inside:
+        np.subtract(child.z, top, out=child.z)
+        if absent is not None:
+            child.z[absent] = 0.0
+    return np.asarray(top)
+
+
+def _column(mask: NDArray[np.bool_], of: FloatArray) -> NDArray[np.bool_]:
+    """A mask (n,) with the trailing axes of an array (n, ...)."""
+    return mask.reshape(mask.shape + (1,) * (of.ndim - 1))
+
+
+def _descend(
+    V: FloatArray,
+    W: FloatArray,
+    climbed: tuple[NestedSets, list[_Inside]],
+    chosen: IntArray,
+    phi: FloatArray,
+) -> LogProbability:
+    """Compute the log-probability and its derivatives from the root to the innermost nests."""
+    sets, found = climbed
+    n = V.shape[1]
+    flat = V.reshape(-1, *V.shape[2:])
+    chosen_z = flat[chosen]  # (n, ...)
+    V *= W
+    on_the_way = [sets.on_the_way(m, chosen, n) for m in range(len(sets.nodes) - 1)]
+    value = _step(sets, found, len(found) - 1, chosen_z, on_the_way)
+    own_gradient = np.zeros((sets.n_parameters, *value.shape))
+    inverse_at_chosen: _Number = 1.0
+    weight: dict[int, FloatArray] = {}  # of each node: what its children's exponentials are multiplied by
+    for m in range(len(found) - 1, -1, -1):
+        node, inside = sets.nodes[m], found[m]
+        if node.parent < 0:
+            weight[m] = -1.0 / inside.total
+        else:
+            on = _column(on_the_way[m], value).astype(np.float64)
+            jump = on * (found[node.parent].inverse - inside.inverse)
+            inverse_at_chosen = inverse_at_chosen - jump
+            slope = inside.exp_z * weight[node.parent]  # g_m - on / lambda_m
+            slope += jump
+            step = _step(sets, found, m, chosen_z, on_the_way)
+            step *= on
+            value += step
+            step *= inside.inverse
+            entropy = _entropy(V, sets, found, m)
+            entropy *= slope
+            entropy -= step
+            own_gradient[node.parameter] += entropy
+            weight[m] = np.divide(slope, inside.total, out=slope)
+    for m, node in enumerate(sets.nodes):
+        for rows, where in node.own:
+            np.multiply(W[rows], weight[m], out=V[rows], where=_wide(where, V))
+    flat[chosen] += inverse_at_chosen
+    return LogProbability(value, V, own_gradient, None)
+
+
+def _step(sets: NestedSets, found: list[_Inside], m: int, chosen_z: _Row, on_the_way: list[NDArray[np.bool_]]) -> _Row:
+    """Log-probability of the child on the way given the node; of no meaning where the node is not on the way."""
+    children = sets.nodes[m].children
+    if not children:
+        return np.asarray(chosen_z - found[m].log_total)
+    step = chosen_z.copy()
+    for c in children:
+        np.copyto(step, found[c].z, where=_column(on_the_way[c], step))
+    step -= found[m].log_total
+    return step
+
+
+def _entropy(products: FloatArray, sets: NestedSets, found: list[_Inside], m: int) -> _Row:
+    """Entropy of the choice within a node, from the products of z and its exponential."""
+    mean: Any = None
+    for rows, where in sets.nodes[m].own:
+        part = np.add.reduce(products[rows], axis=0, where=_wide(where, products))
+        mean = part if mean is None else np.add(mean, part, out=mean)
+    for c in sets.nodes[m].children:
+        part = found[c].z * found[c].exp_z
+        mean = part if mean is None else np.add(mean, part, out=mean)
+    mean /= found[m].total
+    return np.asarray(np.subtract(found[m].log_total, mean, out=mean))
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _offers_two(tree: Topology, m: int, codes: NDArray[np.int32]) -> bool:
+    """Whether a set of some, codes (J,) or (J, n), has two children of a nest."""
+    child = np.full(tree.own.shape[1], -1)
+    child[tree.own[m]] = len(tree.names) + np.flatnonzero(tree.own[m])
+    for c, p in enumerate(tree.parent):
+        if p == m:
+            child[tree.below[c]] = c
+    of = child[codes.reshape(len(codes), -1)]  # (J, n)
+    highest = of.max(axis=0)
+    return bool((np.where(of < 0, highest, of).min(axis=0) < highest).any())
+
+
+def _never_two(tree: Topology, nests: list[int], parameter: str) -> str:
+    names = " and ".join(repr(tree.names[m]) for m in nests)
+    return (
+        f"No choice set has more than one {'alternative' if len(nests) > 1 else 'member'} of nest {names}: {parameter} "
+        "changes no probability, so the data cannot tell it. Leave the nest out, or join it with another."
+    )
+
+
+def _inconsistent(name: Any, parameter: str, above: Any, numbers: tuple[FloatArray, FloatArray]) -> str:
+    value, limit = numbers
+    worst = float(value.max())
+    if above is None:
+        bound = "above 1"
+        meaning = "less alike than alternatives outside it are"
+    else:
+        bound = f"above {float(np.min(limit)):.4g}, that of nest {above!r}, which it is in"
+        meaning = f"less alike than those of {above!r} are"
+    return (
+        f"{parameter} = {worst:.4g} is {bound}: alternatives of nest {name!r} would have to be {meaning}. No random "
+        "utilities have these choice probabilities for all values of V, so they can be neither simulated nor "
+        "valued. Estimate with restrict=True, leave the nest out, or nest the alternatives in another way."
+    )
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+_VARIANCE = float(np.pi**2 / 6)
+_FOURTH_CUMULANT = float(np.pi**4 / 15)
+
+
+def _gumbel_cdf(x: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(np.exp(-np.exp(-x)))
+
+
+def _logistic_cdf(x: FloatArray) -> FloatArray:
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(1.0 / (1.0 + np.exp(-x)))
+
+
+def _margin(node: _Node) -> Claim:
+    row = node.own[0].rows.start
+    where = "outside every nest" if node.name is None else f"in nest {node.name}"
+    return Claim(
+        f"Gumbel margin {where}",
+        f"an error {where} has the Gumbel distribution",
+        "distribution",
+        lambda e, V: e[row],
+        _gumbel_cdf,
+    )
+
+
+def _pair(sets: NestedSets, node: _Node) -> tuple[int, int] | None:
+    """Rows of two alternatives whose lowest common nest this is."""
+    rows = [r for part in node.own for r in range(part.rows.start, part.rows.stop)]
+    rows += [sets.nodes[c].below[0].rows.start for c in node.children]
+    return (rows[0], rows[-1]) if len(rows) > 1 else None
+
+
+def _pair_claims(name: Any, pair: tuple[int, int], lam: float) -> list[Claim]:
+    """The joint moment of two errors, and their difference, from their lowest common nest.
+
+    The errors less gamma are lambda a_i + c; cumulants of a are those of the Gumbel distribution, k_r, those of c are
+    (1 - lambda^r) k_r. Hence the mean of the product, (1 - lambda^2) k_2 = m, and its variance,
+    (lambda^2 k_2)^2 + 2 lambda^2 k_2 m + (1 - lambda^4) k_4 + 3 m^2 - m^2.
+    """
+    i, j = pair
+    own, common = lam**2 * _VARIANCE, (1 - lam**2) * _VARIANCE
+    variance = own**2 + 2 * own * common + (1 - lam**4) * _FOURTH_CUMULANT + 2 * common**2
+    where = "across nests" if name is None else f"in nest {name}"
+    return [
+        Claim(
+            f"correlation {where}",
+            f"two errors {where} have covariance (1 - lambda^2) pi^2 / 6 = {common:.4f}",
+            "mean",
+            lambda e, V: (e[i] - np.euler_gamma) * (e[j] - np.euler_gamma),
+            (common, float(np.sqrt(variance))),
+        ),
+        Claim(
+            f"difference logistic {where}",
+            f"the difference of two errors {where} is logistic of scale lambda = {lam:.4g}",
+            "distribution",
+            lambda e, V: (e[i] - e[j]) / lam,
+            _logistic_cdf,
+        ),
+    ]
+
+
+def _maximum_claims(log_g: Callable[[FloatArray], float]) -> tuple[Claim, ...]:
+    return (
+        Claim(
+            "maximum Gumbel",
+            "the maximum utility is Gumbel, moved to log G",
+            "distribution",
+            lambda e, V: (V + e).max(axis=0) - log_g(V),
+            _gumbel_cdf,
+        ),
+        Claim(
+            "mean of the maximum",
+            "the maximum utility has mean log G + gamma",
+            "mean",
+            lambda e, V: (V + e).max(axis=0) - log_g(V),
+            (float(np.euler_gamma), float(np.sqrt(_VARIANCE))),
+        ),
+        Claim(
+            "maximum independent of the winner",
+            "how high the maximum is does not depend on which alternative wins",
+            "independence",
+            lambda e, V: ((V + e).max(axis=0), (V + e).argmax(axis=0)),
+        ),
+    )
