@@ -385,8 +385,8 @@ class ChoiceModel:
         return f"<ChoiceModel: {self.title}, {self.formula!r}, {len(self.parameters.names)} parameters, on {data}>"
 
 
-_ERRORS: dict[str, Any] = {"gumbel": Gumbel, "nested": Nested, "cross-nested": CrossNested}
-_TITLES = {"gumbel": "Multinomial logit", "nested": "Nested logit", "cross-nested": "Cross-nested logit"}
+_ERRORS: dict[str, Any] = {"gumbel": Gumbel, "nested": Nested, "cross_nested": CrossNested}
+_TITLES = {"gumbel": "Multinomial logit", "nested": "Nested logit", "cross_nested": "Cross-nested logit"}
 _HETEROGENEITY = {"homogeneous": Homogeneous}
 
 

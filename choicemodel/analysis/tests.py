@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import chdtrc
 
+from choicemodel.analysis.boundary import chi_bar_tail, chi_bar_weights
+from choicemodel.estimation.covariance import expand, invert
+from choicemodel.estimation.parameters import Parameter
 from choicemodel.exceptions import ComparisonWarning, SpecificationError
+from choicemodel.models import ChoiceModel
+from choicemodel.random_utility import Gumbel, Nested
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import Pairs, Table, format_loglik, format_p
 
@@ -28,9 +34,12 @@ class LikelihoodRatioTest:
     df : int
         Difference in the number of free parameters.
     pvalue : float
-        Upper tail of the chi-square distribution with `df` degrees of freedom.
+        Upper tail of the chi-square distribution with `df` degrees of freedom, or of the chi-bar-square.
     restricted, unrestricted : float
         The log-likelihoods.
+    weights : tuple of float or None
+        Where parameters are tested on a bound that they may leave to one side only: the weights of the chi-squares
+        with `df` less as many degrees of freedom as there are such parameters, ..., to `df`.
     """
 
     statistic: float
@@ -38,26 +47,28 @@ class LikelihoodRatioTest:
     pvalue: float
     restricted: float
     unrestricted: float
+    weights: tuple[float, ...] | None = None
 
     def to_frame(self) -> pd.DataFrame:
         """The test as a frame of one row."""
-        return pd.DataFrame([vars(self)], index=pd.Index(["LR test"]))
+        facts = {k: v for k, v in vars(self).items() if k != "weights"}
+        return pd.DataFrame([facts], index=pd.Index(["LR test"]))
 
     def summary(self) -> Table:
         """The test as a table."""
-        return Table(
-            "Likelihood-ratio test",
-            [
-                Pairs(
-                    [
-                        ("LL, restricted", self.restricted, format_loglik),
-                        ("LL, unrestricted", self.unrestricted, format_loglik),
-                        (f"Chi-square (df {self.df})", self.statistic, format_loglik),
-                        ("p", self.pvalue, format_p),
-                    ]
-                )
-            ],
-        )
+        name = "Chi-square" if self.weights is None else "Chi-bar-square"
+        items = [
+            ("LL, restricted", self.restricted, format_loglik),
+            ("LL, unrestricted", self.unrestricted, format_loglik),
+            (f"{name} (df {self.df})", self.statistic, format_loglik),
+            ("p", self.pvalue, format_p),
+        ]
+        notes = []
+        if self.weights is not None:
+            least = self.df + 1 - len(self.weights)
+            mixture = ", ".join(f"{w:.3f} of df {least + i}" for i, w in enumerate(self.weights))
+            notes.append(f"Parameters tested on a bound: a mixture of chi-squares, {mixture}.")
+        return Table("Likelihood-ratio test", [Pairs(items)], notes)
 
     def __str__(self) -> str:
         return str(self.summary())
@@ -101,17 +112,7 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
     (139.802, 1)
     """
     for result in (restricted, unrestricted):
-        if not isinstance(result, ChoiceResults):
-            raise SpecificationError(
-                f"lr_test compares two results, not {type(result).__name__}: fit the models first, with model.fit()."
-            )
-        if not result.converged:
-            raise SpecificationError(f"{result!r} did not converge, so its log-likelihood is not the maximum.")
-        if result.sample.weight is not None:
-            raise SpecificationError(
-                f"The fits are weighted by `{result.sample.weight}`: the statistic is not chi-square. Use wald_test of "
-                "the larger model with its robust covariance."
-            )
+        _check_fit(result)
     if restricted.fingerprint() != unrestricted.fingerprint():
         raise SpecificationError("The two models were fitted to different choices: the test needs the same data.")
     df = unrestricted.df_model - restricted.df_model
@@ -126,23 +127,91 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
             "pass the smaller one first."
         )
     _check_nested(restricted, unrestricted)
+    _warn(restricted, unrestricted)
+    statistic = 2 * (unrestricted.llf - restricted.llf)
+    if statistic < -1e-6 * (1 + abs(restricted.llf)):
+        raise SpecificationError(
+            f"The restricted model has the larger log-likelihood ({restricted.llf:.4f} against "
+            f"{unrestricted.llf:.4f}), so it is no special case of the other: the columns of the two fits must have "
+            "held different values, or the larger one stopped at a lower optimum (fit it with starts=5)."
+        )
+    statistic = max(0.0, statistic)
+    bounded = _on_bound(restricted, unrestricted)
+    if not bounded:
+        p, weights = float(chdtrc(df, statistic)), None
+    else:
+        mixture = chi_bar_weights(_null_covariance(restricted, unrestricted, bounded))
+        p, weights = chi_bar_tail(statistic, mixture, df - len(bounded)), tuple(mixture.tolist())
+    return LikelihoodRatioTest(statistic, df, p, restricted.llf, unrestricted.llf, weights)
+
+
+def _check_fit(result: ChoiceResults) -> None:
+    if not isinstance(result, ChoiceResults):
+        raise SpecificationError(
+            f"lr_test compares two results, not {type(result).__name__}: fit the models first, with model.fit()."
+        )
+    if not result.converged:
+        raise SpecificationError(f"{result!r} did not converge, so its log-likelihood is not the maximum.")
+    if result.sample.weight is not None:
+        raise SpecificationError(
+            f"The fits are weighted by `{result.sample.weight}`: the statistic is not chi-square. Use wald_test of "
+            "the larger model with its robust covariance."
+        )
+
+
+def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults) -> None:
     sample = restricted.sample
     if sample.n_persons is not None and sample.n_persons < sample.nobs:
         warnings.warn(
             "The likelihood takes the situations of a person as independent; where they are not, this test rejects "
             "too often. Compare wald_test of the larger model with its robust covariance.",
             ComparisonWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    statistic = 2 * (unrestricted.llf - restricted.llf)
-    if statistic < -1e-6 * (1 + abs(restricted.llf)):
+    shares = [p.name for p in _error_parameters(unrestricted) if p.scale == "share"]
+    if shares and not _error_parameters(restricted):
+        warnings.warn(
+            f"Where every lambda is 1 the allocations ({', '.join(shares)}) change nothing, so the restricted model "
+            "does not say what they are and the statistic is not chi-square: read the p-value as a rough guide.",
+            ComparisonWarning,
+            stacklevel=3,
+        )
+
+
+def _error_parameters(result: ChoiceResults) -> list[Parameter]:
+    return [p for p in result.model.parameters.items if p.role == "error"]
+
+
+def _on_bound(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[int]:
+    """Parameters of the larger model that the smaller one holds on the bound of their range."""
+    known = dict(zip(restricted.params.index, restricted.params, strict=True))
+    out = []
+    for k, p in enumerate(unrestricted.model.parameters.items):
+        held = p.name in restricted.fixed or p.name not in known
+        at = known.get(p.name, p.null)
+        if p.role == "error" and held and p.name not in unrestricted.fixed and at == p.upper:
+            out.append(k)
+    return out
+
+
+def _null_covariance(restricted: ChoiceResults, unrestricted: ChoiceResults, bounded: list[int]) -> FloatArray:
+    """Covariance, at the restricted estimates, of the larger model's parameters that are on a bound there."""
+    if unrestricted.data is None:
+        if len(bounded) == 1:
+            return np.ones((1, 1))
+        raise SpecificationError("The weights of the chi-bar-square need the estimation data: fit the models again.")
+    model = cast(ChoiceModel, unrestricted.model)
+    known = dict(zip(restricted.params.index, restricted.params, strict=True))
+    at = [known.get(p.name, unrestricted.params[p.name] if p.null is None else p.null) for p in model.parameters.items]
+    hessian = model.evaluate(at, hessian=True).hessian
+    free = ~unrestricted.params.index.isin(unrestricted.fixed)
+    V = expand(invert(-cast(FloatArray, hessian)[np.ix_(free, free)]), free)
+    found = V[np.ix_(bounded, bounded)]
+    if not np.isfinite(found).all():
         raise SpecificationError(
-            f"The restricted model has the larger log-likelihood ({restricted.llf:.4f} against "
-            f"{unrestricted.llf:.4f}), so it is no special case of the other: the columns of the two fits must have "
-            "held different values."
+            "The weights of the chi-bar-square are undefined: the information is singular at the restricted estimates."
         )
-    statistic = max(0.0, statistic)
-    return LikelihoodRatioTest(statistic, df, float(chdtrc(df, statistic)), restricted.llf, unrestricted.llf)
+    return found
 
 
 def _check_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> None:
@@ -156,11 +225,34 @@ def _check_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Non
         nested = same_fixed and set(restricted.params.index) <= set(unrestricted.params.index)
     else:
         nested = _spans(_differences(unrestricted), _differences(restricted))
-    if not nested:
+    if not nested or not _errors_nested(restricted, unrestricted):
         raise SpecificationError(
-            f"{restricted.model.formula!r} is not a special case of {unrestricted.model.formula!r}: a likelihood-ratio "
-            "test needs nested models. Compare them by AIC or BIC."
+            f"{_named(restricted)} is not a special case of {_named(unrestricted)}: a likelihood-ratio test needs "
+            "nested models. Compare them by AIC or BIC."
         )
+
+
+def _named(result: ChoiceResults) -> str:
+    return f"{result.model.title} {result.model.formula!r}"
+
+
+def _errors_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool:
+    """Whether the errors of the first are a special case of those of the second."""
+    smaller, larger = (cast(ChoiceModel, r.model).errors for r in (restricted, unrestricted))
+    values = dict(zip(unrestricted.params.index, unrestricted.params, strict=True))
+    held = {p.name: values[p.name] for p in _error_parameters(unrestricted) if p.name in unrestricted.fixed}
+    if isinstance(smaller, Gumbel):
+        # shares are shares of anything; every other parameter must be able to be what makes the errors independent
+        nulls = {p.name: p.null for p in _error_parameters(unrestricted)}
+        return all(nulls[name] is None or nulls[name] == value for name, value in held.items())
+    if smaller.to_dict() | {"restrict": None} == larger.to_dict() | {"restrict": None}:
+        known = dict(zip(restricted.params.index, restricted.params, strict=True))
+        return all(name in restricted.fixed and np.isclose(known[name], value) for name, value in held.items())
+    if isinstance(smaller, Nested) and isinstance(larger, Nested) and smaller.root == larger.root and not held:
+        of_larger, of_smaller = larger.parameter_of_nest, smaller.parameter_of_nest
+        joint = {(of_larger[nest], of_smaller[nest]) for nest in of_larger}
+        return len(joint) == len(set(of_larger.values())) and not restricted.fixed
+    return False
 
 
 def _differences(result: ChoiceResults) -> tuple[FloatArray, FloatArray]:
@@ -168,8 +260,10 @@ def _differences(result: ChoiceResults) -> tuple[FloatArray, FloatArray]:
     design = result.model.design_on()  # type: ignore[attr-defined]
     structure = design.data.structure
     X = structure.sorted_values(design.matrix())
-    free = np.array([n not in result.fixed for n in result.params.index])
-    table = np.column_stack([X[:, free], X[:, ~free] @ result.params.to_numpy()[~free]]).astype(np.float64)
+    names = result.params.index[: X.shape[1]]
+    free = np.array([n not in result.fixed for n in names])
+    table = np.column_stack([X[:, free], X[:, ~free] @ result.params.to_numpy()[: len(names)][~free]])
+    table = table.astype(np.float64)
     means = np.add.reduceat(table, structure.starts[:-1], axis=0) / structure.sizes[:, np.newaxis]
     table -= np.repeat(means, structure.sizes, axis=0)
     return table[:, :-1], table[:, -1]

@@ -4,7 +4,8 @@ An analysis is a pure function g: theta -> quantities (M,). `uncertainty` evalua
 precisely it is known, with the data at which it is evaluated taken as given:
 
 - ``delta``: Var g = G V G' with G = dg/dtheta (Greene 2018, section 4.6), and a normal interval;
-- ``krinsky-robb``: g at draws from N(theta, V) (Krinsky and Robb 1986), and their percentiles;
+- ``krinsky-robb``: g at draws from N(theta, V) (Krinsky and Robb 1986), and their percentiles; positive parameters and
+  shares are drawn as logarithms and log-ratios, with the same covariance to first order;
 - ``bootstrap``: g at the estimates of resampled units, and their percentiles. Units are drawn by weights, never copied.
 """
 
@@ -24,6 +25,8 @@ from choicemodel.data import ChoiceData
 from choicemodel.estimation.delta import COLUMNS, difference_jacobian
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
+from choicemodel.estimation.parameters import Parameters
+from choicemodel.estimation.working import working_scale
 from choicemodel.exceptions import (
     ChoiceModelError,
     ChoiceModelWarning,
@@ -269,7 +272,7 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
         values = np.array([function(t) for t in thetas])
     else:
         undefined = np.isnan(np.diag(known))
-        thetas, failed = _normal_draws(theta, known, draws, seed), 0
+        thetas, failed = _normal_draws((theta, known), result.model.parameters, draws, seed), 0
         values = np.array([function(t) for t in thetas])
         if undefined.any():
             G = _jacobian(function, theta, known, undefined) if jacobian is None else jacobian
@@ -326,18 +329,23 @@ def _percentiles(blank: Estimates, estimate: FloatArray, values: FloatArray) -> 
     return replace(blank, table=np.column_stack([estimate, error, lower, upper]), draws=values)
 
 
-def _normal_draws(theta: FloatArray, covariance: FloatArray, draws: int, seed: int) -> FloatArray:
-    """Draws from N(theta, V), those parameters held that have no or an undefined variance (R, K)."""
+def _normal_draws(at: tuple[FloatArray, FloatArray], parameters: Parameters, draws: int, seed: int) -> FloatArray:
+    """Draws from N(theta, V), those parameters held that have no or an undefined variance (R, K).
+
+    Parameters that are positive, or shares, are drawn on the scale on which they are optimised, so that they stay so.
+    """
+    theta, covariance = at
     known = np.where(np.isnan(covariance), 0.0, covariance)
-    spread = np.sqrt(np.diag(known))
-    moves = spread > 0
-    size = spread[moves]
-    values, vectors = np.linalg.eigh(known[np.ix_(moves, moves)] / np.outer(size, size))  # free of units
+    moves = np.diag(known) > 0
+    working = working_scale(parameters, theta, moves)
+    back = np.linalg.inv(working.jacobian(theta[moves]))
+    V = back @ known[np.ix_(moves, moves)] @ back.T
+    size = np.sqrt(np.diag(V))
+    values, vectors = np.linalg.eigh(V / np.outer(size, size))  # free of units
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     z = np.random.default_rng(np.random.SeedSequence(seed)).standard_normal((draws, len(size)))
-    out = np.tile(theta, (draws, 1))
-    out[:, moves] += size * (z @ root.T)
-    return out
+    centre = working.working(theta[moves])
+    return np.array([working.full(centre + size * (root @ row)) for row in z])
 
 
 # --- bootstrap -------------------------------------------------------------------------------------------------------

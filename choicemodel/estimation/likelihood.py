@@ -31,7 +31,7 @@ IntArray = NDArray[np.int64]
 
 # Steps of differences, in standard errors: the log-likelihood is all but quadratic on this scale, and the rounding of
 # the score far below what such a step changes.
-STEP = 0.01
+STEP = 1e-3
 _ON_BOUND = 1e-8
 
 # Bytes of the weighted design in one matrix product of the Hessian: it and its factor stay in the inner cache.

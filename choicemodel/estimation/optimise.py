@@ -28,6 +28,10 @@ OnStep = Callable[[int, FloatArray, float, float], None]
 
 # Every how many blocks a large fit looks at one to find where to start.
 _SUBSAMPLE = 8
+# Below these a positive parameter, and a share, are as good as zero.
+_LEAST, _LEAST_SHARE = 0.02, 1e-5
+# How often parameters on edges may be let go or put there.
+_MOST_CHANGES = 12
 # Log-likelihoods of two optima that differ by less are those of one and the same.
 _SAME = 1e-4
 
@@ -146,7 +150,15 @@ class Objective:
         how = {"tolerance": settings.tolerance, "max_iterations": settings.max_iterations, "on_step": on_step}
         if self.has_curvature:
             return maximise(self.exact, start, **how)  # type: ignore[arg-type]
-        return climb(Smooth(self.score, self.hessian), start, **how)  # type: ignore[arg-type]
+        return climb(Smooth(self.score, self.hessian), start, lost=self._lost, **how)  # type: ignore[arg-type]
+
+    def _lost(self, eta: FloatArray) -> bool:
+        """Whether a parameter is far beyond the edge of its range."""
+        values = self.working.reported(eta)
+        return bool(
+            (values[self.working.log] < 0.3 * _LEAST).any()
+            or any((values[s.positions] < 0.1 * _LEAST_SHARE).any() for s in self.working.shares)
+        )
 
 
 def search(likelihood: Likelihood, theta: FloatArray, free: BoolArray, task: tuple[Composition, FitSettings]) -> Search:
@@ -163,31 +175,74 @@ def search(likelihood: Likelihood, theta: FloatArray, free: BoolArray, task: tup
     model, settings = task
     start = theta if settings.start is not None else _start(likelihood, theta, free)
     found = _search(likelihood, start, free, task)
-    upper = np.array([p.upper for p in model.parameters.items])
-    over = np.zeros(len(theta), dtype=np.bool_)
-    over[free] = found.optimum.theta > upper[free]
-    return found if not over.any() else _on_bounds(likelihood, (start, free, over, upper), task)
+    edges = _edges(model.parameters)
+    values = start.copy()
+    values[free] = found.optimum.theta
+    over = edges.beyond(values) & free
+    return found if not over.any() else _on_edges(likelihood, (start, free, over), edges, task)
 
 
-def _on_bounds(
+class _Edges(NamedTuple):
+    """Where the search gives a parameter up, and the value at which it is then held (K,) each."""
+
+    low: FloatArray
+    high: FloatArray
+    at_low: FloatArray
+    at_high: FloatArray
+
+    def beyond(self, values: FloatArray) -> BoolArray:
+        """Which parameters are beyond an edge."""
+        return np.asarray((values < self.low) | (values > self.high))
+
+    def held(self, values: FloatArray) -> FloatArray:
+        """Values with those beyond an edge put on it."""
+        return np.where(values < self.low, self.at_low, np.where(values > self.high, self.at_high, values))
+
+
+def _edges(parameters: Parameters) -> _Edges:
+    """The edges of the parameters' ranges: the bounds, or as near to an open end as numbers mean anything."""
+    rows = {
+        "linear": lambda p: (p.lower, p.upper, p.lower, p.upper),
+        "log": lambda p: (max(p.lower, _LEAST), p.upper, max(p.lower, _LEAST), p.upper),
+        "share": lambda p: (_LEAST_SHARE, 1 - _LEAST_SHARE, 0.0, 1.0),
+    }
+    return _Edges(*np.array([rows[p.scale](p) for p in parameters.items], dtype=np.float64).T)
+
+
+def _on_edges(
     likelihood: Likelihood,
-    where: tuple[FloatArray, BoolArray, BoolArray, FloatArray],
+    where: tuple[FloatArray, BoolArray, BoolArray],
+    edges: _Edges,
     task: tuple[Composition, FitSettings],
 ) -> Search:
-    """Hold parameters that would pass their upper bound on it; let go those that would rather come back."""
-    start, free, over, upper = where
+    """Hold parameters that would leave their range on its edge; let go those that would rather come back."""
+    values, free, over = where
     task = (task[0], replace(task[1], checkpoint=None))  # the file holds the free search, from which this one follows
-    for _ in range(2 * int(free.sum()) + 1):
-        values = np.where(over, upper, start)
+    groups = [p.group for p in task[0].parameters.items]
+    search_from = values.copy()
+    found = _search(likelihood, values, free, task)
+    search_from[free] = found.optimum.theta
+    for left in reversed(range(_MOST_CHANGES)):
+        over = over | (free & _emptied(search_from, over, edges, groups))
+        held = np.where(over, edges.held(search_from), values)
         inner = free & ~over
-        found = _search(likelihood, values, inner, task)
-        values[inner] = found.optimum.theta
-        back = over & (likelihood.evaluate(values).score < 0)
-        passed = inner & (values > upper)
-        if not back.any() and not passed.any():
+        found = _search(likelihood, held, inner, task)
+        held[inner] = found.optimum.theta
+        score = likelihood.evaluate(held).score
+        back = over & np.where(held >= edges.at_high, score < 0, score > 0) & (edges.at_high != edges.at_low)
+        back &= np.array([not g for g in groups])  # a share that is nothing has no slope to come back by
+        passed = inner & edges.beyond(held)
+        if not left or not (back.any() or passed.any()):
             break
+        search_from = np.where(passed, held, search_from)
         over = (over & ~back) | passed
-    return _with_bound(likelihood, found, (values, free, over))
+    return _with_bound(likelihood, found, (held, free, over))
+
+
+def _emptied(values: FloatArray, over: BoolArray, edges: _Edges, groups: Sequence[str]) -> BoolArray:
+    """Shares of which nothing is left because another one of the same whole takes it all."""
+    full = {g for g, o, v, h in zip(groups, over, values, edges.high, strict=True) if g and o and v > h}
+    return np.array([g in full for g in groups])
 
 
 def _with_bound(likelihood: Likelihood, found: Search, where: tuple[FloatArray, BoolArray, BoolArray]) -> Search:

@@ -55,6 +55,7 @@ def climb(
     tolerance: float,
     max_iterations: int,
     on_step: Callable[[int, FloatArray, float, float], None] | None = None,
+    lost: Callable[[FloatArray], bool] | None = None,
 ) -> Optimum:
     """Climb to a maximum.
 
@@ -67,6 +68,8 @@ def climb(
     max_iterations : int
     on_step : callable, optional
         Told the iteration, eta, value and decrement.
+    lost : callable, optional
+        Says of an eta that there is no use in going on from it.
     """
     value, score = function.score(start)
     if not (np.isfinite(value) and np.isfinite(score).all()):
@@ -77,7 +80,7 @@ def climb(
     message = f"stopped after {max_iterations} iterations"
     for iteration in range(max_iterations + 1):
         found = scaled_step(state.score, state.hessian)
-        step, decrement = found if found is not None else (uphill_step(state.score, state.hessian), np.inf)
+        step, decrement = found if found is not None else (_uphill(state), np.inf)
         if on_step is not None:
             on_step(iteration, state.eta, state.value, decrement)
         near = decrement < tolerance or (found is None and not state.fresh)
@@ -87,6 +90,9 @@ def climb(
         if decrement < tolerance:
             return _polished(function, Optimum(*state[:4], iteration, decrement, "converged"), step)
         if iteration == max_iterations:
+            break
+        if not np.isfinite(state.hessian).all() or (lost is not None and lost(state.eta)):
+            message = "the parameters left their range"
             break
         moved = _move(function, state, _cut(step, state.hessian))
         if moved is not None:
@@ -100,6 +106,11 @@ def climb(
     found = scaled_step(state.score, hessian)
     decrement = np.inf if found is None else found[1]
     return Optimum(state.eta, state.value, state.score, hessian, iteration, decrement, message)
+
+
+def _uphill(state: _State) -> FloatArray:
+    finite = np.isfinite(state.hessian).all()
+    return uphill_step(state.score, state.hessian) if finite else np.zeros_like(state.score)
 
 
 def _polished(function: Smooth, optimum: Optimum, step: FloatArray) -> Optimum:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +21,32 @@ class Case:
     build: Callable[[cm.ChoiceData], cm.ChoiceModel]
     survey: str = "panel"
     common: str | None = "cost"  # a column with one coefficient, the same for all alternatives
+    renamed: Callable[[dict[str, str]], Any] = lambda names: cm.Gumbel()  # the errors with other names of alternatives
 
     def model(self) -> cm.ChoiceModel:
         return self.build(survey(self.survey))
+
+
+def nested(names: dict[str, str]) -> cm.Nested:
+    bus, train, walk = (names.get(a, a) for a in ("bus", "train", "walk"))
+    return cm.Nested({"motor": {"public": [bus, train], names.get("car", "car"): None}, walk: None})
+
+
+def two_nests(names: dict[str, str]) -> cm.Nested:
+    car, bus, train, walk = (names.get(a, a) for a in ALTERNATIVES)
+    return cm.Nested({"public": [bus, train], "own": [car, walk]}, shared=True)
+
+
+def cross_nested(names: dict[str, str]) -> cm.CrossNested:
+    car, bus, train = (names.get(a, a) for a in ("car", "bus", "train"))
+    return cm.CrossNested({"road": [car, bus], "public": [bus, train]})
+
+
+def fixed_shares(names: dict[str, str]) -> cm.CrossNested:
+    car, bus, train, walk = (names.get(a, a) for a in ALTERNATIVES)
+    return cm.CrossNested(
+        {"road": [car, bus, walk], "public": [bus, train]}, allocation={bus: {"road": 0.3, "public": 0.7}}
+    )
 
 
 CASES = [
@@ -39,15 +63,42 @@ CASES = [
         common=None,
     ),
     Case("logit, many sets", lambda d: cm.MultinomialLogit(d, "cost + time | 0"), "many sets"),
+    Case(
+        "nested, two levels",
+        lambda d: cm.ChoiceModel(d, "cost + log(time) | income", nested({}), base="car"),
+        "correlated",
+        renamed=nested,
+    ),
+    Case(
+        "nested, shared, panel, unequal sets",
+        lambda d: cm.ChoiceModel(d, "cost + time", two_nests({})),
+        "correlated panel",
+        renamed=two_nests,
+    ),
+    Case(
+        "cross-nested",
+        lambda d: cm.ChoiceModel(d, "cost + time", cross_nested({})),
+        "correlated",
+        renamed=cross_nested,
+    ),
+    Case(
+        "cross-nested, fixed shares, weights",
+        lambda d: cm.ChoiceModel(d, "cost + comfort + time", fixed_shares({}), base="walk"),
+        "correlated weighted",
+        renamed=fixed_shares,
+    ),
 ]
 
 
 @cache
 def survey_frame(kind: str) -> pd.DataFrame:
-    """A synthetic survey in long form, choices from explicit Gumbel utilities; persons answer three times."""
+    """A synthetic survey in long form, choices from explicit utilities; persons answer three times.
+
+    Errors are Gumbel, and correlated between bus and its neighbours where the kind says so.
+    """
     rng = np.random.default_rng([17, *kind.encode()])
     names = ALTERNATIVES if kind != "many sets" else tuple(f"m{i}" for i in range(9))
-    n, J = 150, len(names)
+    n, J = 600 if "correlated" in kind else 150, len(names)
     frame = pd.DataFrame({"situation": np.repeat(np.arange(n), J), "mode": np.tile(names, n)})
     frame["person"] = [f"p{s // 3}" for s in frame.situation]
     frame["cost"] = rng.uniform(1, 9, n * J).round(2)
@@ -58,20 +109,28 @@ def survey_frame(kind: str) -> pd.DataFrame:
     frame["sex"] = rng.choice(["f", "m"], n)[person]
     frame["weight"] = rng.integers(1, 4, n)[person].astype(float)
     V = -0.4 * frame.cost - 0.05 * frame.time + 0.3 * (frame.comfort == "high") + 0.2 * (frame["mode"] == names[-1])
-    if kind != "cross-section":
+    if kind not in ("cross-section", "correlated"):
         # the first alternative is always there, the others mostly
         frame = frame[(rng.random(n * J) < 0.7) | (frame["mode"] == names[0])]
         frame = frame[frame.groupby("situation")["mode"].transform("size") > 1]
-    U = V[frame.index] + rng.gumbel(size=len(frame))
+    errors = correlated_errors(n, rng).ravel() if "correlated" in kind else rng.gumbel(size=n * J)
+    U = V[frame.index] + errors[frame.index]
     frame["choice"] = (U.groupby(frame.situation).transform("max") == U).astype(int)
     return frame.reset_index(drop=True)
 
 
+def correlated_errors(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Errors (n, 4) of which bus shares a part with car and a part with train; walk stands alone."""
+    errors = cm.CrossNested({"road": ["car", "bus"], "public": ["bus", "train"]}).on(ALTERNATIVES)
+    sets = errors.prepare(np.arange(4, dtype=np.int32))
+    return errors.sample((4, n), np.array([0.4, 0.5, 0.4]), sets, rng).T
+
+
 def read(frame: pd.DataFrame, kind: str, **columns: str) -> cm.ChoiceData:
     roles = {"situation": "situation", "alternative": "mode", "choice": "choice"}
-    if kind != "cross-section":
+    if kind not in ("cross-section", "correlated"):
         roles["person"] = "person"
-    if kind == "weighted":
+    if "weighted" in kind:
         roles["weight"] = "weight"
     return cm.ChoiceData.from_long(frame, **{**roles, **columns})
 
@@ -89,7 +148,7 @@ def fitted(case: Case) -> cm.ChoiceResults:
 def error_params(model: cm.ChoiceModel) -> np.ndarray:
     """Parameters of the errors inside their range, away from where they start."""
     own = [p for p in model.parameters.items if p.role == "error"]
-    return np.array([p.start * (0.7 + 0.1 * (i % 3)) for i, p in enumerate(own)])
+    return np.array([p.start * (0.9 - 0.1 * (i % 3)) for i, p in enumerate(own)])
 
 
 def trial_params(model: cm.ChoiceModel, seed: int = 5) -> np.ndarray:
