@@ -41,9 +41,9 @@ def check_derivatives(
     hessian: list[tuple[float, float]] = []
     for point in range(_POINTS):
         at = theta + (scale * rng.standard_normal(len(theta)) if point else 0.0)
+        found, matrix = likelihood.evaluate_with_hessian(at)
         for _ in range(min(_DIRECTIONS, 2 * len(theta))):
             d = scale * _unit(rng, len(theta))  # fixed parameters have scale zero
-            found, matrix = likelihood.evaluate_with_hessian(at)
             other = scale * _unit(rng, len(theta))
             score.append(_compare(partial(_value, likelihood, at, d), float(found.score @ d)))
             hessian.append(_compare(partial(_slope, likelihood, at, d, other), float(d @ matrix @ other)))

@@ -250,3 +250,11 @@ def test_a_result_is_never_changed(case: Case) -> None:
     with pytest.raises(AttributeError):
         result.cov_type = "opg"  # type: ignore[misc]
     assert replace(result, cov_type="opg").cov_type == "opg"
+
+
+def test_verification_finds_nothing_but_that_this_is_no_optimum(case: Case) -> None:
+    model = case.model()
+    theta = np.concatenate([fitted(case).params.to_numpy()[: len(model.columns)], error_params(model)])
+    report = cm.verify(model, theta, simulations=1000, rng=1)
+    failed = {e.check for e in report.evidence if not e.passed}
+    assert failed <= {"optimum"}, report
