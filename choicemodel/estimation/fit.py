@@ -18,7 +18,7 @@ from choicemodel.estimation.identification import check_identified, gram
 from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
 from choicemodel.estimation.newton import Optimum, scaled_step
 from choicemodel.estimation.optimise import Composition, FitSettings, Search, mean_weight, search
-from choicemodel.estimation.parameters import Parameters
+from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.exceptions import (
     ConvergenceWarning,
@@ -259,6 +259,8 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
     undefined = [n for n, v in zip(names, np.diag(bread), strict=True) if np.isnan(v)]
     if undefined and found.separation is None:
         _warn_of_flat(undefined)
+    edge = np.flatnonzero(free & ~inner)
+    _warn_of_edges([model.parameters.items[k] for k in edge], found.theta[edge])
     score = np.zeros(len(found.theta))
     score[free] = searched.optimum.score
     return Fit(
@@ -285,6 +287,21 @@ def _inner(searched: Search) -> Optimum:
         return optimum
     hessian = optimum.hessian[np.ix_(inner, inner)]
     return replace(optimum, theta=optimum.theta[inner], score=optimum.score[inner], hessian=hessian)
+
+
+def _warn_of_edges(parameters: list[Parameter], values: FloatArray) -> None:
+    """Warn of parameters on an edge that nobody set: a share of nothing, or a positive parameter as good as zero."""
+    unasked = [
+        f"`{p.name}` at {v:g}" for p, v in zip(parameters, values, strict=True) if p.scale == "share" or v < p.upper
+    ]
+    if unasked:
+        warnings.warn(
+            f"The log-likelihood rises up to the edge of the range of {', '.join(unasked)}: there is no standard error, "
+            "and those of the others take it as known. Leave the nest or the share out, or hold it at a value with "
+            "fixed=.",
+            CovarianceWarning,
+            stacklevel=6,
+        )
 
 
 def _warn_of_flat(names: list[str]) -> None:

@@ -1,0 +1,288 @@
+"""Nested and cross-nested logit as models: bounds, starts, fixed parameters, tests between them, refusals."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import choicemodel as cm
+from choicemodel.analysis.boundary import chi_bar_tail, chi_bar_weights
+from choicemodel.exceptions import (
+    ComparisonWarning,
+    CovarianceWarning,
+    IdentificationError,
+    SpecificationError,
+)
+
+FORMULA = 'gc + ttme + at(hinc, "air")'
+GROUND = {"ground": ["train", "bus", "car"]}
+TWO = {"public": ["train", "bus"], "private": ["air", "car"]}
+
+
+@pytest.fixture(scope="module")
+def data() -> cm.ChoiceData:
+    return cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+
+
+@pytest.fixture(scope="module")
+def logit(data) -> cm.ChoiceResults:
+    return cm.MultinomialLogit(data, FORMULA, base="car").fit()
+
+
+@pytest.fixture(scope="module")
+def ground(data) -> cm.ChoiceResults:
+    return cm.NestedLogit(data, FORMULA, GROUND, base="car").fit()
+
+
+@pytest.fixture(scope="module")
+def two(data) -> cm.ChoiceResults:
+    return cm.NestedLogit(data, FORMULA, TWO, base="car").fit()
+
+
+# --- estimation ------------------------------------------------------------------------------------------------------
+
+
+def test_starting_elsewhere_ends_at_the_same_optimum(data, ground) -> None:
+    for start in (0.2, 3.0):
+        other = cm.NestedLogit(data, FORMULA, GROUND, base="car").fit(start={"lambda[ground]": start})
+        np.testing.assert_allclose(other.params, ground.params, rtol=1e-6)
+
+
+def test_several_starts_count_the_optima(data, ground) -> None:
+    result = cm.NestedLogit(data, FORMULA, GROUND, base="car").fit(starts=4)
+    assert sum(count for _, count in result.optima) == 4
+    assert result.optima[0][0] == pytest.approx(ground.llf, rel=1e-10)
+    assert len(ground.optima) == 1
+
+
+def test_lambda_held_at_one_is_the_logit(data, logit) -> None:
+    held = cm.NestedLogit(data, FORMULA, TWO, base="car").fit(fixed={"lambda[public]": 1.0, "lambda[private]": 1.0})
+    assert held.llf == pytest.approx(logit.llf, rel=1e-10)
+    np.testing.assert_allclose(held.params[logit.params.index], logit.params, rtol=1e-6)
+    np.testing.assert_allclose(held.bse[logit.params.index], logit.bse, rtol=1e-4)
+    assert held.df_model == logit.df_model
+
+
+def test_restricted_to_one_is_held_there_where_the_free_estimate_is_above(data, two) -> None:
+    assert two.params["lambda[private]"] > 1
+    result = cm.NestedLogit(data, FORMULA, TWO, base="car", restrict=True).fit()
+    held = cm.NestedLogit(data, FORMULA, TWO, base="car").fit(fixed={"lambda[private]": 1.0})
+    assert result.converged
+    assert result.params["lambda[private]"] == 1.0
+    assert np.isnan(result.bse["lambda[private]"])
+    assert result.llf == pytest.approx(held.llf, rel=1e-10)
+    np.testing.assert_allclose(result.params, held.params, rtol=1e-6)
+    others = [n for n in result.params.index if n != "lambda[private]"]
+    np.testing.assert_allclose(result.bse[others], held.bse[others], rtol=1e-5)
+    assert result.df_model == two.df_model
+    assert "lambda[private]" in str(result.summary()).split("bound")[0].splitlines()[-1]
+
+
+def test_a_restriction_that_does_not_bind_changes_nothing(data, ground) -> None:
+    result = cm.NestedLogit(data, FORMULA, GROUND, base="car", restrict=True).fit()
+    np.testing.assert_allclose(result.params, ground.params, rtol=1e-7)
+    np.testing.assert_allclose(result.bse, ground.bse, rtol=1e-6)
+
+
+def test_both_lambda_and_mu_are_reported_with_a_test_against_one(ground) -> None:
+    value, error = ground.params["lambda[ground]"], ground.bse["lambda[ground]"]
+    assert ground.tvalues["lambda[ground]"] == pytest.approx((value - 1) / error)
+    mu = ground.derived.loc["mu[ground]"]
+    assert mu["estimate"] == pytest.approx(1 / value)
+    assert mu["std_error"] == pytest.approx(error / value**2, rel=1e-6)
+    assert mu["z"] == pytest.approx((1 / value - 1) / (error / value**2), rel=1e-6)
+    text = str(ground.summary())
+    assert "mu[ground]" in text
+    assert "lambda[ground]" in text
+    assert text.splitlines()[0].strip() == "Nested logit"
+
+
+def test_a_lambda_that_goes_to_zero_is_reported_as_on_the_edge() -> None:
+    rng = np.random.default_rng(3)
+    n = 800
+    frame = pd.DataFrame({"s": np.repeat(np.arange(n), 3), "a": np.tile(["car", "red", "blue"], n)})
+    frame["x"] = rng.uniform(0, 2, 3 * n)
+    # red and blue have the very same error: the better one always wins
+    e = rng.gumbel(size=(n, 3))
+    e[:, 2] = e[:, 1]
+    U = frame.x.to_numpy().reshape(n, 3) + e
+    frame["y"] = (U == U.max(axis=1, keepdims=True)).astype(int).ravel()
+    survey = cm.ChoiceData.from_long(frame, situation="s", alternative="a", choice="y")
+    with pytest.warns(CovarianceWarning, match=r"edge of the range of `lambda\[bus\]` at 0.02"):
+        result = cm.NestedLogit(survey, "x", {"bus": ["red", "blue"]}, base="car").fit()
+    assert result.params["lambda[bus]"] == pytest.approx(0.02)
+    assert np.isnan(result.bse["lambda[bus]"])
+    assert np.isfinite(result.bse["x"])
+
+
+def test_a_checkpoint_resumes_a_nested_fit(data, ground, tmp_path) -> None:
+    model = cm.NestedLogit(data, FORMULA, GROUND, base="car")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(checkpoint=tmp_path / "c.json", max_iterations=4)
+    resumed = model.fit(checkpoint=tmp_path / "c.json")
+    np.testing.assert_allclose(resumed.params, ground.params, rtol=1e-7)
+    assert resumed.iterations < ground.iterations
+
+
+def test_shares_that_are_held_leave_the_rest(data) -> None:
+    nests = {"public": ["train", "bus"], "land": ["train", "bus", "car"]}
+    model = cm.CrossNestedLogit(data, FORMULA, nests, base="car", allocation={"bus": {"public": 0.5, "land": 0.5}})
+    held = {"alpha[public,train]": 0.4, "lambda[public]": 0.6}
+    result = model.fit(fixed=held)
+    assert result.params["alpha[public,train]"] == 0.4
+    assert result.derived.loc["alpha[land,train]", "estimate"] == pytest.approx(0.6)
+    assert result.derived.loc["alpha[land,train]", "std_error"] == 0
+    fixed = cm.CrossNestedLogit(
+        data,
+        FORMULA,
+        nests,
+        base="car",
+        allocation={"bus": {"public": 0.5, "land": 0.5}, "train": {"public": 0.4, "land": 0.6}},
+    ).fit(fixed={"lambda[public]": 0.6})
+    assert result.llf == pytest.approx(fixed.llf, rel=1e-9)
+
+
+# --- collapse --------------------------------------------------------------------------------------------------------
+
+
+def test_one_nest_for_each_alternative_is_the_nested_logit(data, two) -> None:
+    crossed = cm.CrossNestedLogit(data, FORMULA, TWO, base="car").fit()
+    assert crossed.llf == pytest.approx(two.llf, rel=1e-9)
+    np.testing.assert_allclose(crossed.params, two.params, rtol=1e-5)
+    np.testing.assert_allclose(crossed.bse, two.bse, rtol=1e-4)
+
+
+def test_two_levels_with_equal_lambdas_are_one_level(data, ground) -> None:
+    deep = cm.NestedLogit(
+        data, FORMULA, {"ground": {"public": ["train", "bus"], "car": None}}, base="car", shared=True
+    ).fit()
+    assert deep.llf == pytest.approx(ground.llf, rel=1e-9)
+    np.testing.assert_allclose(deep.params, ground.params, rtol=1e-5)
+
+
+# --- likelihood-ratio tests ------------------------------------------------------------------------------------------
+
+
+def test_the_logit_is_a_nested_logit_with_lambda_one(logit, ground) -> None:
+    test = cm.lr_test(logit, ground)
+    assert test.statistic == pytest.approx(2 * (ground.llf - logit.llf))
+    assert test.pvalue == pytest.approx(stats.chi2.sf(test.statistic, 1))
+    assert test.weights is None
+
+
+def test_a_shared_lambda_is_a_special_case_of_two(data, two) -> None:
+    shared = cm.NestedLogit(data, FORMULA, TWO, base="car", shared=True).fit()
+    test = cm.lr_test(shared, two)
+    assert test.df == 1
+    assert test.statistic == pytest.approx(2 * (193.571325319235 - 197.136460505669) * -1, rel=1e-6)
+
+
+def test_on_the_boundary_half_the_chi_square(data, logit) -> None:
+    restricted = cm.NestedLogit(data, FORMULA, GROUND, base="car", restrict=True).fit()
+    test = cm.lr_test(logit, restricted)
+    assert test.weights == (0.5, 0.5)
+    assert test.pvalue == pytest.approx(stats.chi2.sf(test.statistic, 1) / 2)
+    assert "mixture" in str(test.summary())
+
+
+def test_two_lambdas_on_the_boundary_have_the_weights_of_their_correlation(data, logit) -> None:
+    restricted = cm.NestedLogit(data, FORMULA, TWO, base="car", restrict=True).fit()
+    test = cm.lr_test(logit, restricted)
+    at = [*logit.params, 1.0, 1.0]
+    V = np.linalg.inv(-cm.NestedLogit(data, FORMULA, TWO, base="car").evaluate(at, hessian=True).hessian)[-2:, -2:]
+    # how often two correlated normals are both positive, by simulation
+    z = np.random.default_rng(0).multivariate_normal([0, 0], V, 200_000)
+    assert test.weights[2] == pytest.approx((z > 0).all(axis=1).mean(), abs=0.004)
+    assert sum(test.weights) == pytest.approx(1)
+    expected = test.weights[1] * stats.chi2.sf(test.statistic, 1) + test.weights[2] * stats.chi2.sf(test.statistic, 2)
+    assert test.pvalue == pytest.approx(expected)
+
+
+def test_weights_of_three_independent_parameters_are_binomial() -> None:
+    found = chi_bar_weights(np.diag([1.0, 4.0, 0.01]))
+    # four standard errors of a frequency of 20,000
+    np.testing.assert_allclose(found, [1 / 8, 3 / 8, 3 / 8, 1 / 8], atol=4 * np.sqrt(0.25 / 20_000))
+    assert chi_bar_tail(0.0, found) == pytest.approx(1.0)
+
+
+def test_errors_that_are_no_special_case_are_refused(data, two, ground) -> None:
+    other = cm.NestedLogit(data, "gc + ttme", GROUND, base="car").fit()
+    with pytest.raises(SpecificationError, match=r"Nested logit .* is not a special case of Nested logit"):
+        cm.lr_test(other, two)
+    small = cm.MultinomialLogit(data, "gc", base="car").fit()
+    held = cm.NestedLogit(data, FORMULA, TWO, base="car").fit(fixed={"lambda[public]": 0.5})
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(small, held)
+    assert cm.lr_test(held, two).df == 1
+    assert cm.lr_test(small, ground).df == 3
+
+
+def test_shares_make_the_test_against_the_logit_a_rough_guide(data, logit) -> None:
+    nests = {"public": ["train", "bus"], "land": ["train", "car"]}
+    crossed = cm.CrossNestedLogit(data, FORMULA, nests, base="car").fit(fixed={"lambda[public]": 0.6})
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(logit, crossed)
+    free = cm.CrossNestedLogit(data, FORMULA, nests, base="car")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CovarianceWarning)
+        result = free.fit()
+    with pytest.warns(ComparisonWarning, match="allocations"):
+        cm.lr_test(logit, result)
+
+
+# --- refusals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "use", [lambda r: cm.simulate(r, rng=1), lambda r: cm.verify(r, rng=1)], ids=["simulate", "verify"]
+)
+def test_random_utilities_with_a_lambda_above_one_are_refused(two, use) -> None:
+    with pytest.raises(SpecificationError, match=r"lambda\[private\].*private"):
+        use(two)
+
+
+def test_a_nest_that_never_has_two_members_is_refused(data) -> None:
+    with pytest.raises(SpecificationError, match="alone"):
+        cm.NestedLogit(data, FORMULA, {"alone": ["air"]}, base="car")
+    frame = data.frame
+    frame["there"] = np.where((frame["individual"] % 2 == 0), frame["mode"] != "bus", frame["mode"] != "train")
+    kept = frame.groupby("individual").apply(lambda d: (d["choice"] * d["there"]).sum() == 1, include_groups=False)
+    frame = frame[frame["individual"].map(kept)]
+    survey = cm.ChoiceData.from_long(
+        frame, situation="individual", alternative="mode", choice="choice", available="there"
+    )
+    with pytest.raises(IdentificationError, match=r"public.*train.*bus|public"):
+        cm.NestedLogit(survey, "gc + ttme", {"public": ["train", "bus"]}, base="car")
+
+
+def test_an_unknown_alternative_in_a_nest_names_the_known_ones(data) -> None:
+    with pytest.raises(SpecificationError, match="tram"):
+        cm.NestedLogit(data, FORMULA, {"public": ["tram", "bus"]}, base="car")
+
+
+def test_iia_tests_are_for_the_logit(ground) -> None:
+    with pytest.raises(SpecificationError):
+        cm.iia_test(ground)
+
+
+def test_a_prediction_without_an_alternative_keeps_the_nests(data, ground) -> None:
+    """Without the bus, the nest holds train and car: by hand."""
+    smaller = data.drop_alternative("bus", keep_situations=True)
+    found = ground.predict(smaller)
+    beta, lam = ground.params, ground.params["lambda[ground]"]
+    table = smaller.frame
+    V = beta["gc"] * table.gc + beta["ttme"] * table.ttme
+    V += (table["mode"] == "air") * (beta["ASC[air]"] + beta["hinc[air]"] * table.hinc)
+    V += (table["mode"] == "train") * beta["ASC[train]"]
+    inside = table["mode"] != "air"
+    within = np.exp(V / lam).where(inside, 0.0)
+    total = within.groupby(table.individual).transform("sum")
+    nest = np.exp(lam * np.log(total))
+    air = np.exp(V).where(~inside, 0.0).groupby(table.individual).transform("sum")
+    expected = np.where(inside, within / total * nest / (nest + air), air / (nest + air))
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
