@@ -8,6 +8,7 @@ from typing import Any
 from choicemodel import datasets, exceptions
 from choicemodel.analysis import (
     compare,
+    consumer_surplus,
     cross_validate,
     elasticities,
     iia_test,
@@ -15,13 +16,14 @@ from choicemodel.analysis import (
     lr_test,
     marginal_effects,
     nonnested_test,
+    scenario,
     shares,
     validate,
     willingness_to_pay,
 )
 from choicemodel.data import ChoiceData
-from choicemodel.models import ChoiceModel, MultinomialLogit, load_results
-from choicemodel.random_utility import Gumbel, log_softmax, logsum, softmax
+from choicemodel.models import ChoiceModel, CrossNestedLogit, MultinomialLogit, NestedLogit, load_results
+from choicemodel.random_utility import CrossNested, Gumbel, Nested, log_softmax, logsum, paired_nests, softmax
 from choicemodel.results import ChoiceResults
 from choicemodel.simulation import (
     PowerStudy,
@@ -51,12 +53,17 @@ __all__ = [
     "ChoiceData",
     "ChoiceModel",
     "ChoiceResults",
+    "CrossNested",
+    "CrossNestedLogit",
     "Gumbel",
     "MultinomialLogit",
+    "Nested",
+    "NestedLogit",
     "PowerStudy",
     "RecoveryStudy",
     "Verification",
     "compare",
+    "consumer_surplus",
     "cross_validate",
     "datasets",
     "elasticities",
@@ -72,8 +79,10 @@ __all__ = [
     "lr_test",
     "marginal_effects",
     "nonnested_test",
+    "paired_nests",
     "power",
     "recovery_study",
+    "scenario",
     "shares",
     "simulate",
     "simulate_survey",

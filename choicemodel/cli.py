@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import html
 import lzma
 import os
 import sys
@@ -37,7 +36,7 @@ from choicemodel.exceptions import ChoiceDataError, ChoiceModelError
 from choicemodel.models import MultinomialLogit
 from choicemodel.results import COV_TYPES, ChoiceResults
 from choicemodel.simulation import verify
-from choicemodel.tables import Block, Cell, Column, Table
+from choicemodel.tables import Block, Cell, Column, Table, html_page
 
 PROGRAM = "python -m choicemodel"
 BAD_INPUT, NOT_GOOD = 2, 1
@@ -590,7 +589,7 @@ def _save(files: Mapping[str, Callable[[Path], None]], folder: Path) -> None:
 
 
 def _table_files(name: str, table: Table, title: str) -> dict[str, Callable[[Path], None]]:
-    texts = {"txt": table.as_text(), "tex": table.as_latex(), "html": _page(title, table.as_html())}
+    texts = {"txt": table.as_text(), "tex": table.as_latex(), "html": html_page(title, table.as_html())}
     return {f"{name}.{suffix}": partial(_save_text, text) for suffix, text in texts.items()}
 
 
@@ -602,29 +601,6 @@ def _save_text(text: str, path: Path) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _page(title: str, body: str) -> str:
-    """A complete HTML page that needs nothing from elsewhere."""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{html.escape(title)}</title>
-<style>
-body {{ font-family: sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }}
-caption {{ font-weight: bold; padding: 0.5em; }}
-th, td {{ font-weight: normal; padding: 0.15em 0.6em; }}
-table, thead {{ border-bottom: 1px solid; }}
-table:first-of-type {{ border-top: 1px solid; }}
-</style>
-</head>
-<body>
-{body}
-</body>
-</html>"""
 
 
 # --- options ---------------------------------------------------------------------------------------------------------

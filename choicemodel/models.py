@@ -434,7 +434,7 @@ def MultinomialLogit(data: ChoiceData, formula: str, base: Any = None) -> Choice
     return ChoiceModel(data, formula, base=base)
 
 
-def NestedLogit(  # noqa: PLR0913 - a public entry point
+def NestedLogit(
     data: ChoiceData,
     formula: str,
     nests: Mapping[Any, Any],
@@ -488,7 +488,7 @@ def NestedLogit(  # noqa: PLR0913 - a public entry point
     return ChoiceModel(data, formula, errors=Nested(nests, shared=shared, restrict=restrict), base=base)
 
 
-def CrossNestedLogit(  # noqa: PLR0913 - a public entry point
+def CrossNestedLogit(
     data: ChoiceData,
     formula: str,
     nests: Mapping[Any, Sequence[Any]],

@@ -19,22 +19,30 @@ from choicemodel.data import ChoiceData
 from choicemodel.estimation import Fit, FitSettings
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.constants import constants_only, equal_shares
-from choicemodel.estimation.delta import COLUMNS
+from choicemodel.estimation.delta import COLUMNS, delta_method
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
+from choicemodel.random_utility import ErrorDistribution
 from choicemodel.tables import (
     Block,
     Cell,
     Column,
+    Digits,
+    Format,
+    Groups,
+    Layout,
+    Names,
+    Number,
     Pairs,
+    Stars,
     Table,
     format_count,
-    format_estimate,
     format_loglik,
     format_p,
     format_percent,
     format_statistic,
+    layout,
 )
 
 FloatArray = NDArray[np.float64]
@@ -47,6 +55,8 @@ COV_TYPES = ("nonrobust", "opg", "robust", "cluster")
 class FittedModel(Protocol):
     """What a result asks of its model."""
 
+    @property
+    def errors(self) -> ErrorDistribution: ...  # noqa: D102 - protocol
     @property
     def parameters(self) -> Parameters: ...  # noqa: D102 - protocol
     @property
@@ -198,8 +208,24 @@ class ChoiceResults:
 
     @property
     def derived(self) -> pd.DataFrame:
-        """Quantities derived from the parameters, with delta standard errors; a logit has none."""
-        return pd.DataFrame(columns=COLUMNS, dtype=np.float64)
+        """Quantities derived from the parameters, with delta standard errors, z and p; a logit has none."""
+        errors, own = self.model.errors, np.array([p.role == "error" for p in self.model.parameters.items])
+        found = errors.derived(self._fit.theta[own])
+        if not found.names:
+            return pd.DataFrame(columns=[*COLUMNS, "z", "p"], dtype=np.float64)
+        known = self._covariance.copy()
+        known[~self._fit.free] = known[:, ~self._fit.free] = 0.0
+
+        def function(theta: FloatArray) -> FloatArray:
+            return errors.derived(theta[own])[1]
+
+        delta = delta_method(function, self._fit.theta, known, names=found.names)
+        frame = delta.to_frame()
+        nulls = np.array([np.nan if null is None else null for null in found.nulls])
+        error = np.where(frame["std_error"] > 0, frame["std_error"], np.nan)
+        frame["z"] = (frame["estimate"] - nulls) / error
+        frame["p"] = 2 * ndtr(-np.abs(np.asarray(frame["z"])))
+        return frame
 
     # --- fit ---------------------------------------------------------------------------------------------------------
 
@@ -275,6 +301,16 @@ class ChoiceResults:
     def converged(self) -> bool:
         """Whether the optimum passed its tests: gradient small, Hessian definite, no perfect prediction."""
         return self._fit.converged
+
+    @property
+    def at_bound(self) -> tuple[str, ...]:
+        """Names of the parameters that were left on a bound of their range, and so have no standard error."""
+        return tuple(self._names[list(self._fit.at_bound)])
+
+    @property
+    def optima(self) -> tuple[tuple[float, int], ...]:
+        """Log-likelihood of each optimum that the search found, best first, and from how many starting points."""
+        return self._fit.optima
 
     @property
     def message(self) -> str:
@@ -502,43 +538,70 @@ class ChoiceResults:
 
     # --- tables ------------------------------------------------------------------------------------------------------
 
-    def summary(self, alpha: float = 0.05) -> Table:
+    def summary(
+        self,
+        alpha: float = 0.05,
+        *,
+        digits: Digits | None = None,
+        stars: Stars = False,
+        names: Names | None = None,
+        groups: Groups | None = None,
+    ) -> Table:
         """Summarise the fit as a table.
 
         Parameters
         ----------
         alpha : float
             Intervals have level 1 - alpha.
+        digits : int, str or callable, optional
+            Digits that count in estimates, standard errors and limits, at least; or a format specification such as
+            ``".3f"``, or a function that writes a number. Default: four digits.
+        stars : bool or sequence of float
+            Levels of p, below each of which an estimate gets a star; True for 0.05, 0.01 and 0.001.
+        names : dict, optional
+            What parameters are called, such as ``{"gc": "Generalised cost"}``; the others keep their names.
+        groups : dict, optional
+            Headings with the parameters below them, such as ``{"Level of service": ["gc", "ttme"]}``. Parameters in no
+            group come last.
 
         Returns
         -------
         Table
-            Prints as text; ``as_latex()``, ``as_html()`` and ``as_markdown()`` write it otherwise.
+            Prints as text; ``as_latex()``, ``as_html()``, ``as_markdown()`` and ``as_csv()`` write it otherwise, and
+            ``save(path)`` writes files, Excel and Word among them.
+
+        Raises
+        ------
+        SpecificationError
+            If an option cannot be read, or names parameters that there are not.
         """
+        shown = layout(list(self._names), digits=digits, stars=stars, names=names, groups=groups)
         blocks: list[Block | Pairs] = [self._header_block()]
         if len(self.model.alternatives) <= _MOST_ALTERNATIVES:
             blocks.append(self._shares_block())
-        blocks += [self._fit_block(), self._parameter_block(alpha)]
-        return Table(self.model.title, blocks, self._notes())
+        blocks += [self._fit_block(), self._parameter_block(alpha, shown)]
+        if len(self.derived):
+            blocks.append(self._derived_block(shown))
+        return Table(self.model.title, blocks, self._notes(shown))
 
     def _header_block(self) -> Pairs:
         s = self.sample
         weights = "none" if s.weight is None else f"{s.weight} (sum {s.weight_sum:,.6g})"
-        items: list[tuple[str, Cell]] = [
-            ("Alternatives", format_count(len(self.model.alternatives))),
-            ("Base alternative", str(self.model.base)),
-            ("Situations", format_count(s.nobs)),
-            ("Persons", "not declared" if s.n_persons is None else format_count(s.n_persons)),
-            ("Rows", format_count(s.n_rows)),
-            ("Weights", weights),
-            ("Covariance", self._covariance_label()),
-            ("Optimiser", "Newton, exact Hessian"),
-            ("Converged", "yes" if self.converged else "NO"),
-            ("Iterations", self.iterations),
-            ("Gradient (in std err)", f"{self.gradient_norm:.1e}"),
-            ("Time", f"{self._fit.seconds:.3f} s"),
+        items: list[tuple[str, Cell, Format]] = [
+            ("Alternatives", len(self.model.alternatives), format_count),
+            ("Base alternative", str(self.model.base), None),
+            ("Situations", s.nobs, format_count),
+            ("Persons", "not declared" if s.n_persons is None else s.n_persons, format_count),
+            ("Rows", s.n_rows, format_count),
+            ("Weights", weights, None),
+            ("Covariance", self._covariance_label(), None),
+            ("Optimiser", self._optimiser(), None),
+            ("Converged", "yes" if self.converged else "NO", None),
+            ("Iterations", self.iterations, None),
+            ("Gradient (in std err)", self.gradient_norm, ".1e"),
+            ("Time", Number(self._fit.seconds, after=" s"), ".3f"),
         ]
-        return Pairs(items)
+        return Pairs(items, missing="undefined")
 
     def _covariance_label(self) -> str:
         by = {"cluster": f" (by {self.groups})", "robust": " (by person)" if self.sample.n_persons is not None else ""}
@@ -597,7 +660,7 @@ class ChoiceResults:
             )
         return out
 
-    def _parameter_block(self, alpha: float) -> Block:
+    def _parameter_block(self, alpha: float, shown: Layout) -> Block:
         interval = self.conf_int(alpha)
         first = "nonrobust" if self.cov_type == "robust" else self.cov_type
         first_se = self.bse if first == self.cov_type else self._errors_of(first)
@@ -606,41 +669,63 @@ class ChoiceResults:
             kind: (self.params - self.model.parameters.nulls) / se
             for kind, se in (("first", first_se), ("robust", robust_se))
         }
-        columns = {
-            "estimate": (self.params, format_estimate),
-            "std err" if first == "nonrobust" else f"{first}\nstd err": (first_se, format_estimate),
+        columns: dict[str, tuple[pd.Series[float], Format]] = {
+            "std err" if first == "nonrobust" else f"{first}\nstd err": (first_se, shown.format),
             "z": (z["first"], format_statistic),
         }
-        p = {"p": (self.pvalues, format_p)}
-        robust = {"robust\nstd err": (robust_se, format_estimate), "robust\nz": (z["robust"], format_statistic)}
+        p: dict[str, tuple[pd.Series[float], Format]] = {"p": (self.pvalues, format_p)}
+        robust: dict[str, tuple[pd.Series[float], Format]] = {
+            "robust\nstd err": (robust_se, shown.format),
+            "robust\nz": (z["robust"], format_statistic),
+        }
         columns |= robust | p if self.cov_type == "robust" else p | robust
         low, high = 100 * alpha / 2, 100 * (1 - alpha / 2)
         columns |= {
-            f"{low:g} %": (interval["lower"], format_estimate),
-            f"{high:g} %": (interval["upper"], format_estimate),
+            f"{low:g} %": (interval["lower"], shown.format),
+            f"{high:g} %": (interval["upper"], shown.format),
         }
-        rows: list[list[Cell]] = []
-        for i, name in enumerate(self._names):
-            row: list[Cell] = [str(name), *(float(values.iloc[i]) for values, _ in columns.values())]
-            if not self._fit.free[i]:
-                row[2] = "fixed"
-            rows.append(row)
-        return Block([Column("", "left"), *(Column(h, format=f) for h, (_, f) in columns.items())], rows)
+
+        params, pvalues, fixed = self.params, self.pvalues, set(self.fixed)
+
+        def row(name: str) -> list[list[Cell]]:
+            estimate = shown.estimate(float(params[name]), float(pvalues[name]))
+            cells: list[Cell] = [shown.names[name], estimate, *(float(values[name]) for values, _ in columns.values())]
+            if name in fixed:
+                cells[2] = "fixed"
+            return [cells]
+
+        heads = [Column("", "left"), Column("estimate"), *(Column(h, format=f) for h, (_, f) in columns.items())]
+        return Block(heads, shown.rows(row))
 
     def _errors_of(self, cov_type: str) -> pd.Series[float]:
         with np.errstate(invalid="ignore"):
             return self._series(np.sqrt(np.diag(self._fit.covariances[cov_type])), cov_type)
 
-    def _notes(self) -> list[str]:
+    def _optimiser(self) -> str:
+        return "Newton, exact Hessian" if self.model.errors.has_curvature else "quasi-Newton, exact score"
+
+    def _derived_block(self, shown: Layout) -> Block:
+        """Quantities that follow from the parameters."""
+        heads = [Column("derived", "left"), *(Column(h, format=shown.format) for h in ("estimate", "std err"))]
+        heads += [Column("z", format=format_statistic), Column("p", format=format_p)]
+        table = self.derived[["estimate", "std_error", "z", "p"]]
+        rows: list[list[Cell]] = [
+            [str(name), *map(float, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)
+        ]
+        return Block(heads, rows)
+
+    def _notes(self, shown: Layout) -> list[str]:
         notes = [
             f"Formula: {self.model.formula}.",
             f"p and intervals follow the {self._covariance_label()} covariance.",
+            *shown.notes(),
         ]
         if not self.converged:
             notes.insert(0, f"NOT CONVERGED: {self.message}")
-        undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))]
+        undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))].difference(list(self.at_bound))
         if len(undefined):
-            notes.append(f"Standard errors are undefined for {', '.join(undefined)}.")
+            notes.append(f"Standard errors are undefined for {', '.join(shown.names[n] for n in undefined)}.")
+        notes += self._notes_on_the_search(shown)
         never = [str(self.model.alternatives[j]) for j in self._null[1]]
         if never:
             notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
@@ -652,6 +737,21 @@ class ChoiceResults:
         if single:
             notes.append(f"{single:,} situations offer one alternative only and are not counted.")
         return [*notes, *(f"Data: {note}." for note in self.sample.notes)]
+
+    def _notes_on_the_search(self, shown: Layout) -> list[str]:
+        notes = []
+        edge = [f"{shown.names[n]} = {self.params[n]:g}" for n in self.at_bound]
+        if edge:
+            notes.append(f"On the bound of their range, and so without standard error: {', '.join(edge)}.")
+        nulls = self.model.parameters.nulls
+        tested = sorted({float(v) for v in nulls[np.isfinite(nulls) & (nulls != 0)]})
+        if tested:
+            others = [shown.names[n] for n, v in zip(self._names, nulls, strict=True) if v in tested]
+            notes.append(f"z and p of {', '.join(others)} test against {', '.join(f'{v:g}' for v in tested)}.")
+        if sum(count for _, count in self.optima) > 1:
+            found = ", ".join(f"{value:.3f} ({count})" for value, count in self.optima)
+            notes.append(f"Log-likelihoods of the optima found, and from how many starting points: {found}.")
+        return notes
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "NOT converged"

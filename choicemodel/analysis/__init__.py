@@ -1,18 +1,22 @@
 """Questions asked of a result."""
 
+from choicemodel.analysis.changes import Add, Remove, apply_change, design_after
 from choicemodel.analysis.compare import Comparison, compare
 from choicemodel.analysis.effects import marginal_effects
 from choicemodel.analysis.elasticities import elasticities
 from choicemodel.analysis.iia import IIASubset, IIATest, iia_test
 from choicemodel.analysis.nonnested import NonnestedTest, nonnested_test
+from choicemodel.analysis.scenario import scenario
 from choicemodel.analysis.score_test import ScoreStatistic, ScoreTest, lm_test
 from choicemodel.analysis.shares import shares
 from choicemodel.analysis.tests import LikelihoodRatioTest, lr_test
 from choicemodel.analysis.uncertainty import Estimates, uncertainty
 from choicemodel.analysis.validation import CrossValidation, ValidationResult, cross_validate, validate
+from choicemodel.analysis.welfare import consumer_surplus
 from choicemodel.analysis.willingness import willingness_to_pay
 
 __all__ = [
+    "Add",
     "Comparison",
     "CrossValidation",
     "Estimates",
@@ -20,17 +24,22 @@ __all__ = [
     "IIATest",
     "LikelihoodRatioTest",
     "NonnestedTest",
+    "Remove",
     "ScoreStatistic",
     "ScoreTest",
     "ValidationResult",
+    "apply_change",
     "compare",
+    "consumer_surplus",
     "cross_validate",
+    "design_after",
     "elasticities",
     "iia_test",
     "lm_test",
     "lr_test",
     "marginal_effects",
     "nonnested_test",
+    "scenario",
     "shares",
     "uncertainty",
     "validate",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,18 @@ from choicemodel.tables import (
     Block,
     Cell,
     Column,
+    Digits,
+    Format,
+    Groups,
+    Layout,
+    Names,
+    Number,
+    Stars,
     Table,
     format_count,
-    format_estimate,
     format_loglik,
     format_statistic,
+    layout,
 )
 
 FloatArray = NDArray[np.float64]
@@ -35,11 +42,21 @@ _SHOWN = {
 }
 
 
-class _Estimates(NamedTuple):
-    """One model's column: estimates with standard errors, p-values and what stands in brackets."""
+_FIT_FORMATS: dict[str, Format] = {
+    "LL": format_loglik,
+    "rho-bar-squared": ".4f",
+    "AIC": format_loglik,
+    "BIC": format_loglik,
+    "Situations": format_count,
+    "Parameters": format_count,
+}
+
+
+class _Model(NamedTuple):
+    """One column of the comparison."""
 
     table: pd.DataFrame  # estimate, std_error, z, p by parameter
-    cov_type: str
+    held: frozenset[str]  # parameters that are shown as fixed
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -69,11 +86,14 @@ class Comparison(Table):
         return self.as_text()
 
 
-def compare(
+def compare(  # noqa: PLR0913 - a public entry point
     results: Sequence[ChoiceResults],
-    names: Sequence[str] | None = None,
+    labels: Sequence[str] | None = None,
     *,
-    stars: bool = False,
+    digits: Digits | None = None,
+    stars: Stars = False,
+    names: Names | None = None,
+    groups: Groups | None = None,
     show: Show = "std_error",
     scale_normalised: bool | str = False,
 ) -> Comparison:
@@ -82,10 +102,18 @@ def compare(
     Parameters
     ----------
     results : sequence of ChoiceResults
-    names : sequence of str, optional
-        What each is called; default (1), (2), ...
-    stars : bool
-        Mark p below 0.05, 0.01 and 0.001 with one, two and three stars.
+    labels : sequence of str, optional
+        What each model is called; default (1), (2), ...
+    digits : int, str or callable, optional
+        Digits that count in estimates and standard errors, at least; or a format specification such as ``".3f"``, or a
+        function that writes a number. Default: four digits.
+    stars : bool or sequence of float
+        Levels of p, below each of which an estimate gets a star; True for 0.05, 0.01 and 0.001.
+    names : dict, optional
+        What parameters are called, such as ``{"gc": "Generalised cost"}``; the others keep their names.
+    groups : dict, optional
+        Headings with the parameters below them, such as ``{"Level of service": ["gc", "ttme"]}``. Parameters in no
+        group come last.
     show : {"std_error", "robust_z", "z"}
         What stands in brackets below an estimate: the standard error of the result's own covariance, z from the robust
         covariance, or z from the result's own. Stars follow the same covariance.
@@ -97,13 +125,13 @@ def compare(
     Returns
     -------
     Comparison
-        A `Table`: prints as text, and has ``as_latex()``, ``as_html()`` and ``as_markdown()``; ``to_frame()`` gives the
-        numbers.
+        A `Table`: prints as text; ``as_latex()``, ``as_html()``, ``as_markdown()`` and ``as_csv()`` write it otherwise,
+        and ``save(path)`` writes files, Excel and Word among them. ``to_frame()`` gives the numbers.
 
     Raises
     ------
     SpecificationError
-        If there is nothing to compare, names do not fit, or the normalisation is not possible.
+        If there is nothing to compare, labels or options do not fit, or the normalisation is not possible.
 
     Examples
     --------
@@ -133,57 +161,58 @@ def compare(
     * p < 0.05, ** p < 0.01, *** p < 0.001.
     """
     results = list(results) if isinstance(results, (list, tuple)) else [results]  # type: ignore[list-item]
-    labels = _labels(results, names)
+    labels = _labels(results, labels, names)
     if show not in _SHOWN:
         raise SpecificationError(f"show must be one of {', '.join(_SHOWN)}; got {show!r}.")
     chosen = [r.with_cov("robust") if show == "robust_z" else r for r in results]
     common = [n for n in results[0].params.index if all(n in r.params.index for r in results)]
-    columns = [_estimates(r, label, scale_normalised, common) for r, label in zip(chosen, labels, strict=True)]
-    order = list(dict.fromkeys(n for c in columns for n in c.table.index))
-    frame = pd.concat({label: c.table.reindex(order) for label, c in zip(labels, columns, strict=True)}, axis=1)
+    models = [_model(r, label, scale_normalised, common) for r, label in zip(chosen, labels, strict=True)]
+    order = list(dict.fromkeys(n for m in models for n in m.table.index))
+    shown = layout(order, digits=digits, stars=stars, names=names, groups=groups)
+    frame = pd.concat({label: m.table.reindex(order) for label, m in zip(labels, models, strict=True)}, axis=1)
     fit = _fit_lines(results, labels)
-    # a coefficient that is held is no longer so once it is divided by an estimate
-    held = [set(r.fixed) if scale_normalised is False else set() for r in results]
-    rows: list[list[Cell]] = []
-    for name in order:
-        values = [c.table.loc[name] if name in c.table.index else None for c in columns]
-        rows.append([name, *(_estimate_cell(v, stars=stars) for v in values)])
-        below = [_bracket(v, show, free=name not in h) for v, h in zip(values, held, strict=True)]
-        rows.append(["", *below])
+    rows = shown.rows(lambda name: _rows(name, models, show, shown))
     first = len(rows)
-    formats = [format_loglik, ".4f", format_loglik, format_loglik, format_count, format_count]
-    for line, numbers, form in zip(fit.index, fit.to_numpy(), formats, strict=True):
-        rows.append([str(line), *(_written(float(v), form) for v in numbers)])
+    rows += [[line, *(Number(float(v), form) for v in fit.loc[line].to_numpy())] for line, form in _FIT_FORMATS.items()]
     heads = [Column("", "left"), *(Column(label) for label in labels)]
-    notes = _notes(results, chosen, (show, stars), _divisor(scale_normalised, common))
+    notes = [_reading(chosen, show), *shown.notes(), *_divisor(scale_normalised, common, shown), *_warnings(results)]
     return Comparison("Models compared", [Block(heads, rows, rules=[first] if first else [])], notes, frame, fit)
 
 
-def _written(value: float, form: object) -> str:
-    return str(form(value)) if callable(form) else format(value, str(form))
+def _rows(name: str, models: Sequence[_Model], show: Show, shown: Layout) -> list[list[Cell]]:
+    """The estimates of a parameter and what stands in brackets below them."""
+    found: list[Any] = [m.table.loc[name] if name in m.table.index else None for m in models]
+    estimates = [None if v is None else shown.estimate(float(v["estimate"]), float(v["p"])) for v in found]
+    below = [_bracket(v, show, shown, free=name not in m.held) for v, m in zip(found, models, strict=True)]
+    return [[shown.names[name], *estimates], ["", *below]]
 
 
-def _labels(results: Sequence[ChoiceResults], names: Sequence[str] | None) -> list[str]:
+def _labels(results: Sequence[ChoiceResults], labels: Sequence[str] | None, names: Any) -> list[str]:
     wrong = [r for r in results if not isinstance(r, ChoiceResults)]
     if not results or wrong:
         what = f"; got {type(wrong[0]).__name__}" if wrong else ", at least one"
         raise SpecificationError(f"compare takes a list of results{what}: fit the models first, with model.fit().")
-    labels = [f"({i})" for i in range(1, len(results) + 1)] if names is None else [str(n) for n in names]
-    if isinstance(names, str) or len(labels) != len(results) or len(set(labels)) != len(labels):
+    if names is not None and not isinstance(names, Mapping):
         raise SpecificationError(
-            f"names must give one different name for each of the {len(results)} results; got {names!r}."
+            f"names says what parameters are called, such as names={{'gc': 'Generalised cost'}}; got {names!r}. What "
+            "models are called is labels=."
         )
-    return labels
+    out = [f"({i})" for i in range(1, len(results) + 1)] if labels is None else [str(n) for n in labels]
+    if isinstance(labels, (str, Mapping)) or len(out) != len(results) or len(set(out)) != len(out):
+        raise SpecificationError(
+            f"labels must give one different name for each of the {len(results)} results; got {labels!r}."
+        )
+    return out
 
 
-def _estimates(result: ChoiceResults, label: str, scale: bool | str, common: Sequence[str]) -> _Estimates:
+def _model(result: ChoiceResults, label: str, scale: bool | str, common: Sequence[str]) -> _Model:
     """Estimates of one model, divided by its scale if wanted."""
     names = list(result.params.index)
     if scale is False:
         with np.errstate(divide="ignore", invalid="ignore"):
             z = result.tvalues.to_numpy()
         table = [np.asarray(v, dtype=np.float64) for v in (result.params, result.bse, z, result.pvalues)]
-        return _Estimates(_frame(names, table), result.cov_type)
+        return _Model(_frame(names, table), frozenset(result.fixed))
     where = _scale_positions(result, label, scale, common)
     theta: FloatArray = np.asarray(result.params, dtype=np.float64)
     coefficient = np.array([p.role == "utility" for p in result.model.parameters.items])
@@ -205,7 +234,8 @@ def _estimates(result: ChoiceResults, label: str, scale: bool | str, common: Seq
     error = np.where(held & ~coefficient, np.nan, found.std_error)
     nulls = np.where(coefficient, 0.0, result.model.parameters.nulls)
     z = np.divide(found.estimate - nulls, error, out=np.full(len(theta), np.nan), where=error > 0)
-    return _Estimates(_frame(names, [found.estimate, error, z, 2 * ndtr(-np.abs(z))]), result.cov_type)
+    # a coefficient that was held is no longer so once it is divided by an estimate
+    return _Model(_frame(names, [found.estimate, error, z, 2 * ndtr(-np.abs(z))]), frozenset())
 
 
 def _frame(names: Sequence[str], columns: Sequence[FloatArray]) -> pd.DataFrame:
@@ -229,11 +259,15 @@ def _scale_positions(result: ChoiceResults, label: str, scale: bool | str, commo
     return [list(result.params.index).index(n) for n in shared]
 
 
-def _divisor(scale: bool | str, common: Sequence[str]) -> str | None:
+def _divisor(scale: bool | str, common: Sequence[str], shown: Layout) -> list[str]:
     """What the coefficients were divided by, in words."""
     if scale is False:
-        return None
-    return f"the absolute value of {scale}" if isinstance(scale, str) else f"the norm of {', '.join(common)}"
+        return []
+    if isinstance(scale, str):
+        divisor = f"the absolute value of {shown.names[scale]}"
+    else:
+        divisor = f"the norm of {', '.join(shown.names[name] for name in common)}"
+    return [f"Coefficients are divided by {divisor} of their model; standard errors by the delta method."]
 
 
 def _fit_lines(results: Sequence[ChoiceResults], labels: Sequence[str]) -> pd.DataFrame:
@@ -248,38 +282,30 @@ def _fit_lines(results: Sequence[ChoiceResults], labels: Sequence[str]) -> pd.Da
     return pd.DataFrame(list(lines.values()), index=pd.Index(list(lines)), columns=list(labels), dtype=np.float64)
 
 
-def _estimate_cell(values: pd.Series[float] | None, *, stars: bool) -> str:
+def _bracket(values: pd.Series[float] | None, show: str, shown: Layout, *, free: bool) -> Cell:
+    """What stands below an estimate."""
     if values is None:
-        return ""
-    p = float(values["p"])
-    marks = "" if not stars or np.isnan(p) else "*" * sum(p < level for level in (0.05, 0.01, 0.001))
-    return format_estimate(float(values["estimate"])) + marks
-
-
-def _bracket(values: pd.Series[float] | None, show: str, *, free: bool) -> str:
-    if values is None:
-        return ""
+        return None
     if not free:
         return "(fixed)"
-    value = float(values["std_error"] if show == "std_error" else values["z"])
-    if show == "std_error" and value == 0:
-        return ""
-    if np.isnan(value):
-        return "" if values["std_error"] == 0 else "(undefined)"
-    return f"({format_estimate(value) if show == 'std_error' else format_statistic(value)})"
+    error, z = float(values["std_error"]), float(values["z"])
+    if error == 0 and (show == "std_error" or np.isnan(z)):
+        return None
+    if np.isnan(error if show == "std_error" else z):
+        return "(undefined)"
+    return shown.error(error) if show == "std_error" else Number(z, format_statistic, "(", ")")
 
 
-def _notes(
-    results: Sequence[ChoiceResults], chosen: Sequence[ChoiceResults], style: tuple[str, bool], divisor: str | None
-) -> list[str]:
-    show, stars = style
+def _reading(chosen: Sequence[ChoiceResults], show: str) -> str:
+    """What stands in brackets, in words."""
     kinds = list(dict.fromkeys(r.cov_type for r in chosen))
     covariance = "" if show == "robust_z" else f" ({', '.join(kinds)} covariance{'s' if len(kinds) > 1 else ''})"
-    notes = [f"In brackets: {_SHOWN[show]}{covariance}."]
-    if stars:
-        notes.append("* p < 0.05, ** p < 0.01, *** p < 0.001.")
-    if divisor:
-        notes.append(f"Coefficients are divided by {divisor} of their model; standard errors by the delta method.")
+    return f"In brackets: {_SHOWN[show]}{covariance}."
+
+
+def _warnings(results: Sequence[ChoiceResults]) -> list[str]:
+    """What forbids to compare the models as they are."""
+    notes = []
     if len({r.fingerprint() for r in results}) > 1:
         notes.append("The models were fitted to different choices: their LL, AIC and BIC cannot be compared.")
     failed = [i for i, r in enumerate(results, start=1) if not r.converged]

@@ -22,6 +22,7 @@ from choicemodel.analysis.effects import (
     pick,
     slope,
 )
+from choicemodel.analysis.situations import situation_arrays
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.data import ChoiceData
 from choicemodel.exceptions import SpecificationError
@@ -215,8 +216,7 @@ def _situation_index(question: Question, wanted: list[Pair], index: pd.MultiInde
     situations = np.concatenate([p.situations for p in wanted])
     order = np.argsort(situations, kind="stable")
     pair = np.repeat(np.arange(len(wanted)), [len(p.situations) for p in wanted])[order]
-    row = question.structure.first_rows()[situations[order]]
     names = question.data.roles.situation
-    arrays = [question.data.column(name).to_numpy()[row] for name in names]
+    arrays = [labels[situations[order]] for labels in situation_arrays(question.data)]
     arrays += [index.get_level_values(level)[pair] for level in range(index.nlevels)]
     return pd.MultiIndex.from_arrays(arrays, names=[*names, *index.names])

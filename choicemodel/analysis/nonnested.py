@@ -21,8 +21,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from choicemodel.analysis.nesting import is_special_case, model_name
 from choicemodel.analysis.score_test import fitted_model
-from choicemodel.analysis.tests import _differences, _spans
 from choicemodel.analysis.validation import situation_loglik
 from choicemodel.exceptions import SpecificationError
 from choicemodel.results import ChoiceResults
@@ -208,19 +208,15 @@ def nonnested_test(
 
 def _refuse_nested(first: ChoiceResults, second: ChoiceResults) -> None:
     """Refuse models of which one is a special case of the other, or both are the same."""
-    if type(first.model.errors) is not type(second.model.errors):  # type: ignore[attr-defined]
-        return
-    one, two = _differences(first), _differences(second)
-    inside = _spans(two, one), _spans(one, two)
+    inside = is_special_case(first, second), is_special_case(second, first)
     if all(inside):
         raise SpecificationError(
-            f"{first.model.formula!r} and {second.model.formula!r} give the same probabilities: there is nothing to "
-            "compare."
+            f"{model_name(first)} and {model_name(second)} give the same probabilities: there is nothing to compare."
         )
     if any(inside):
         small, large = (first, second) if inside[0] else (second, first)
         raise SpecificationError(
-            f"{small.model.formula!r} is a special case of {large.model.formula!r}: these tests are for models that "
+            f"{model_name(small)} is a special case of {model_name(large)}: these tests are for models that "
             "are not nested. Use lr_test, or wald_test of the larger model."
         )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from choicemodel.analysis.effects import model_and_data
+from choicemodel.analysis.situations import segments
 from choicemodel.analysis.uncertainty import (
     Estimates,
     Inference,
@@ -21,12 +22,10 @@ from choicemodel.analysis.uncertainty import (
     uncertainty,
 )
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import plain_label
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, likelihood_of, unit_scores
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.prediction import probabilities
-from choicemodel.exceptions import MissingValueError, VaryingCovariateError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 
@@ -150,7 +149,7 @@ def _cells(data: ChoiceData, by: str | None) -> _Cells:
     situation = np.repeat(np.arange(s.n_situations), s.sizes)
     segment, values = np.zeros(s.n_situations, dtype=np.int64), [None]
     if by is not None:
-        segment, values = _segments(data, by)
+        segment, values = segments(data, by)
     weight = data.weights_or_ones()
     total = np.bincount(segment, weights=weight, minlength=len(values))
     share = np.divide(weight, total[segment], out=np.full(len(weight), np.nan), where=total[segment] > 0)
@@ -158,26 +157,6 @@ def _cells(data: ChoiceData, by: str | None) -> _Cells:
     if by is None:
         return _Cells(pd.Index(labels, name="alternative"), cell, situation, share)
     return _Cells(pd.MultiIndex.from_product([values, labels], names=[by, "alternative"]), cell, situation, share)
-
-
-def _segments(data: ChoiceData, by: str) -> tuple[IntArray, list[Any]]:
-    """Segment of each situation, and the values that name them."""
-    column, s = data.column(by), data.structure
-    codes, values = pd.factorize(column, sort=True)
-    if (codes < 0).any():
-        row = int((codes < 0).argmax())
-        raise MissingValueError(
-            f"`{by}` is missing in {int((codes < 0).sum())} rows, first in "
-            f"{data.name_of(int(s.situation_of_rows()[row]))}: fill it with data.assign, or leave these situations out "
-            "with data.query."
-        )
-    differs = s.varying_situation(codes)
-    if differs >= 0:
-        raise VaryingCovariateError(
-            f"`{by}` differs within a situation, such as {data.name_of(differs)}: a segment holds whole situations. "
-            "Use a column that is the same for all alternatives of a situation."
-        )
-    return codes[s.first_rows()].astype(np.int64), [plain_label(v) for v in values]
 
 
 def _compare(

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from choicemodel.analysis.boundary import chi_bar_tail, chi_bar_weights
+from choicemodel.analysis.nesting import error_parameters, errors_inside, is_special_case, model_name
 from choicemodel.estimation.covariance import expand, invert
-from choicemodel.estimation.parameters import Parameter
 from choicemodel.exceptions import ComparisonWarning, SpecificationError
 from choicemodel.models import ChoiceModel
-from choicemodel.random_utility import Gumbel, Nested
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import Pairs, Table, format_loglik, format_p
 
@@ -168,18 +167,14 @@ def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults) -> None:
             ComparisonWarning,
             stacklevel=3,
         )
-    shares = [p.name for p in _error_parameters(unrestricted) if p.scale == "share"]
-    if shares and not _error_parameters(restricted):
+    shares = [p.name for p in error_parameters(unrestricted) if p.scale == "share"]
+    if shares and not error_parameters(restricted):
         warnings.warn(
             f"Where every lambda is 1 the allocations ({', '.join(shares)}) change nothing, so the restricted model "
             "does not say what they are and the statistic is not chi-square: read the p-value as a rough guide.",
             ComparisonWarning,
             stacklevel=3,
         )
-
-
-def _error_parameters(result: ChoiceResults) -> list[Parameter]:
-    return [p for p in result.model.parameters.items if p.role == "error"]
 
 
 def _on_bound(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[int]:
@@ -223,58 +218,11 @@ def _check_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Non
             for name in restricted.params.index
         )
         nested = same_fixed and set(restricted.params.index) <= set(unrestricted.params.index)
+        nested = nested and errors_inside(restricted, unrestricted)
     else:
-        nested = _spans(_differences(unrestricted), _differences(restricted))
-    if not nested or not _errors_nested(restricted, unrestricted):
+        nested = is_special_case(restricted, unrestricted)
+    if not nested:
         raise SpecificationError(
-            f"{_named(restricted)} is not a special case of {_named(unrestricted)}: a likelihood-ratio test needs "
-            "nested models. Compare them by AIC or BIC."
+            f"{model_name(restricted)} is not a special case of {model_name(unrestricted)}: a likelihood-ratio test "
+            "needs nested models. Compare them by AIC or BIC."
         )
-
-
-def _named(result: ChoiceResults) -> str:
-    return f"{result.model.title} {result.model.formula!r}"
-
-
-def _errors_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool:
-    """Whether the errors of the first are a special case of those of the second."""
-    smaller, larger = (cast(ChoiceModel, r.model).errors for r in (restricted, unrestricted))
-    values = dict(zip(unrestricted.params.index, unrestricted.params, strict=True))
-    held = {p.name: values[p.name] for p in _error_parameters(unrestricted) if p.name in unrestricted.fixed}
-    if isinstance(smaller, Gumbel):
-        # shares are shares of anything; every other parameter must be able to be what makes the errors independent
-        nulls = {p.name: p.null for p in _error_parameters(unrestricted)}
-        return all(nulls[name] is None or nulls[name] == value for name, value in held.items())
-    if smaller.to_dict() | {"restrict": None} == larger.to_dict() | {"restrict": None}:
-        known = dict(zip(restricted.params.index, restricted.params, strict=True))
-        return all(name in restricted.fixed and np.isclose(known[name], value) for name, value in held.items())
-    if isinstance(smaller, Nested) and isinstance(larger, Nested) and smaller.root == larger.root and not held:
-        of_larger, of_smaller = larger.parameter_of_nest, smaller.parameter_of_nest
-        joint = {(of_larger[nest], of_smaller[nest]) for nest in of_larger}
-        return len(joint) == len(set(of_larger.values())) and not restricted.fixed
-    return False
-
-
-def _differences(result: ChoiceResults) -> tuple[FloatArray, FloatArray]:
-    """Free columns of the design, and what the fixed ones add, less their means within each situation."""
-    design = result.model.design_on()  # type: ignore[attr-defined]
-    structure = design.data.structure
-    X = structure.sorted_values(design.matrix())
-    names = result.params.index[: X.shape[1]]
-    free = np.array([n not in result.fixed for n in names])
-    table = np.column_stack([X[:, free], X[:, ~free] @ result.params.to_numpy()[: len(names)][~free]])
-    table = table.astype(np.float64)
-    means = np.add.reduceat(table, structure.starts[:-1], axis=0) / structure.sizes[:, np.newaxis]
-    table -= np.repeat(means, structure.sizes, axis=0)
-    return table[:, :-1], table[:, -1]
-
-
-def _spans(larger: tuple[FloatArray, FloatArray], smaller: tuple[FloatArray, FloatArray]) -> bool:
-    """Whether the smaller model's utilities are all among the larger one's."""
-    offset = smaller[1] - larger[1]
-    size = np.linalg.norm(larger[0], axis=0)
-    basis = larger[0] / np.where(size > 0, size, 1.0)  # columns of any unit count alike
-    wanted = np.column_stack([smaller[0], offset])
-    scale = np.linalg.norm(np.column_stack([smaller[0], np.abs(smaller[1]) + np.abs(larger[1])]), axis=0)
-    left = np.linalg.norm(wanted - basis @ np.linalg.lstsq(basis, wanted, rcond=None)[0], axis=0)
-    return bool(np.all(left <= 1e-6 * scale))

@@ -178,7 +178,8 @@ def _coefficients(model: ChoiceModel, theta: FloatArray) -> FloatArray:
 
 
 def _rates(model: ChoiceModel, data: ChoiceData, names: tuple[str, str], by: str | None) -> _Rates:
-    A, C = (_derivative(model, data, name) for name in names)  # (rows, K), sorted order
+    design = model.design_on(data)
+    A, C = (utility_derivative(model, design, name) for name in names)  # (rows, K), sorted order
     s = data.structure
     has = (A != 0).any(axis=1) & (C != 0).any(axis=1)
     if not has.any():
@@ -228,8 +229,17 @@ def _specific(A: FloatArray, C: FloatArray, alternative: NDArray[Any], has: Bool
     return any(not np.array_equal(p, patterns[0]) for p in patterns)
 
 
-def _derivative(model: ChoiceModel, data: ChoiceData, name: str) -> FloatArray:
-    """Derivatives of the columns of the design by a data column, in sorted order (rows, K)."""
+def utility_derivative(model: ChoiceModel, design: Design, name: str) -> FloatArray:
+    """Derivatives of the columns of a design by a data column, in sorted order (rows, K).
+
+    Times the coefficients they are the derivative of utility.
+
+    Raises
+    ------
+    SpecificationError
+        If the column does not hold numbers that can be changed.
+    """
+    data = design.data
     column, s = data.column(name), data.structure
     values = numbers_or_nan(column)
     used = [c for c in model.columns if name in c.reads]
@@ -243,8 +253,8 @@ def _derivative(model: ChoiceModel, data: ChoiceData, name: str) -> FloatArray:
     positions = [k for k, c in enumerate(model.columns) if c in used]
 
     def coded(size: float) -> FloatArray:
-        design = model.design_on(data.assign(**{name: s.unsorted_values(values + size * steps)}))
-        return _design_columns(design, positions)
+        changed = design.on(data.assign(**{name: s.unsorted_values(values + size * steps)}))
+        return _design_columns(changed, positions)
 
     half, whole = coded(0.5) - coded(-0.5), coded(1.0) - coded(-1.0)
     out = np.zeros((len(values), len(model.columns)))

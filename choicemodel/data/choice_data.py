@@ -12,13 +12,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.data.best_worst import BestWorstSpec
 from choicemodel.data.codes import plain_label
-from choicemodel.data.describe import Description, describe
+from choicemodel.data.counts import from_counts
+from choicemodel.data.describe import KINDS, Description, describe
 from choicemodel.data.door import Admitted, Roles, admit, require_columns, unknown_alternatives
-from choicemodel.data.structure import FloatArray, Structure
-from choicemodel.data.wide import Attribute, WideSpec, alternatives_as_dict, to_long
+from choicemodel.data.explode import Exploded, explode, exploded, free_name
+from choicemodel.data.rankings import RankSpec, ranks_of_codes
+from choicemodel.data.structure import FloatArray, IntArray, Structure
+from choicemodel.data.wide import Attribute, WideSpec, alternatives_as_dict, check_available_ranks, to_long
 from choicemodel.data.words import counted
 from choicemodel.exceptions import (
+    ChoiceDataError,
     DroppedSituationsWarning,
     EmptyDataError,
     SingleAlternativeWarning,
@@ -40,7 +45,8 @@ class ChoiceData:
     """A survey of choices whose structure has been checked.
 
     Make one with `ChoiceData.from_long` (one row per situation and alternative) or `ChoiceData.from_wide` (one row per
-    situation). Every method that changes something returns a new object.
+    situation); with `from_rankings`, `from_wide_rankings`, `from_best_worst` or `from_counts` where people said more
+    than their first choice, or were counted. Every method that changes something returns a new object.
 
     Attributes
     ----------
@@ -131,18 +137,8 @@ class ChoiceData:
         >>> cm.ChoiceData.from_long(trips, situation="trip", alternative="mode", choice="chosen")
         <ChoiceData: 2 situations, 2 alternatives (bus, car), 4 rows>
         """
-        _require_frame(frame)
-        columns = tuple(situation) if isinstance(situation, (list, tuple)) else (situation,)
-        _require_names(
-            *(("situation", c) for c in columns),
-            *(("alternative", alternative), ("choice", choice), ("person", person)),
-            *(("available", available), ("weight", weight)),
-        )
-        if not columns:
-            raise SpecificationError(
-                "situation=[] names no column: it takes at least one to identify a choice situation."
-            )
-        return _from_table(_snapshot(frame), Roles(columns, alternative, choice, person, available, weight))
+        roles = _roles_of(frame, situation, Roles((), alternative, choice, person, available, weight))
+        return _from_table(_snapshot(frame), roles)
 
     @classmethod
     def from_wide(  # noqa: PLR0913 - a public entry point: one argument per column role
@@ -205,12 +201,288 @@ class ChoiceData:
         _require_names(("choice", choice), ("person", person), ("weight", weight))
         spec = WideSpec(alternatives_as_dict(alternatives), attributes, available, choice, person, weight)
         long, roles = to_long(frame, spec)
-        data = _from_table(long, roles)
-        never = [a for a in spec.alternatives if a not in data.alternatives]
-        if never:
-            names = ", ".join(map(str, never))
-            return replace(data, notes=(*data.notes, f"never available, and so left out: {names}"))
-        return data
+        return _noting_absent(_from_table(long, roles), spec)
+
+    @classmethod
+    def from_rankings(  # noqa: PLR0913 - a public entry point: one argument per column role
+        cls,
+        frame: pd.DataFrame,
+        *,
+        situation: str | Sequence[str],
+        alternative: str,
+        rank: str | Sequence[str],
+        person: str | None = None,
+        available: str | None = None,
+        weight: str | None = None,
+        ties: str = "refuse",
+        partial: str = "refuse",
+        depth: int | None = None,
+    ) -> ChoiceData:
+        """Read rankings from a long table: one row per ranking and alternative.
+
+        Each ranking becomes choice situations from sets that shrink: the first rank is a choice from all alternatives,
+        the second from all but the first, and so on while two are left. A logit of these is the exploded or
+        rank-ordered logit (Chapman and Staelin 1982; Beggs, Cardell and Hausman 1981). The stages of one ranking are
+        one occasion: the person is the unit of robust covariances, else the ranking. Weights count for the ranking.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The survey, rows in any order. It is copied, never changed.
+        situation, alternative, person, available, weight : str
+            As in `from_long`; a situation is one ranking.
+        rank : str or list of str
+            Column of ranks, 1 for the best, missing for what was not ranked; or the columns that hold the label of the
+            first, the second and so on, repeated in every row of the situation.
+        ties : {"refuse", "truncate"}
+            What to do with equal ranks: an error, or use such rankings up to the first tie.
+        partial : {"refuse", "truncate"}
+            What to do with a ranking of some alternatives only: an error, or use it as far as it goes. A ranking is
+            complete with all alternatives but one, with `depth` of them, or with one in each column of labels.
+        depth : int, optional
+            Use the first ranks only; what comes later is not looked at.
+
+        Returns
+        -------
+        ChoiceData
+            Its long table has a row per stage and alternative. The rank columns give way to ``stage`` (1 for the first
+            choice) and ``choice``; underscores are added to names that are taken.
+
+        Raises
+        ------
+        ChoiceDataError
+            As in `from_long`, and for ranks that are no whole numbers, leave one out, are tied or given to what is not
+            available; all problems together.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import choicemodel as cm
+        >>> answers = pd.DataFrame({"who": [1] * 3 + [2] * 3, "mode": ["air", "bus", "car"] * 2,
+        ...                         "place": [2, 3, 1, 1, 2, 3]})
+        >>> data = cm.ChoiceData.from_rankings(answers, situation="who", alternative="mode", rank="place")
+        >>> data
+        <ChoiceData: 2 rankings, 4 situations, 3 alternatives (air, bus, car), 10 rows>
+        >>> data.frame.query("who == 1")
+           who mode  stage  choice
+        0    1  air      1       0
+        1    1  bus      1       0
+        2    1  car      1       1
+        0    1  air      2       1
+        1    1  bus      2       0
+        """
+        roles = _roles_of(frame, situation, Roles((), alternative, None, person, available, weight, kind="ranking"))
+        labels = not isinstance(rank, str)
+        columns = tuple(rank) if isinstance(rank, (list, tuple)) else (rank,)
+        _require_names(*(("rank", c) for c in columns))
+        spec = RankSpec(columns, labels, ties, partial, depth)
+        return _from_exploded(exploded(frame, roles, spec.columns, spec.read))
+
+    @classmethod
+    def from_wide_rankings(  # noqa: PLR0913 - a public entry point: one argument per column role
+        cls,
+        frame: pd.DataFrame,
+        *,
+        rank: Sequence[str] | Attribute,
+        alternatives: Mapping[Any, Any] | Sequence[Any],
+        attributes: Mapping[str, Attribute],
+        available: Attribute | None = None,
+        person: str | None = None,
+        weight: str | None = None,
+        ties: str = "refuse",
+        partial: str = "refuse",
+        depth: int | None = None,
+    ) -> ChoiceData:
+        """Read rankings from a wide table: one row per ranking.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The survey. Columns that nothing else uses are carried over as covariates.
+        rank : list of str, dict or pattern
+            Columns that hold the code of the first, the second and so on; or the column with the rank of each
+            alternative, as a dict {label: column} or a pattern such as ``"rank_{alternative}"``.
+        alternatives, attributes, available, person, weight
+            As in `from_wide`.
+        ties, partial, depth
+            As in `from_rankings`.
+
+        Returns
+        -------
+        ChoiceData
+            As in `from_rankings`; its long table is indexed by (original index, alternative).
+
+        Raises
+        ------
+        ChoiceDataError
+            As in `from_wide` and `from_rankings`.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import choicemodel as cm
+        >>> answers = pd.DataFrame({"first": [3, 1], "second": [1, 2], "AGE": [40, 62]})
+        >>> cm.ChoiceData.from_wide_rankings(
+        ...     answers, rank=["first", "second"], alternatives={"air": 1, "bus": 2, "car": 3}, attributes={}
+        ... )
+        <ChoiceData: 2 rankings, 4 situations, 3 alternatives (air, bus, car), 10 rows>
+        """
+        _require_frame(frame)
+        _require_names(("person", person), ("weight", weight))
+        labels = isinstance(rank, (list, tuple))
+        codes = alternatives_as_dict(alternatives)
+        wide, columns = frame, tuple(rank) if isinstance(rank, (list, tuple)) else ()
+        spec = WideSpec(codes, attributes, available, None, person, weight)
+        if not labels:
+            columns = (free_name("rank", [*frame.columns, *attributes]),)
+            spec = replace(spec, attributes={**attributes, columns[0]: rank})  # type: ignore[dict-item]
+        else:
+            require_columns(frame, columns)
+        reading = RankSpec(columns, labels, ties, partial, depth)
+        if labels:
+            problems: list[ChoiceDataError] = []
+            wide = ranks_of_codes(frame, columns, codes, problems)
+            raise_problems(problems)
+        long, roles = to_long(wide, spec)
+        if not labels:
+            check_available_ranks(frame, spec, rank, depth)  # type: ignore[arg-type]
+        found = exploded(long, replace(roles, kind="ranking"), reading.columns, reading.read)
+        return _noting_absent(_from_exploded(found), spec)
+
+    @classmethod
+    def from_best_worst(  # noqa: PLR0913 - a public entry point: one argument per column role
+        cls,
+        frame: pd.DataFrame,
+        *,
+        situation: str | Sequence[str],
+        alternative: str,
+        best: str | None = None,
+        worst: str | None = None,
+        person: str | None = None,
+        available: str | None = None,
+        weight: str | None = None,
+        order: str = "best-worst",
+        partial: str = "refuse",
+    ) -> ChoiceData:
+        """Read best-worst answers from a long table: one row per situation and alternative.
+
+        The best is a choice from all alternatives, the worst a choice from the others with the sign of utility
+        reversed; further rounds (sequential best-worst, MaxDiff) go on with what is left (Marley and Louviere 2005).
+        The answers of one situation are one occasion, as in `from_rankings`. No single set of utilities implies this
+        model: each answer has errors of its own.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The survey, rows in any order. It is copied, never changed.
+        situation, alternative, person, available, weight : str
+            As in `from_long`.
+        best, worst : str, optional
+            Columns, at least one: an indicator of 0 and 1; or the label of the alternative, repeated in every row of
+            the situation; or the number of the round in which it was named, and 0 or missing in the other rows.
+        order : {"best-worst", "worst-best"}
+            Which of the two is asked for first in each round.
+        partial : {"refuse", "truncate"}
+            What to do with a situation that has fewer answers than others of its size: an error, or use those that it
+            has.
+
+        Returns
+        -------
+        ChoiceData
+            Its long table has a row per answer and alternative. The columns `best` and `worst` give way to ``stage``,
+            ``sign`` (1 for a best, -1 for a worst; left out where no worst was asked for) and ``choice``.
+
+        Raises
+        ------
+        ChoiceDataError
+            As in `from_long`, and for answers that are missing, given twice or not available.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import choicemodel as cm
+        >>> answers = pd.DataFrame({"card": 1, "item": ["price", "speed", "looks"], "most": [1, 0, 0],
+        ...                         "least": [0, 0, 1]})
+        >>> data = cm.ChoiceData.from_best_worst(
+        ...     answers, situation="card", alternative="item", best="most", worst="least"
+        ... )
+        >>> data.frame
+           card   item  stage  sign  choice
+        0     1  price      1     1       1
+        1     1  speed      1     1       0
+        2     1  looks      1     1       0
+        1     1  speed      2    -1       0
+        2     1  looks      2    -1       1
+        """
+        roles = _roles_of(frame, situation, Roles((), alternative, None, person, available, weight, kind="best-worst"))
+        _require_names(("best", best), ("worst", worst))
+        spec = BestWorstSpec(best, worst, order, partial)
+        return _from_exploded(exploded(frame, roles, spec.columns, spec.read))
+
+    @classmethod
+    def from_counts(
+        cls,
+        frame: pd.DataFrame,
+        *,
+        situation: str | Sequence[str],
+        alternative: str,
+        count: str,
+        person: str | None = None,
+        available: str | None = None,
+    ) -> ChoiceData:
+        """Read frequencies: how often each alternative of a set was chosen.
+
+        Each alternative that was chosen at all becomes a choice situation with its count as the weight, so that the
+        log-likelihood is the sum of count times log P, the same as with a situation per choice.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            One row per set (market, group, cell) and alternative. It is copied, never changed.
+        situation : str or list of str
+            Column that identifies the set; several are taken together.
+        alternative, available : str
+            As in `from_long`.
+        count : str
+            Column of numbers of zero or more; they need not be whole.
+        person : str, optional
+            Column that identifies who or what several sets belong to, such as a region; it becomes the unit.
+
+        Returns
+        -------
+        ChoiceData
+            Its situations are named by the columns of the set and ``chosen``, the alternative that was counted; `count`
+            gives way to the columns ``choice`` and ``weight``.
+
+        Notes
+        -----
+        The unit is the set (or the person where one is given). So ``robust`` standard errors, the default where data
+        have weights, allow the choices of one set to depend on each other and need many sets. Where those who are
+        counted chose independently, ``cov_type="nonrobust"`` counts every choice, as does a table with a row for each.
+
+        Raises
+        ------
+        ChoiceDataError
+            As in `from_long`, and for counts that are missing or negative, or of what is not available.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import choicemodel as cm
+        >>> sales = pd.DataFrame({"market": [1, 1, 2, 2], "brand": ["a", "b"] * 2, "sold": [30, 12, 0, 25]})
+        >>> data = cm.ChoiceData.from_counts(sales, situation="market", alternative="brand", count="sold")
+        >>> data.frame
+           market brand chosen  choice  weight
+        0       1     a      a       1    30.0
+        1       1     b      a       0    30.0
+        0       1     a      b       0    12.0
+        1       1     b      b       1    12.0
+        2       2     a      b       0    25.0
+        3       2     b      b       1    25.0
+        """
+        roles = _roles_of(frame, situation, Roles((), alternative, None, person, available))
+        _require_names(("count", count))
+        return _from_exploded(from_counts(frame, roles, count))
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -228,9 +500,61 @@ class ChoiceData:
         return self.structure.n_situations
 
     @property
+    def n_occasions(self) -> int:
+        """Number of occasions: rankings, best-worst answers, sets that were counted; else of situations."""
+        return int(self.structure.occasion.max()) + 1
+
+    @property
+    def nobs(self) -> int:
+        """Number of observations: occasions that carry information, or the choices that were counted there, rounded."""
+        s = self.structure
+        if self.roles.kind == "counts" and s.weight is not None:
+            return round(float(s.weight[s.informative].sum()))
+        return s.n_occasions
+
+    @property
     def n_persons(self) -> int | None:
         """Number of persons; None where no persons are declared."""
         return None if self.structure.person is None else self.structure.n_units
+
+    def first_choices(self) -> ChoiceData:
+        """Return the first answers of rankings or best-worst data as ordinary choices from the full sets.
+
+        Returns
+        -------
+        ChoiceData
+            The data themselves where they are ordinary choices or counts. Where an occasion begins with a worst, the
+            first choice is not known and the data have no choices.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> import choicemodel as cm
+        >>> answers = pd.DataFrame({"who": 1, "mode": ["air", "bus", "car"], "place": [2, 3, 1]})
+        >>> data = cm.ChoiceData.from_rankings(answers, situation="who", alternative="mode", rank="place")
+        >>> data.first_choices().frame
+           who mode  choice
+        0    1  air       0
+        1    1  bus       0
+        2    1  car       1
+        """
+        r, s = self.roles, self.structure
+        if r.stage is None:
+            return self
+        known = s.chosen is not None and (s.sign is None or bool(np.all(s.sign[s.first_stage] > 0)))
+        gone = [c for c in (r.stage, r.sign, None if known else r.choice) if c is not None]
+        frame = self._frame[s.first_stage[s.situation_of_rows()]].drop(columns=gone)
+        roles = replace(
+            r,
+            situation=r.occasion,
+            choice=r.choice if known else None,
+            occasion=(),
+            stage=None,
+            sign=None,
+            kind="choices",
+        )
+        unknown = () if known else ("the worst was asked for first, so that first choices are not known",)
+        return _admitted(frame, roles, (*self.notes, *unknown))
 
     @property
     def has_choices(self) -> bool:
@@ -288,6 +612,7 @@ class ChoiceData:
                 f"one value for each of the {counted(self.n_rows, 'row')} of data.frame, in its order, or a function "
                 "of the table, such as lambda d: d.cost * 1.1."
             ) from None
+        _refuse_stages(self.roles, columns)
         if set(columns) & set(self.roles.columns()):
             return _from_table(changed, self.roles, self.notes)
         return replace(self, _frame=_snapshot(changed))
@@ -298,8 +623,8 @@ class ChoiceData:
         Parameters
         ----------
         condition : str
-            An expression in the language of `DataFrame.query`; it must have one answer per situation. Do not feed it
-            from files or forms: pandas evaluates it.
+            An expression in the language of `DataFrame.query`; it must have one answer per situation, and the same for
+            all stages of a ranking. Do not feed it from files or forms: pandas evaluates it.
 
         Returns
         -------
@@ -308,7 +633,7 @@ class ChoiceData:
         Raises
         ------
         VaryingCovariateError
-            If the condition differs within a situation.
+            If the condition differs within a situation or occasion.
         EmptyDataError
             If no situation meets it.
         """
@@ -326,9 +651,25 @@ class ChoiceData:
                 "cut the choice set. Use columns that are the same for all alternatives of a situation, or "
                 "`drop_alternative`."
             )
+        if self.roles.occasion:
+            self._refuse_cut_occasions(condition, mask[self.structure.first_rows()])
         if not mask.any():
             raise EmptyDataError(f"No situation meets the condition {condition!r}.")
         return self._rows(mask)
+
+    def _refuse_cut_occasions(self, condition: str, keep: NDArray[np.bool_]) -> None:
+        """Refuse a condition that keeps some situations of an occasion and not others."""
+        s = self.structure
+        kept = np.bincount(s.occasion, weights=keep)
+        cut = np.flatnonzero((kept > 0) & (kept < np.bincount(s.occasion)))
+        if cut.size:
+            what = "the sets that were counted" if self.roles.kind == "counts" else "the answers of an occasion"
+            remedy = "" if self.roles.stage is None else ", or `first_choices()`, or read rankings with depth="
+            example = self.name_of(int((s.occasion == cut[0]).argmax()))
+            raise VaryingCovariateError(
+                f"The condition {condition!r} differs within an occasion, such as {example}: it would "
+                f"cut {what}, which belong together. Use columns that are the same throughout an occasion{remedy}."
+            )
 
     def drop_alternative(self, *labels: Any, keep_situations: bool = False) -> ChoiceData:
         """Return data without some alternatives: for estimation, or for a scenario without them.
@@ -340,7 +681,8 @@ class ChoiceData:
         keep_situations : bool
             False leaves out the situations that chose a dropped alternative, which is right for estimation. True keeps
             them, and drops the choices and their column instead: data for prediction, for asking where those who chose
-            the alternative would go. A situation that offers nothing else is left out either way.
+            the alternative would go. A situation that offers nothing else is left out either way. A ranking without
+            the alternative keeps the order of the others: only the stage that chose it goes.
 
         Returns
         -------
@@ -362,34 +704,53 @@ class ChoiceData:
         raise_problems([problem] if problem else [])
         before = self._without_choices() if keep_situations else self
         s = before.structure
-        dropped = np.isin(s.alternative, [self.alternatives.index(a) for a in labels])
-        keep = ~dropped
-        situation = np.repeat(np.arange(s.n_situations), s.sizes)
-        lost = np.bincount(situation[~dropped], minlength=s.n_situations) == 0
-        if s.chosen is not None:
-            lost |= dropped[s.chosen]
-            keep &= ~lost[situation]
+        codes = [self.alternatives.index(a) for a in labels]
+        dropped, lost = np.isin(s.alternative, codes), s.lost_without(codes)
+        keep = ~(dropped | lost[np.repeat(np.arange(s.n_situations), s.sizes)])
         names = ", ".join(map(str, labels))
         if not keep.any():
             raise EmptyDataError(f"Without {names} no situation is left.")
-        smaller = before._rows(s.unsorted_values(keep.astype(np.float64)) > 0)
+        smaller = before._renumbered(lost)._rows(s.unsorted_values(keep.astype(np.float64)) > 0)
         if not lost.any():
             return smaller
+        note, remedy = before._what_was_lost(labels, lost)
+        if remedy is not None:
+            warnings.warn(f"{note[0].upper()}{note[1:]}{remedy}.", DroppedSituationsWarning, stacklevel=2)
+        return replace(smaller, notes=(*smaller.notes, note))
+
+    def _what_was_lost(self, labels: tuple[Any, ...], lost: NDArray[np.bool_]) -> tuple[str, str | None]:
+        """Say what dropping alternatives left out, and what else could be done; None where that is no loss."""
+        s, names = self.structure, ", ".join(map(str, labels))
         why = "had nothing else" if s.chosen is None else "chose it or had nothing else"
         note = f"dropping {names} left out {lost.sum()} of {counted(s.n_situations, 'situation')} that {why}"
-        remedy = ""
-        if s.chosen is not None:
-            arguments = ", ".join(map(repr, labels))
-            remedy = (
-                ", which is right for estimation. For a scenario without it, use drop_alternative("
-                f"{arguments}, keep_situations=True): data without choices that keep every situation"
-            )
-        warnings.warn(f"{note[0].upper()}{note[1:]}{remedy}.", DroppedSituationsWarning, stacklevel=2)
-        return replace(smaller, notes=(*smaller.notes, note))
+        if s.stage is not None:
+            gone = self.n_occasions - len(np.unique(s.occasion[~lost]))
+            note += f", among them all of {counted(gone, 'occasion')}" if gone else ""
+            if not gone:
+                return note, None
+        if s.chosen is None:
+            return note, ""
+        arguments = ", ".join(map(repr, labels))
+        return note, (
+            ", which is right for estimation. For a scenario without it, use drop_alternative("
+            f"{arguments}, keep_situations=True): data without choices that keep every situation"
+        )
+
+    def _renumbered(self, lost: NDArray[np.bool_]) -> ChoiceData:
+        """Number the stages that are left of each occasion anew."""
+        s, name = self.structure, self.roles.stage
+        if s.stage is None or name is None or not lost.any():
+            return self
+        before: IntArray = np.cumsum(lost) - lost  # lost situations before each
+        first = np.searchsorted(s.occasion, s.occasion)
+        stage = s.stage - (before - before[first])
+        return replace(self, _frame=self._frame.assign(**{name: stage[s.situation_of_rows()]}))
 
     def _without_choices(self) -> ChoiceData:
         if self.roles.choice is None:
             return self
+        if self.roles.stage is not None:  # the later sets say what was chosen from the earlier ones
+            return self.first_choices()._without_choices()
         return replace(
             self,
             _frame=self._frame.drop(columns=self.roles.choice),
@@ -398,7 +759,7 @@ class ChoiceData:
         )
 
     def sample(self, n_persons: int, *, rng: int | np.random.Generator | None = None) -> ChoiceData:
-        """Draw persons (situations, where no persons are declared) without replacement.
+        """Draw persons (occasions, where no persons are declared) without replacement.
 
         Parameters
         ----------
@@ -421,7 +782,7 @@ class ChoiceData:
         return self._rows(keep)
 
     def normalise_weights(self) -> ChoiceData:
-        """Return data whose weights have mean one over the situations.
+        """Return data whose weights have mean one over the situations (the occasions, where these have several stages).
 
         Returns
         -------
@@ -431,10 +792,14 @@ class ChoiceData:
         column = self.roles.weight
         if weight is None or column is None:
             raise SpecificationError("The data have no weights: name their column with weight=... when you read them.")
-        return self.assign(**{column: self._frame[column].astype(np.float64) / float(weight.mean())})
+        mean = float(weight[self.structure.first_stage].mean())
+        return self.assign(**{column: self._frame[column].astype(np.float64) / mean})
 
     def with_choices(self, rows: NDArray[np.int64], **columns: NDArray[Any]) -> ChoiceData:
         """Return the same situations with other choices.
+
+        The sets stay what they are: for rankings and best-worst data, whose later sets follow from the earlier choices,
+        use `with_answers`.
 
         Parameters
         ----------
@@ -462,6 +827,40 @@ class ChoiceData:
         structure = replace(self.structure, chosen=np.asarray(rows, dtype=np.int64))
         return replace(self, _frame=frame, roles=replace(self.roles, choice=name), structure=structure)
 
+    def with_answers(self, taken: IntArray, **columns: NDArray[Any]) -> ChoiceData:
+        """Return the same occasions with other rankings or best-worst answers; the sets of later stages follow.
+
+        The number of stages of each occasion, and their signs, stay what they are.
+
+        Parameters
+        ----------
+        taken : ndarray of int (rows of the first stage,)
+            Stage at which each alternative was taken, 0 where at none: for the rows of the first stages, in sorted
+            order.
+        **columns
+            Further columns to add, one value for each of the same rows; the later stages repeat them.
+
+        Returns
+        -------
+        ChoiceData
+        """
+        r, s = self.roles, self.structure
+        if r.stage is None or r.choice is None:
+            raise SpecificationError("with_answers is for rankings and best-worst data; use with_choices.")
+        rows = np.flatnonzero(np.repeat(s.first_stage, s.sizes))
+        occasion = np.repeat(s.occasion, s.sizes)[rows]
+        start = np.flatnonzero(s.first_stage)
+        if taken.shape != rows.shape or not np.array_equal(
+            np.sort(start[occasion[taken > 0]] + taken[taken > 0] - 1), np.arange(s.n_situations)
+        ):
+            raise SpecificationError("taken must hold each stage of each occasion once, for the rows of first stages.")
+        first = self._frame.iloc[rows if s.order is None else s.order[rows]].assign(**columns)
+        stages = explode(occasion, np.asarray(taken, dtype=np.int64))
+        new: dict[str, Any] = {r.stage: stages.stage, r.choice: stages.chosen.astype(np.int64)}
+        if r.sign is not None and s.sign is not None:
+            new[r.sign] = s.sign[start[occasion[stages.rows]] + stages.stage - 1].astype(np.int64)
+        return _admitted(first.iloc[stages.rows].assign(**new), r, self.notes)
+
     def name_of(self, situation: int) -> str:
         """The user's own name of a situation, for messages: ``individual 7``."""
         row = int(self.structure.first_rows()[situation])
@@ -474,6 +873,9 @@ class ChoiceData:
         digest.update(repr(self.alternatives).encode())
         for array in (s.starts, s.alternative, s.chosen, s.person, s.weight):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        if self.roles.occasion:
+            for array in (s.occasion, s.stage, s.sign):
+                digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def group_codes(self, groups: str | Sequence[Any] | NDArray[Any] | pd.Series[Any]) -> NDArray[np.int64]:
@@ -530,8 +932,10 @@ class ChoiceData:
         names = ", ".join(map(str, self.alternatives[:6])) + (", ..." if len(self.alternatives) > 6 else "")
         persons = f"{counted(self.n_persons, 'person')}, " if self.n_persons is not None else ""
         choices = "" if self.has_choices else ", no choices"
+        noun = KINDS.get(self.roles.kind)
+        occasions = f"{counted(self.n_occasions, noun)}, " if noun else ""
         return (
-            f"<ChoiceData: {persons}{counted(self.n_situations, 'situation')}, "
+            f"<ChoiceData: {persons}{occasions}{counted(self.n_situations, 'situation')}, "
             f"{counted(len(self.alternatives), 'alternative')} ({names}), {counted(self.n_rows, 'row')}{choices}>"
         )
 
@@ -556,10 +960,7 @@ def _require_names(*roles: tuple[str, object]) -> None:
 
 def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), *, depth: int = 1) -> ChoiceData:
     """Take a long table through the door; `depth` calls separate this one from the user's."""
-    admitted: Admitted = admit(frame, roles)
-    if admitted.keep is not None:
-        frame = frame[admitted.keep]
-    data = ChoiceData(frame, replace(roles, available=None), admitted.alternatives, admitted.structure, notes)
+    data = _admitted(frame, roles, notes)
     single = data.n_situations - data.structure.n_informative
     if single:
         example = data.name_of(int((~data.structure.informative).argmax()))
@@ -571,3 +972,55 @@ def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), 
             stacklevel=depth + 2,
         )
     return data
+
+
+def _admitted(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...]) -> ChoiceData:
+    """Take a long table through the door without a word."""
+    admitted: Admitted = admit(frame, roles)
+    if admitted.keep is not None:
+        frame = frame[admitted.keep]
+    return ChoiceData(frame, replace(roles, available=None), admitted.alternatives, admitted.structure, notes)
+
+
+def _from_exploded(found: Exploded) -> ChoiceData:
+    """Take an exploded table through the door; called by a public method."""
+    notes = found.notes
+    if found.left_out:
+        what = counted(found.left_out, "situation holds", "situations hold")
+        note = f"{what} no answer that can be used and {'is' if found.left_out == 1 else 'are'} left out"
+        warnings.warn(f"{note[0].upper()}{note[1:]}.", DroppedSituationsWarning, stacklevel=3)
+        notes = (*notes, note)
+    return _from_table(found.frame, replace(found.roles, available=None), notes, depth=2)
+
+
+def _roles_of(frame: pd.DataFrame, situation: str | Sequence[str], roles: Roles) -> Roles:
+    """Complete the roles that a user gave for a long table with the columns of the situation."""
+    _require_frame(frame)
+    columns = tuple(situation) if isinstance(situation, (list, tuple)) else (situation,)
+    _require_names(
+        *(("situation", c) for c in columns),
+        *(("alternative", roles.alternative), ("choice", roles.choice), ("person", roles.person)),
+        *(("available", roles.available), ("weight", roles.weight)),
+    )
+    if not columns:
+        raise SpecificationError("situation=[] names no column: it takes at least one to identify a choice situation.")
+    return replace(roles, situation=columns)
+
+
+def _noting_absent(data: ChoiceData, spec: WideSpec) -> ChoiceData:
+    never = [a for a in spec.alternatives if a not in data.alternatives]
+    if not never:
+        return data
+    return replace(data, notes=(*data.notes, f"never available, and so left out: {', '.join(map(str, never))}"))
+
+
+def _refuse_stages(roles: Roles, columns: Mapping[str, Any]) -> None:
+    """Refuse to assign what says which answers belong together: the sets would not fit them any more."""
+    if not roles.occasion:
+        return
+    fixed = [c for c in columns if c in (*roles.situation, roles.sign, roles.choice)]
+    if fixed:
+        raise SpecificationError(
+            f"`{fixed[0]}` says which answers these are, and the choice sets follow from them: change the table and "
+            "read it again."
+        )

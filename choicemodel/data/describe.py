@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from choicemodel.data.codes import numbers_or_nan
 from choicemodel.data.door import Roles
 from choicemodel.data.structure import Structure
 from choicemodel.tables import Block, Column, Pairs, Table, format_count, format_percent
+
+# What one occasion is called where answers have several situations.
+KINDS = {"ranking": "ranking", "best-worst": "best-worst answer", "counts": "counted set"}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -23,7 +27,9 @@ class Description:
     counts : Series
         Rows, situations, persons, alternatives.
     alternatives : DataFrame
-        Per alternative: in how many situations it is available and chosen, and its share of the choices.
+        Per alternative: in how many situations it is available and chosen, and its share of the choices. Of rankings
+        the first choices are described, of best-worst answers how often each was the best and the worst, of counts how
+        often it was chosen.
     columns : DataFrame
         Minimum, mean and maximum of each numeric column, over the rows of available alternatives.
     notes : tuple of str
@@ -44,9 +50,9 @@ class Description:
             (str(label), *map(float, row))
             for label, row in zip(self.alternatives.index, self.alternatives.to_numpy(), strict=True)
         ]
-        heads = [Column("alternative", "left"), Column("available", format=format_count)]
-        heads += [Column("chosen", format=format_count), Column("share", format=format_percent)]
-        blocks.append(Block(heads[: len(rows[0])], rows))
+        heads = [Column("alternative", "left")]
+        heads += [Column(c, format=format_percent if c == "share" else format_count) for c in self.alternatives.columns]
+        blocks.append(Block(heads, rows))
         if len(self.columns):
             blocks.append(
                 Block(
@@ -71,20 +77,24 @@ def describe(
 ) -> Description:
     """Describe a survey; see `ChoiceData.describe`."""
     return Description(
-        _counts(alternatives, structure),
-        _by_alternative(alternatives, structure),
-        _ranges(frame, roles),
+        _counts(alternatives, structure, roles.kind),
+        _by_alternative(alternatives, structure, roles.kind),
+        _ranges(frame[structure.first_stage[structure.situation_of_rows()]] if roles.stage else frame, roles),
         notes,
     )
 
 
-def _counts(alternatives: tuple[Any, ...], structure: Structure) -> pd.Series[Any]:
+def _counts(alternatives: tuple[Any, ...], structure: Structure, kind: str) -> pd.Series[Any]:
     counts: dict[str, Any] = {"rows": structure.n_rows, "situations": structure.n_situations}
+    noun = KINDS.get(kind)
+    if noun is not None:
+        per_occasion = np.bincount(structure.occasion)
+        counts[f"{noun}s"] = len(per_occasion)
+        counts[f"situations per {noun}"] = _range(per_occasion)
     if structure.person is not None:
-        per_person = np.bincount(structure.person)
-        low, high = int(per_person.min()), int(per_person.max())
+        first = np.unique(structure.occasion, return_index=True)[1]
         counts["persons"] = structure.n_units
-        counts["situations per person"] = str(low) if low == high else f"{low} to {high}, mean {per_person.mean():.1f}"
+        counts[f"{noun or 'situation'}s per person"] = _range(np.bincount(structure.person[first]))
     counts["alternatives"] = len(alternatives)
     low, high = int(structure.sizes.min()), int(structure.sizes.max())
     counts["alternatives per situation"] = str(low) if low == high else f"{low} to {high}"
@@ -96,13 +106,29 @@ def _counts(alternatives: tuple[Any, ...], structure: Structure) -> pd.Series[An
     return pd.Series(counts, dtype=object)
 
 
-def _by_alternative(alternatives: tuple[Any, ...], structure: Structure) -> pd.DataFrame:
-    available = np.bincount(structure.alternative, minlength=len(alternatives))
+def _range(numbers: NDArray[np.int64]) -> str:
+    low, high = int(numbers.min()), int(numbers.max())
+    return str(low) if low == high else f"{low} to {high}, mean {numbers.mean():.1f}"
+
+
+def _by_alternative(alternatives: tuple[Any, ...], structure: Structure, kind: str) -> pd.DataFrame:
+    s, J = structure, len(alternatives)
+    first = np.zeros(s.n_situations, dtype=np.bool_)
+    first[np.unique(s.occasion, return_index=True)[1]] = True
+    available = np.bincount(s.alternative[np.repeat(first, s.sizes)], minlength=J)
     table = pd.DataFrame({"available": available}, index=pd.Index(list(alternatives), name="alternative"))
-    if structure.chosen is not None:
-        chosen = np.bincount(structure.alternative[structure.chosen], minlength=len(alternatives))
-        table["chosen"] = chosen
-        table["share"] = chosen / structure.n_situations
+    if s.chosen is None:
+        return table
+    chosen = s.alternative[s.chosen]
+    if kind == "best-worst":
+        best = np.ones(s.n_situations, dtype=np.bool_) if s.sign is None else s.sign > 0
+        table["best"] = np.bincount(chosen[best], minlength=J)
+        table["worst"] = np.bincount(chosen[~best], minlength=J)
+        return table
+    weight = s.weight if kind == "counts" else None
+    of_share = np.ones_like(first) if kind == "counts" else first
+    table["chosen"] = np.bincount(chosen[of_share], weights=None if weight is None else weight, minlength=J)
+    table["share"] = table["chosen"] / table["chosen"].sum()
     return table
 
 

@@ -49,6 +49,13 @@ class Roles:
         Columns that together identify a choice situation.
     alternative, choice, person, available, weight : str or None
         Columns; None where the data have none.
+    occasion : tuple of str
+        Columns that together identify an occasion with several situations; empty where every situation is its own.
+    stage, sign : str or None
+        Columns that say which answer of its occasion a situation is, and whether the best (1) or the worst (-1) was
+        asked for.
+    kind : {"choices", "ranking", "best-worst", "counts"}
+        What the answers were.
     """
 
     situation: tuple[str, ...]
@@ -57,10 +64,14 @@ class Roles:
     person: str | None = None
     available: str | None = None
     weight: str | None = None
+    occasion: tuple[str, ...] = ()
+    stage: str | None = None
+    sign: str | None = None
+    kind: str = "choices"
 
     def columns(self) -> list[str]:
         """Every column that has a role."""
-        single = (self.alternative, self.choice, self.person, self.available, self.weight)
+        single = (self.alternative, self.choice, self.person, self.available, self.weight, self.sign)
         return [*self.situation, *(c for c in single if c is not None)]
 
 
@@ -119,7 +130,7 @@ def _list_columns(present: list[str]) -> str:
     return f"Its columns are {shown}{', ...' if len(present) > 12 else ''}."
 
 
-class _Table:
+class Table:
     """A long table on its way through the door: its codes, and how to name a situation in a message."""
 
     def __init__(self, frame: pd.DataFrame, roles: Roles) -> None:
@@ -129,6 +140,8 @@ class _Table:
         self.alternative = encoded.codes
         self.alternatives = tuple(plain_label(x) for x in encoded.labels)
         self.n_situations = int(self.situation.max()) + 1
+        self.occasion = encode_jointly(frame, list(roles.occasion), "occasion") if roles.occasion else self.situation
+        self.level = "occasion" if roles.occasion else "situation"
 
     def name(self, situation: int) -> str:
         """The user's own name of a situation, such as ``individual 7``."""
@@ -144,6 +157,18 @@ class _Table:
         """How many of the rows each situation has (N,)."""
         return np.bincount(self.situation[rows], minlength=self.n_situations)
 
+    def differing(self, values: NDArray[Any], group: IntArray) -> IntArray:
+        """Rows whose value is not that of the last row of their group."""
+        last = np.zeros(int(group.max()) + 1, dtype=values.dtype)
+        last[group] = values
+        return np.flatnonzero(values != last[group])
+
+    def of_situation(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of rows as values of their situations (N,)."""
+        out = np.zeros(self.n_situations, dtype=values.dtype)
+        out[self.situation] = values
+        return out
+
 
 def admit(frame: pd.DataFrame, roles: Roles) -> Admitted:
     """Check the structure of a long table and turn it into arrays.
@@ -153,7 +178,26 @@ def admit(frame: pd.DataFrame, roles: Roles) -> Admitted:
     ChoiceDataError
         One type per cause; `SeveralDataErrors` when there is more than one.
     """
-    require_columns(frame, roles.columns())
+    table = open_table(frame, roles)
+    problems: list[ChoiceDataError] = []
+    available = read_available(table, problems)
+    chosen = _chosen(table, problems)
+    if chosen is not None:
+        _check_choices(table, chosen, available, problems)
+    return close_table(table, available, chosen, problems)
+
+
+def open_table(frame: pd.DataFrame, roles: Roles, further: Sequence[str] = ()) -> Table:
+    """Take a long table in whose columns are there and whose rows all have their identifiers.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    roles : Roles
+    further : sequence of str
+        Other columns that must be there.
+    """
+    require_columns(frame, [*roles.columns(), *further])
     if not len(frame):
         raise EmptyDataError("The data have no rows: nothing can be estimated or predicted from them.")
     problems: list[ChoiceDataError] = []
@@ -162,12 +206,13 @@ def admit(frame: pd.DataFrame, roles: Roles) -> Admitted:
     if roles.person is not None:
         _check_identifier(frame[roles.person], "person", problems)
     raise_problems(problems)
+    return Table(frame, roles)
 
-    table = _Table(frame, roles)
-    available = _available(table, problems)
-    chosen = _chosen(table, problems)
-    if chosen is not None:
-        _check_choices(table, chosen, available, problems)
+
+def close_table(
+    table: Table, available: BoolArray | None, chosen: BoolArray | None, problems: list[ChoiceDataError]
+) -> Admitted:
+    """Check what remains of a table, raise every problem that was found, and turn it into arrays."""
     order, kept = _sort(table, available, problems)
     person = _person(table, problems)
     weight = _weight(table, problems)
@@ -202,7 +247,8 @@ def as_indicator(column: pd.Series[Any]) -> BoolArray | None:
     return truth if np.array_equal(truth, values != 0) else None  # a missing value differs from 0 and from 1
 
 
-def _available(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | None:
+def read_available(table: Table, problems: list[ChoiceDataError]) -> BoolArray | None:
+    """Read which rows are available; None where all are, or where it cannot be read."""
     if table.roles.available is None:
         return None
     column = table.frame[table.roles.available]
@@ -232,7 +278,7 @@ def _available(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | No
     return available
 
 
-def _chosen(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | None:
+def _chosen(table: Table, problems: list[ChoiceDataError]) -> BoolArray | None:
     """Which rows were chosen; None where there are no choices or they cannot be read."""
     if table.roles.choice is None:
         return None
@@ -245,7 +291,7 @@ def _chosen(table: _Table, problems: list[ChoiceDataError]) -> BoolArray | None:
     return indicator if indicator is not None else _chosen_by_label(table, column, problems)
 
 
-def _no_value(table: _Table, column: pd.Series[Any], missing: IntArray) -> NoChoiceError:
+def _no_value(table: Table, column: pd.Series[Any], missing: IntArray) -> NoChoiceError:
     """Tell choices that are missing from those that are written in the chosen row only."""
     name = column.name
     what = (
@@ -267,15 +313,13 @@ def _no_value(table: _Table, column: pd.Series[Any], missing: IntArray) -> NoCho
     return NoChoiceError(f"{what}. Drop these situations, or pass choice=None for data without choices.")
 
 
-def _chosen_by_label(table: _Table, column: pd.Series[Any], problems: list[ChoiceDataError]) -> BoolArray | None:
+def _chosen_by_label(table: Table, column: pd.Series[Any], problems: list[ChoiceDataError]) -> BoolArray | None:
     position = positions(column, table.alternatives)
     unknown = np.flatnonzero(position < 0)
     if unknown.size:
         problems.append(_strange_choice(table, column, unknown))
         return None
-    first = np.zeros(table.n_situations, dtype=np.int64)
-    first[table.situation[::-1]] = position[::-1]
-    differs = np.flatnonzero(position != first[table.situation])
+    differs = table.differing(position, table.situation)
     if differs.size:
         problems.append(
             SeveralChoicesError(
@@ -294,7 +338,7 @@ _INDICATOR = (
 )
 
 
-def _strange_choice(table: _Table, column: pd.Series[Any], unknown: IntArray) -> ChoiceCodingError:
+def _strange_choice(table: Table, column: pd.Series[Any], unknown: IntArray) -> ChoiceCodingError:
     """Say how a choice column that is neither an indicator nor a label is made one of them.
 
     Which of its values means chosen is for the user to say: a wrong guess would turn the model round.
@@ -336,21 +380,18 @@ def _strange_choice(table: _Table, column: pd.Series[Any], unknown: IntArray) ->
     )
 
 
-def _keys_of_groups(table: _Table) -> str:
+def _keys_of_groups(table: Table) -> str:
     """Write the situation columns as keys of groupby, for advice."""
     keys = [f"frame[{c!r}]" for c in table.roles.situation]
     return keys[0] if len(keys) == 1 else f"[{', '.join(keys)}]"
 
 
-def _same_within_situations(table: _Table, column: pd.Series[Any]) -> bool:
-    codes = pd.factorize(column)[0]
-    first = np.zeros(table.n_situations, dtype=np.int64)
-    first[table.situation] = codes
-    return bool(np.all(first[table.situation] == codes))
+def _same_within_situations(table: Table, column: pd.Series[Any]) -> bool:
+    return not table.differing(pd.factorize(column)[0], table.situation).size
 
 
 def _check_choices(
-    table: _Table, chosen: BoolArray, available: BoolArray | None, problems: list[ChoiceDataError]
+    table: Table, chosen: BoolArray, available: BoolArray | None, problems: list[ChoiceDataError]
 ) -> None:
     column = table.roles.choice
     count = table.count(chosen)
@@ -398,7 +439,7 @@ def _have(count: int) -> str:
 
 
 def _sort(
-    table: _Table, available: BoolArray | None, problems: list[ChoiceDataError]
+    table: Table, available: BoolArray | None, problems: list[ChoiceDataError]
 ) -> tuple[IntArray | None, IntArray]:
     """Sort the kept rows by situation and alternative; report alternatives that appear twice.
 
@@ -421,7 +462,7 @@ def _sort(
     return order, key[order]
 
 
-def _check_duplicates(table: _Table, key: IntArray, problems: list[ChoiceDataError]) -> None:
+def _check_duplicates(table: Table, key: IntArray, problems: list[ChoiceDataError]) -> None:
     if np.all(key[1:] > key[:-1]):
         return
     order = np.argsort(key, kind="stable")
@@ -454,41 +495,41 @@ def _exact_copies(frame: pd.DataFrame) -> int:
         return 0
 
 
-def _person(table: _Table, problems: list[ChoiceDataError]) -> IntArray | None:
+def _person(table: Table, problems: list[ChoiceDataError]) -> IntArray | None:
     """Person of each situation (N,)."""
     if table.roles.person is None:
         return None
     codes = encode(table.frame[table.roles.person], "person").codes
-    person = np.zeros(table.n_situations, dtype=np.int64)
-    person[table.situation] = codes
-    differs = np.flatnonzero(person[table.situation] != codes)
+    differs = table.differing(codes, table.occasion)
     if differs.size:
-        several = len(np.unique(table.situation[differs]))
+        several = len(np.unique(table.occasion[differs]))
         problems.append(
             PersonError(
-                f"{counted(several, 'situation belongs', 'situations belong')} to more than one person in "
+                f"{counted(several, f'{table.level} belongs', f'{table.level}s belong')} to more than one person in "
                 f"`{table.roles.person}`, such as {table.name_of_row(int(differs[0]))}. If situation numbers start "
                 f"again for each person, pass situation=[{table.roles.person!r}, {table.roles.situation[0]!r}]."
             )
         )
-    return person
+    return table.of_situation(codes)
 
 
-def _weight(table: _Table, problems: list[ChoiceDataError]) -> FloatArray | None:
+def _weight(table: Table, problems: list[ChoiceDataError]) -> FloatArray | None:
     """Weight of each situation (N,)."""
     if table.roles.weight is None:
         return None
     column = table.frame[table.roles.weight]
     values = numbers_or_nan(column)
-    weight = np.zeros(table.n_situations)
-    weight[table.situation] = values
+    # counts are weights of the answers, which differ between the answers of an occasion
+    level, group = ("situation", table.situation) if table.roles.kind == "counts" else (table.level, table.occasion)
+    differs = np.zeros(len(values), dtype=np.bool_)
+    differs[table.differing(values, group)] = True
     for wrong, one, many in (
         (~np.isfinite(values), "is missing, infinite or not a number", "are missing, infinite or not a number"),
         (values < 0, "is negative", "are negative"),
         (
-            np.isfinite(values) & (values != weight[table.situation]),
-            "differs within a situation",
-            "differ within a situation",
+            np.isfinite(values) & differs,
+            f"differs within a{'n' if level == 'occasion' else ''} {level}",
+            f"differ within a{'n' if level == 'occasion' else ''} {level}",
         ),
     ):
         rows = np.flatnonzero(wrong)
@@ -497,12 +538,12 @@ def _weight(table: _Table, problems: list[ChoiceDataError]) -> FloatArray | None
                 WeightError(
                     f"{counted(rows.size, 'weight')} in `{column.name}` {one if rows.size == 1 else many}, such as "
                     f"{plain_label(column.iloc[rows[0]])!r} in {table.name_of_row(int(rows[0]))}. A weight is a number "
-                    "of zero or more, the same in every row of a situation."
+                    f"of zero or more, the same in every row of a{'n' if level == 'occasion' else ''} {level}."
                 )
             )
     if np.all(values == 0):
         problems.append(WeightError(f"All weights in `{column.name}` are zero: nothing would count."))
-    return weight
+    return table.of_situation(values)
 
 
 @dataclass(frozen=True)
@@ -515,7 +556,7 @@ class _Columns:
 
 
 def _assemble(
-    table: _Table, keep: BoolArray | None, order: IntArray | None, key: IntArray, columns: _Columns
+    table: Table, keep: BoolArray | None, order: IntArray | None, key: IntArray, columns: _Columns
 ) -> Admitted:
     n_alternatives = len(table.alternatives)
     alternative = (key % n_alternatives).astype(np.int32)
@@ -531,12 +572,19 @@ def _assemble(
         alternative=alternative,
         starts=starts,
         chosen=None if chosen is None else np.flatnonzero(chosen),
-        occasion=np.arange(table.n_situations),
+        occasion=table.of_situation(table.occasion) if table.roles.occasion else np.arange(table.n_situations),
         person=columns.person,
         weight=columns.weight,
         n_alternatives=n_alternatives,
+        stage=_numbers(table, table.roles.stage, np.int64),
+        sign=_numbers(table, table.roles.sign, np.float64),
     )
     return _without_unused(Admitted(keep, table.alternatives, structure))
+
+
+def _numbers(table: Table, column: str | None, dtype: Any) -> NDArray[Any] | None:
+    """Read a column of numbers that the package itself wrote, as values of the situations (N,)."""
+    return None if column is None else table.of_situation(table.frame[column].to_numpy(dtype=dtype))
 
 
 def _without_unused(admitted: Admitted) -> Admitted:

@@ -7,6 +7,7 @@ which they came. Three levels are kept apart from the first day: a person has oc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,6 +42,10 @@ class Structure:
         Weight of each situation, as given.
     n_alternatives : int
         Number of alternatives in the data.
+    stage : ndarray of int (N,) or None
+        Which answer of its occasion a situation is, from 1; None where occasions are not exploded.
+    sign : ndarray of float (N,) or None
+        What multiplies utility: 1 where the best was asked for, -1 where the worst; None for 1 throughout.
     """
 
     order: IntArray | None
@@ -51,6 +56,8 @@ class Structure:
     person: IntArray | None
     weight: FloatArray | None
     n_alternatives: int
+    stage: IntArray | None = None
+    sign: FloatArray | None = None
 
     @property
     def n_rows(self) -> int:
@@ -86,6 +93,38 @@ class Structure:
     def n_informative(self) -> int:
         """Number of situations that carry information."""
         return int(self.informative.sum())
+
+    @cached_property
+    def n_occasions(self) -> int:
+        """Number of occasions that carry information; those of situations with one alternative only do not."""
+        return len(np.unique(self.occasion[self.informative]))
+
+    @cached_property
+    def first_stage(self) -> NDArray[np.bool_]:
+        """Whether a situation is the first answer of its occasion (N,)."""
+        return np.ones(self.n_situations, dtype=np.bool_) if self.stage is None else np.asarray(self.stage == 1)
+
+    @cached_property
+    def row_sign(self) -> FloatArray | None:
+        """What multiplies the utility of each sorted row (rows,); None for 1 throughout."""
+        return None if self.sign is None else np.repeat(self.sign, self.sizes)
+
+    def lost_without(self, codes: Sequence[int]) -> NDArray[np.bool_]:
+        """Situations that say nothing when alternatives are dropped (N,).
+
+        Those that chose one of them or offer nothing else; of an exploded occasion, also later stages with one left.
+        """
+        dropped = np.isin(self.alternative, codes)
+        situation = np.repeat(np.arange(self.n_situations), self.sizes)
+        left = np.bincount(situation[~dropped], minlength=self.n_situations)
+        lost = left == 0
+        if self.chosen is not None:
+            lost |= dropped[self.chosen]
+        if self.stage is not None:
+            before: IntArray = np.cumsum(~lost) - ~lost  # situations kept so far
+            opens = before == before[np.searchsorted(self.occasion, self.occasion)]
+            lost |= (left == 1) & ~opens
+        return np.asarray(lost)
 
     def require_chosen(self) -> IntArray:
         """Return the chosen rows (N,).

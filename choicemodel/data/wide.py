@@ -177,6 +177,28 @@ def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
     return _build(frame, spec, keep, _Parts(columns, covariates, chosen))
 
 
+def check_available_ranks(frame: pd.DataFrame, spec: WideSpec, ranks: Attribute, depth: int | None) -> None:
+    """Refuse ranks of alternatives that are not available, whose rows the long table does not have."""
+    if spec.available is None:
+        return
+    of_rank, of_available = (resolve(a, spec.alternatives, "ranks") for a in (ranks, spec.available))
+    problems: list[ChoiceDataError] = []
+    for label, source in of_rank.items():
+        at = of_available.get(label, True)
+        values = numbers_or_nan(frame[source]) if isinstance(source, str) else np.full(len(frame), float(source))
+        available = numbers_or_nan(frame[at]) if isinstance(at, str) else np.full(len(frame), float(at))
+        wrong = np.flatnonzero((values <= (depth or np.inf)) & (available == 0))
+        if wrong.size:
+            problems.append(
+                UnavailableChoiceError(
+                    f"{counted(wrong.size, 'row ranks', 'rows rank')} {label!r} (`{source}`), which is not available "
+                    f"there, first at index {plain_label(frame.index[wrong[0]])!r}: correct the availability, or make "
+                    "the rank missing and number the others anew."
+                )
+            )
+    raise_problems(problems)
+
+
 def _require_columns(
     frame: pd.DataFrame, own: Sequence[str], groups: Sequence[tuple[str, Attribute, Mapping[Any, Source]]]
 ) -> None:

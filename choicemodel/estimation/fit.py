@@ -296,9 +296,9 @@ def _warn_of_edges(parameters: list[Parameter], values: FloatArray) -> None:
     ]
     if unasked:
         warnings.warn(
-            f"The log-likelihood rises up to the edge of the range of {', '.join(unasked)}: there is no standard error, "
-            "and those of the others take it as known. Leave the nest or the share out, or hold it at a value with "
-            "fixed=.",
+            f"The log-likelihood rises up to the edge of the range of {', '.join(unasked)}: there is no standard "
+            "error, and those of the others take it as known. Leave the nest or the share out, or hold it at a value "
+            "with fixed=.",
             CovarianceWarning,
             stacklevel=6,
         )

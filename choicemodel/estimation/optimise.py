@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from choicemodel.estimation.checkpoint import read_checkpoint, write_checkpoint
 from choicemodel.estimation.likelihood import STEP, Likelihood
 from choicemodel.estimation.newton import Optimum, maximise
-from choicemodel.estimation.parameters import Parameters
+from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.quasi_newton import Smooth, climb, difference_hessian
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError
@@ -201,12 +201,14 @@ class _Edges(NamedTuple):
 
 def _edges(parameters: Parameters) -> _Edges:
     """The edges of the parameters' ranges: the bounds, or as near to an open end as numbers mean anything."""
-    rows = {
-        "linear": lambda p: (p.lower, p.upper, p.lower, p.upper),
-        "log": lambda p: (max(p.lower, _LEAST), p.upper, max(p.lower, _LEAST), p.upper),
-        "share": lambda p: (_LEAST_SHARE, 1 - _LEAST_SHARE, 0.0, 1.0),
-    }
-    return _Edges(*np.array([rows[p.scale](p) for p in parameters.items], dtype=np.float64).T)
+    return _Edges(*np.array([_edges_of(p) for p in parameters.items], dtype=np.float64).reshape(-1, 4).T)
+
+
+def _edges_of(p: Parameter) -> tuple[float, float, float, float]:
+    if p.scale == "share":
+        return _LEAST_SHARE, 1 - _LEAST_SHARE, 0.0, 1.0
+    low = max(p.lower, _LEAST) if p.scale == "log" else p.lower
+    return low, p.upper, low, p.upper
 
 
 def _on_edges(

@@ -9,17 +9,18 @@ the allocation inside the power (Wen and Koppelman 2001: generalised nested logi
 Bierlaire 2006; paired combinatorial logit, Chu 1989). By McFadden's (1978) theorem F(e) = exp(-G(exp(-e_1), ...)) is
 the distribution of the errors, and
 
-1. P_i = sum_m Q_m q_im with Q_m = S_m^lambda_m / G of the nest and q_im = (alpha_im y_i)^(1 / lambda_m) / S_m within it.
+1. P_i = sum_m Q_m q_im with Q_m = S_m^lambda_m / G of the nest and, within it,
+   q_im = (alpha_im y_i)^(1 / lambda_m) / S_m.
 2. The maximum utility is Gumbel at log G, independent of which alternative wins, and d log G / dV_j = P_j.
 3. With r_m = Q_m q_im / P_i, the probability of the nest given the choice i, and k_m = r_m (1 - 1 / lambda_m) - Q_m,
    d log P_i / dV_j = sum_m q_jm k_m + 1{j = i} sum_m r_m / lambda_m.
-4. d log P_i / d alpha_jm is the term of nest m of that sum, divided by alpha_jm. The last share of an alternative is one
-   minus the others: its term is subtracted.
+4. d log P_i / d alpha_jm is the term of nest m of that sum, divided by alpha_jm. The last share of an alternative is
+   one minus the others: its term is subtracted.
 5. d log P_i / d lambda_m = H_m k_m - r_m log(q_im) / lambda_m with H_m = -sum_j q_jm log q_jm, the entropy.
 6. Each error is Gumbel: F with all other arguments infinite is exp(-sum_m alpha_jm exp(-e)) = exp(-exp(-e)).
 
-If S_m is positive stable of index lambda_m and g_jm are independent Gumbel variables, then lambda_m (g_jm + log S_m) has
-the nested distribution within m (see `stable`), and e_j = max_m [log alpha_jm + lambda_m (g_jm + log S_m)] has F: a
+If S_m is positive stable of index lambda_m and g_jm are independent Gumbel variables, then lambda_m (g_jm + log S_m)
+has the nested distribution within m (see `stable`), and e_j = max_m [log alpha_jm + lambda_m (g_jm + log S_m)] has F: a
 maximum is below a bound where all its parts are, so the terms of G add up. That is the sampler.
 
 Where all lambda are 1, G is the sum of y_j whatever the shares: the logit, and the shares cannot be told.
@@ -27,7 +28,7 @@ Where all lambda are 1, G is the sum of y_j whatever the shares: the logit, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -55,9 +56,14 @@ _START = 0.7
 # The logarithm of no share at all: finite, so that nothing becomes infinity less infinity, and far below any utility.
 _ABSENT = -1e200
 
-# While sums of exponentials stay within this range no exponential has overflowed and none that matters has underflowed;
-# only beyond it are utilities shifted by the maximum within their nest.
-_HUGE = 1e250
+# While no utility plus log share, divided by any lambda, is larger than this, no sum leaves the range of floating-point
+# numbers, and what is at the outside value below is nothing beside anything inside; only beyond it are utilities
+# shifted by the maximum in their nest.
+_MODERATE = 128.0
+_OUTSIDE = -650.0
+
+# Exponentials of less take many times as long, and are nothing beside the largest of a nest, which is one.
+_NEGLIGIBLE = -700.0
 
 
 class _Free(NamedTuple):
@@ -72,7 +78,8 @@ class _Free(NamedTuple):
 class _Layout(NamedTuple):
     """The nests of given alternatives; the last column stands for "in no nest", which is a nest of lambda 1."""
 
-    shares: FloatArray  # (alternatives, nests + 1), zero where they are estimated
+    shares: FloatArray  # (alternatives, nests + 1) at parameters that are zero
+    slopes: FloatArray  # (alternatives, nests + 1, P), the derivative of the shares
     members: NDArray[np.bool_]  # (alternatives, nests + 1)
     free: tuple[_Free, ...]
 
@@ -84,43 +91,38 @@ class _Sets(NamedTuple):
     rows: tuple[tuple[int, ...], ...]  # rows that may belong to each nest, in the order of their codes
 
 
-class _Nest(NamedTuple):
-    """A nest in a block, at some parameters."""
-
-    column: int
-    rows: tuple[int, ...]
-    log_shares: FloatArray  # (J,) or (J, n or 1, ...)
-    dissimilarity: Any  # a number or (n or 1, ...)
-
-
 class _Block(NamedTuple):
-    """A block at some parameters."""
+    """A block at some parameters; only the M nests that have rows in it."""
 
     codes: IntArray  # (J,) or (J, n)
     shares: FloatArray  # (alternatives, nests + 1) or (alternatives, nests + 1, n or 1, ...)
-    nests: list[_Nest]  # those that have rows
+    columns: list[int]  # which nests
+    rows: list[tuple[int, ...]]  # of each nest
+    log_shares: FloatArray  # (M, J) or (M, J, n or 1, ...)
+    dissimilarity: FloatArray  # (M, 1, ...) or (M, n or 1, ...)
+    smallest: float  # log share of a member
 
 
-class _Within(NamedTuple):
-    """The sums of a nest."""
+class _Sums(NamedTuple):
+    """The sums of the nests, (M, n, ...) each."""
 
-    top: FloatArray | None  # (n, ...), what utilities were shifted by
-    terms: FloatArray  # (rows, n, ...), exp of the shifted utilities divided by lambda
-    total: FloatArray  # (n, ...)
-    log_total: FloatArray  # (n, ...)
-    level: FloatArray  # (n, ...), log of the nest's term of G
-    moment: FloatArray  # (n, ...), sum of the terms times their logarithms
+    top: FloatArray | None  # what utilities were shifted by
+    terms: list[FloatArray]  # (rows, n, ...) of each nest, exp of the shifted utilities divided by lambda
+    total: FloatArray
+    log_total: FloatArray
+    level: FloatArray  # log of the nest's term of G
+    moment: FloatArray  # sum of the terms times their logarithms
+    spare: FloatArray  # (4, M, n, ...), memory
 
 
 class _Choice(NamedTuple):
     """The probability of what was chosen, and its parts by nest."""
 
     value: FloatArray  # (n, ...)
-    log_G: FloatArray  # (n, ...)
-    within: list[_Within]
-    log_q: list[FloatArray]  # (n, ...) each, of the chosen
-    Q: list[FloatArray]  # (n, ...) each
-    r: list[FloatArray]  # (n, ...) each
+    log_g: FloatArray  # (n, ...), log G
+    inside: FloatArray  # (M, n, ...), the shifted utility of the chosen divided by lambda
+    Q: FloatArray  # (M, n, ...)
+    r: FloatArray  # (M, n, ...)
 
 
 class PairedNests(NamedTuple):
@@ -178,10 +180,10 @@ class CrossNested:
     >>> phi, sets = np.array([0.5, 0.8, 0.4]), errors.prepare(np.array([0, 1, 2]))
     >>> V = np.zeros((3, 1))
     >>> errors.probabilities(V, phi, sets).round(3).ravel().tolist()
-    [0.241, 0.371, 0.387]
+    [0.255, 0.37, 0.374]
     >>> e = errors.sample((3, 100_000), phi, sets, np.random.default_rng(1))
     >>> float(((V + e).argmax(axis=0) == 0).mean().round(2))
-    0.24
+    0.26
     """
 
     nests: Mapping[str, Sequence[Any]]
@@ -222,7 +224,7 @@ class CrossNested:
         names = list(self.nests)
         return [f"alpha[{names[m]},{free.alternative}]" for m in free.nests]
 
-    def _names_of(self, nest: int) -> str:
+    def _members_of(self, nest: int) -> str:
         """The members of a nest, for messages."""
         return ", ".join(map(str, list(self.nests.values())[nest]))
 
@@ -259,7 +261,7 @@ class CrossNested:
         name = list(self.nests)[single[0]]
         parameter = "lambda" if self.shared else f"lambda[{name}]"
         raise error(
-            f"Nest {name} ({self._names_of(single[0])}) {what}: {parameter} has no meaning there. Leave the nest out "
+            f"Nest {name} ({self._members_of(single[0])}) {what}: {parameter} has no meaning there. Leave the nest out "
             "(an alternative in no nest stands alone), or add an alternative to it."
         )
 
@@ -276,13 +278,14 @@ class CrossNested:
         meets = np.zeros(layout.members.shape, dtype=np.bool_)  # (alternatives, nests + 1)
         for codes in sets:
             for m in range(len(self.nests)):
-                inside = layout.members[codes, m]
-                meets[codes[inside & (inside.sum(axis=0) > 1)], m] = True
+                inside = layout.members[:, m][codes]
+                several: NDArray[np.bool_] = np.asarray(inside & (inside.sum(axis=0) > 1))
+                meets[codes[several], m] = True
         self._refuse_single(
             2 * meets.any(axis=0)[:-1], "never has two alternatives in the same choice set", IdentificationError
         )
         for free in layout.free:
-            if not meets[free.code].any():
+            if free.code >= 0 and not meets[free.code].any():
                 raise IdentificationError(
                     f"The shares of {free.alternative} are estimated, but no choice set offers it with another "
                     "alternative of its nests. Fix them with allocation=, or put it into one nest."
@@ -298,7 +301,7 @@ class CrossNested:
         layout, names = self._layout, self._lambda_names()
         for name, value in zip(names, phi[: len(names)], strict=True):
             if not 0.0 < value <= 1.0:
-                where = "all nests" if self.shared else f"nest {name[7:-1]} ({self._names_of(names.index(name))})"
+                where = "all nests" if self.shared else f"nest {name[7:-1]} ({self._members_of(names.index(name))})"
                 raise SpecificationError(
                     f"{name} of {where} is {value:.6g}; random utilities need it above 0 and at most 1. Above 1 the "
                     "alternatives of a nest are closer substitutes for those outside it than for each other, and no "
@@ -313,21 +316,21 @@ class CrossNested:
                     )
 
     def derived(self, phi: FloatArray) -> Derived:
-        """mu = 1 / lambda, and the last share of each alternative whose shares are estimated."""
+        """Dispersion mu = 1 / lambda, and the last share of each alternative whose shares are estimated."""
         names = [name.replace("lambda", "mu", 1) for name in self._lambda_names()]
-        values = [1.0 / phi[: len(names)]]
+        values = [1.0 / float(x) for x in phi[: len(names)]]
         nulls: list[float | None] = [1.0] * len(names)
         for free in self._layout.free:
             names.append(self._alpha_names(free)[-1])
-            values.append(np.atleast_1d(_free_shares(free, phi)[-1]))
+            values.append(float(_free_shares(free, phi)[-1]))
             nulls.append(None)
-        return Derived(tuple(names), np.concatenate(values), tuple(nulls))
+        return Derived(tuple(names), np.array(values), tuple(nulls))
 
     def prepare(self, alternatives: NDArray[np.int32]) -> _Sets:
         """Which rows may belong to each nest."""
         members, codes = self._layout.members, np.asarray(alternatives, dtype=np.int64)
         if codes.ndim == 2:
-            return _Sets(codes, (tuple(range(len(codes))),) * members.shape[1])
+            return _Sets(codes, tuple(tuple(range(len(codes))) if has else () for has in members.any(axis=0)))
         order = np.argsort(codes, kind="stable")
         inside = members[codes[order]]  # (J, nests + 1)
         return _Sets(codes, tuple(tuple(order[inside[:, m]].tolist()) for m in range(members.shape[1])))
@@ -357,38 +360,44 @@ class CrossNested:
             Not used.
         """
         V, block = self._at(V, phi, structure)
+        own = np.zeros((len(phi), *V.shape[1:]))  # (P, n, ...)
         with np.errstate(all="ignore"):
-            choice = _choose(V, chosen, block.nests, shifted=False)
-            if choice is None:
-                V -= V.max(axis=0)
-                choice = _choose(V, chosen, block.nests, shifted=True)
-            own = np.zeros((len(phi), *V.shape[1:]))  # (P, n, ...)
-            direct = self._score_nests(block, choice, own)  # (n, ...)
+            row = chosen // V.shape[1]
+            sums, choice = _choose(V, row, chosen, block)
+            per_lambda = np.multiply(choice.r, 1.0 / block.dissimilarity, out=sums.spare[0])  # r / lambda
+            difference = np.subtract(choice.r, choice.Q, out=choice.Q)  # r - Q
+            k = np.subtract(difference, per_lambda, out=choice.r)
+            k /= sums.total
+            inside = np.multiply(per_lambda, choice.inside, out=choice.inside)
+            self._score_lambdas(block, sums, (difference, inside, k), own)
+            for of_nest, terms in zip(k, sums.terms, strict=True):
+                np.multiply(terms, of_nest, out=terms)
+            of_chosen = block.codes[row] if block.codes.ndim == 1 else block.codes[row, np.arange(len(row))]
             for free in self._layout.free:
-                _score_shares(free, V, chosen, block, choice, own)
+                _score_shares(free, V, of_chosen == free.code, block, (sums, choice, per_lambda), own)
             V[...] = 0.0
-            for nest, within in zip(block.nests, choice.within, strict=True):
-                for row, terms in zip(nest.rows, within.terms, strict=True):
-                    V[row] += terms
-        V.reshape(-1, *V.shape[2:])[chosen] += direct
+            for rows, terms in zip(block.rows, sums.terms, strict=True):
+                for row, term in zip(rows, terms, strict=True):
+                    V[row] += term
+        V.reshape(-1, *V.shape[2:])[chosen] += per_lambda.sum(axis=0)
         return LogProbability(choice.value, V, own, None)
 
     def _at(self, V: FloatArray, phi: FloatArray, structure: object) -> tuple[FloatArray, _Block]:
         """Utilities as they are worked on, and the nests at some parameters."""
-        assert isinstance(structure, _Sets)  # noqa: S101 - it is what `prepare` returned
+        sets = _sets(structure)
         if phi.ndim > 1:
-            V = np.broadcast_to(V, np.broadcast_shapes(V.shape, (1, *_to(phi, V.ndim).shape[1:])))
             phi = _to(phi, V.ndim)
+            V = np.broadcast_to(V, np.broadcast_shapes(V.shape, (1, *phi.shape[1:])))
         V = np.require(V, np.float64, ["C", "W"])
         shares = _shares(self._layout, phi)
         with np.errstate(invalid="ignore"):
-            logs = np.where(shares == 0.0, _ABSENT, np.log(shares, where=shares != 0.0, out=np.zeros_like(shares)))
-        nests = [
-            _Nest(m, rows, _log_shares(logs[:, m], structure.codes, V.ndim), self._dissimilarity(m, phi))
-            for m, rows in enumerate(structure.rows)
-            if rows
-        ]
-        return V, _Block(structure.codes, shares, nests)
+            logs = np.log(shares, where=shares != 0.0, out=np.full_like(shares, _ABSENT))
+        columns = [m for m, rows in enumerate(sets.rows) if rows]
+        rows = [sets.rows[m] for m in columns]
+        dissimilarity = _to(np.array([self._dissimilarity(m, phi) for m in columns], dtype=np.float64), V.ndim)
+        log_shares = _log_shares(logs[:, columns], sets.codes, V.ndim)
+        smallest = float(logs[self._layout.members].min())
+        return V, _Block(sets.codes, shares, columns, rows, log_shares, dissimilarity, smallest)
 
     def _parameter(self, nest: int) -> int | None:
         """Which parameter is the dissimilarity of a nest."""
@@ -396,40 +405,37 @@ class CrossNested:
 
     def _dissimilarity(self, nest: int, phi: FloatArray) -> Any:
         parameter = self._parameter(nest)
-        return 1.0 if parameter is None else phi[parameter]
+        return phi[parameter] if parameter is not None else np.ones(phi.shape[1:]) if phi.ndim > 1 else 1.0
 
-    def _score_nests(self, block: _Block, choice: _Choice, own: FloatArray) -> FloatArray:
-        """Turn the terms of each nest into q_jm k_m, fill the scores in lambda, and return sum_m r_m / lambda_m."""
-        direct = np.zeros_like(choice.value)
-        parts = zip(block.nests, choice.within, choice.log_q, choice.Q, choice.r, strict=True)
-        for nest, within, log_q, Q, r in parts:
-            inverse = 1.0 / nest.dissimilarity
-            scaled = r * inverse
-            direct += scaled
-            k = r - scaled
-            k -= Q
-            parameter = self._parameter(nest.column)
+    def _score_lambdas(
+        self, block: _Block, sums: _Sums, parts: tuple[FloatArray, FloatArray, FloatArray], own: FloatArray
+    ) -> None:
+        """Fill the scores in the dissimilarity parameters.
+
+        With w_j the logarithm of a term of S, the entropy is log S - sum_j q_jm w_j and log q_im = w_i - log S, so that
+        the score is (r - Q) log S - (k / S) (S sum_j q_jm w_j) - (r / lambda) w_i.
+        """
+        difference, of_chosen, k = parts
+        score = np.multiply(difference, sums.log_total, out=sums.log_total)
+        score -= np.multiply(k, sums.moment, out=sums.moment)
+        score -= of_chosen
+        for column, of_nest in zip(block.columns, score, strict=True):
+            parameter = self._parameter(column)
             if parameter is not None:
-                entropy = within.moment / within.total
-                np.subtract(within.log_total, entropy, out=entropy)
-                entropy *= k
-                scaled *= log_q
-                entropy -= scaled
-                own[parameter] += entropy
-            k /= within.total
-            np.multiply(within.terms, k, out=within.terms)
-        return direct
+                own[parameter] += of_nest
 
     def probabilities(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
         """Compute choice probabilities (J, n)."""
         V, block = self._at(V, phi, structure)
         P = np.zeros(V.shape)
         with np.errstate(all="ignore"):
-            within, _, Q = _levels(V - V.max(axis=0), block.nests)
-            for nest, inside, share in zip(block.nests, within, Q, strict=True):
-                share /= inside.total
-                for row, terms in zip(nest.rows, inside.terms, strict=True):
-                    P[row] += terms * share
+            sums = _sum(V - V.max(axis=0), block, shifted=True)
+            Q = sums.spare[0]
+            _mixture(sums.level, Q, shifted=True)
+            Q /= sums.total
+            for rows, terms, factor in zip(block.rows, sums.terms, Q, strict=True):
+                for row, term in zip(rows, terms, strict=True):
+                    P[row] += term * factor
         return P
 
     def expected_maximum(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
@@ -437,8 +443,9 @@ class CrossNested:
         V, block = self._at(V, phi, structure)
         top = V.max(axis=0)
         with np.errstate(all="ignore"):
-            _, log_G, _ = _levels(V - top, block.nests)
-        return np.asarray(log_G + top + np.euler_gamma)
+            sums = _sum(V - top, block, shifted=True)
+            log_g = _mixture(sums.level, sums.spare[0], shifted=True)
+        return np.asarray(log_g + top + np.euler_gamma)
 
     def sample(self, shape: tuple[int, ...], phi: FloatArray, structure: object, rng: RandomSource) -> FloatArray:
         """Draw explicit errors: the largest over the nests of log alpha + lambda (g + log S).
@@ -446,24 +453,24 @@ class CrossNested:
         The stable variable of a nest is that of the first of its alternatives in the set, in the order of the codes,
         so that with keyed draws it stays the same while that alternative is offered.
         """
-        assert isinstance(structure, _Sets)  # noqa: S101 - it is what `prepare` returned
-        _, block = self._at(np.empty(shape), phi, structure)
-        nests = {nest.column: nest for nest in block.nests}
+        sets = _sets(structure)
+        _, block = self._at(np.empty(shape), phi, sets)
+        place = {column: i for i, column in enumerate(block.columns)}
+        phi = _to(phi, len(shape)) if phi.ndim > 1 else phi
         errors = np.full(shape, -np.inf)
-        for m in range(len(structure.rows)):
+        for m in range(len(sets.rows)):
             # Keyed draws are asked for whether or not the set has the nest: those of the next depend on how many.
-            keyed = not isinstance(rng, np.random.Generator)
-            if m not in nests and not keyed:
+            if m not in place and isinstance(rng, np.random.Generator):
                 continue
             g = np.asarray(rng.standard_exponential(shape), dtype=np.float64)
             np.maximum(g, np.finfo(np.float64).tiny, out=g)
             np.negative(np.log(g, out=g), out=g)
-            index = self._dissimilarity(m, _to(phi, len(shape)) if phi.ndim > 1 else phi)
+            index = self._dissimilarity(m, phi)
             if self._parameter(m) is not None:
-                g += self._common(m, index, shape, structure, rng)
-            if m in nests:
-                for row in nests[m].rows:
-                    part = nests[m].log_shares[row] + index * g[row]
+                g += self._common(m, index, shape, sets, rng)
+            if m in place:
+                for row in block.rows[place[m]]:
+                    part = block.log_shares[place[m], row] + index * g[row]
                     np.maximum(errors[row], part, out=errors[row])
         return errors
 
@@ -473,14 +480,13 @@ class CrossNested:
             return log_positive_stable(index, shape[1:], rng)
         log_s, rows = log_positive_stable(index, shape, rng), structure.rows[nest]
         if structure.codes.ndim == 1 or not rows:
-            return log_s[rows[0] if rows else 0]
+            return np.asarray(log_s[rows[0] if rows else 0])
         members = self._layout.members[structure.codes, nest]  # (J, n)
         first = np.where(members, structure.codes, members.shape[0] + structure.codes.max()).argmin(axis=0)  # (n,)
         return np.asarray(log_s[first, np.arange(len(first))])
 
     def claims(self, phi: FloatArray, structure: object) -> tuple[Claim, ...]:
         """What theory says of the errors, each to be held against draws."""
-        assert isinstance(structure, _Sets)  # noqa: S101 - it is what `prepare` returned
 
         def maximum(e: FloatArray, V: FloatArray) -> FloatArray:
             return np.asarray((V + e).max(axis=0) - (self.expected_maximum(V, phi, structure) - np.euler_gamma))
@@ -505,7 +511,7 @@ class CrossNested:
                 lambda e, V: ((V + e).max(axis=0), (V + e).argmax(axis=0)),
             ),
         ]
-        pairs = self._pairs(phi, structure)
+        pairs = self._pairs(phi, _sets(structure))
         if pairs:
             statement = "the larger error of two in a nest, pairs taken in turn, is Gumbel, moved to log G of the two"
             out.append(Claim("pairs in a nest", statement, "distribution", _Pairs(pairs), _gumbel_cdf))
@@ -636,9 +642,8 @@ def _checked_shares(label: Any, of: Mapping[Any, Any], nests: Mapping[str, tuple
         raise SpecificationError(f"The share of {label} in {bad[0]} is {shares[bad[0]]:.6g}; it is between 0 and 1.")
     total = sum(shares.values())
     if abs(total - 1.0) > 1e-9:
-        raise SpecificationError(
-            f"The shares of {label} sum to {total:.10g}, not to one: {', '.join(f'{n} {a:.6g}' for n, a in shares.items())}."
-        )
+        listed = ", ".join(f"{name} {share:.6g}" for name, share in shares.items())
+        raise SpecificationError(f"The shares of {label} sum to {total:.10g}, not to one: {listed}.")
     return shares
 
 
@@ -650,26 +655,42 @@ def _lay_out(
 ) -> _Layout:
     """Tables by code; the shares that are estimated are the parameters from `first` on."""
     code = {label: i for i, label in enumerate(alternatives)}
-    named = dict.fromkeys(label for members in nests.values() for label in members)
-    shares = np.zeros((len(alternatives), len(nests) + 1))
-    members, free = np.zeros(shares.shape, dtype=np.bool_), []
-    for label in named:
-        row, own = code.get(label, -1), tuple(m for m, inside in enumerate(nests.values()) if label in inside)
-        if len(own) > 1 and label not in allocation:
-            free.append(_Free(label, row, own, first))
-            first += len(own) - 1
-            if row >= 0:
-                members[row, list(own)] = True
-        elif row >= 0:
-            given = allocation.get(label)
-            shares[row, list(own)] = 1.0 if given is None else [given[list(nests)[m]] for m in own]
-            members[row] = shares[row] > 0.0
-    alone = [row for label, row in code.items() if label not in named]
-    shares[alone, -1], members[alone, -1] = 1.0, True
-    return _Layout(shares, members, tuple(free))
+    own: dict[Any, list[int]] = {}  # nests of each alternative
+    for m, members in enumerate(nests.values()):
+        for label in members:
+            own.setdefault(label, []).append(m)
+    free = []
+    for label, of_label in own.items():
+        if len(of_label) > 1 and label not in allocation:
+            free.append(_Free(label, code.get(label, -1), tuple(of_label), first))
+            first += len(of_label) - 1
+    shares = np.zeros((len(code), len(nests) + 1))
+    slopes, inside = np.zeros((*shares.shape, first)), np.zeros(shares.shape, dtype=np.bool_)
+    for label, row in code.items():
+        given = [allocation[label][name] for name in allocation[label]] if label in allocation else 1.0
+        shares[row, own.get(label, [-1])] = given
+        inside[row] = shares[row] > 0.0
+    for alternative in free:
+        if alternative.code >= 0:
+            _free_up(alternative, shares[alternative.code], slopes[alternative.code], inside[alternative.code])
+    return _Layout(shares, slopes, inside, tuple(free))
+
+
+def _free_up(free: _Free, shares: FloatArray, slopes: FloatArray, inside: NDArray[np.bool_]) -> None:
+    """Fill the rows of the tables of an alternative whose shares are estimated."""
+    *others, last = free.nests
+    shares[...], shares[last] = 0.0, 1.0
+    inside[list(free.nests)] = True
+    for parameter, m in enumerate(others, start=free.first):
+        slopes[m, parameter], slopes[last, parameter] = 1.0, -1.0
 
 
 # --- parameters and shares at a block ---
+
+
+def _sets(structure: object) -> _Sets:
+    assert isinstance(structure, _Sets)  # noqa: S101 - it is what `prepare` returned
+    return structure
 
 
 def _to(phi: FloatArray, ndim: int) -> FloatArray:
@@ -678,151 +699,163 @@ def _to(phi: FloatArray, ndim: int) -> FloatArray:
 
 
 def _free_shares(free: _Free, phi: FloatArray) -> FloatArray:
-    """Shares of an alternative in all its nests (nests, ...)."""
+    """Shares of an alternative in all its nests (nests,)."""
     given = phi[free.first : free.first + len(free.nests) - 1]
-    rest = 1.0 - given.sum(axis=0)
-    rest = np.where((rest < 0.0) & (rest > -1e-12), 0.0, rest)  # shares that sum to one but for rounding
-    return np.concatenate([given, rest[np.newaxis]])
+    return _rounded(np.append(given, 1.0 - given.sum()))
+
+
+def _rounded(shares: FloatArray) -> FloatArray:
+    """Make a last share zero where the others sum to one but for rounding."""
+    return np.where((shares < 0.0) & (shares > -1e-12), 0.0, shares)
 
 
 def _shares(layout: _Layout, phi: FloatArray) -> FloatArray:
     """Shares of each alternative in each nest (alternatives, nests + 1, ...)."""
-    out = np.empty(layout.shares.shape + phi.shape[1:])
-    out[...] = _to(layout.shares, out.ndim)
-    for free in layout.free:
-        if free.code >= 0:
-            out[free.code, list(free.nests)] = _free_shares(free, phi)
-    return out
+    if phi.ndim == 1:
+        return _rounded(layout.shares + layout.slopes @ phi)
+    return _rounded(_to(layout.shares, phi.ndim + 1) + np.tensordot(layout.slopes, phi, axes=1))
 
 
 def _log_shares(table: FloatArray, codes: IntArray, ndim: int) -> FloatArray:
-    """Logarithms of the shares of the rows of a block in a nest, from those of its alternatives (alternatives, ...)."""
+    """Logarithms of the shares of the rows of a block (M, J, ...), from those of its alternatives."""
+    table = np.moveaxis(table, 1, 0)  # (M, alternatives, ...)
     if codes.ndim == 1:
-        return table[codes]
-    if table.ndim == 1:
-        return _to(table[codes], ndim)
+        return table[:, codes]
+    if table.ndim == 2:
+        return _to(table[:, codes], ndim + 1)
     n = codes.shape[1]
-    return np.asarray(table[codes, np.arange(n) if table.shape[1] == n else 0])
+    return np.asarray(table[:, codes, np.arange(n) if table.shape[2] == n else 0])
 
 
 # --- numbers ---
 
 
-def _within(V: FloatArray, nest: _Nest, *, shifted: bool) -> _Within:
-    """Sum a nest up."""
-    inverse, top = 1.0 / nest.dissimilarity, None
-    if shifted:
-        top = V[nest.rows[0]] + nest.log_shares[nest.rows[0]]
-        for row in nest.rows[1:]:
-            np.maximum(top, V[row] + nest.log_shares[row], out=top)
-    terms = np.empty((len(nest.rows), *V.shape[1:]))
-    moment, w = np.zeros(V.shape[1:]), np.empty(V.shape[1:])
-    for row, term in zip(nest.rows, terms, strict=True):
-        np.add(V[row], nest.log_shares[row], out=w)
-        if top is not None:
-            w -= top
-        w *= inverse
-        np.exp(w, out=term)
-        w *= term
-        moment += w
-    total = terms.sum(axis=0)
-    log_total = np.log(total)
-    level = log_total * nest.dissimilarity
+def _sum(V: FloatArray, block: _Block, *, shifted: bool) -> _Sums:
+    """Sum the nests up."""
+    M, sizes = len(block.rows), [len(rows) for rows in block.rows]
+    memory = np.empty((sum(sizes) + 8 * M + 1, *V.shape[1:]))  # at once, which costs fewer page faults
+    terms, w = np.split(memory[: sum(sizes)], np.cumsum(sizes)[:-1]), memory[-1]
+    parts = memory[sum(sizes) : -1].reshape(8, M, *V.shape[1:])
+    total, log_total, level, moment = parts[:4]
+    inverse, top = 1.0 / block.dissimilarity, _top(V, block) if shifted else None
+    for m, rows in enumerate(block.rows):
+        scale = inverse[m].item() if inverse[m].size == 1 else inverse[m]
+        for i, (row, term) in enumerate(zip(rows, terms[m], strict=True)):
+            share = block.log_shares[m, row]
+            if top is None:
+                np.multiply(V[row], scale, out=w)
+                if share:  # one pass less where the share is one
+                    w += share * scale
+            else:
+                np.add(V[row], share, out=w)
+                w -= top[m]
+                w *= scale
+                np.maximum(w, _NEGLIGIBLE, out=w)
+            np.exp(w, out=term)
+            if i:
+                total[m] += term
+                moment[m] += np.multiply(w, term, out=w)
+            else:
+                total[m] = term
+                np.multiply(w, term, out=moment[m])
+    np.log(total, out=log_total)
+    np.multiply(log_total, block.dissimilarity, out=level)
     if top is not None:
         level += top
-    return _Within(top, terms, total, log_total, level, moment)
+    return _Sums(top, terms, total, log_total, level, moment, parts[4:])
 
 
-def _in_range(x: FloatArray) -> bool:
-    return bool(x.max() < _HUGE and x.min() > 1 / _HUGE)
+def _top(V: FloatArray, block: _Block) -> FloatArray:
+    """The largest utility plus log share in each nest (M, n, ...)."""
+    top = np.empty((len(block.rows), *V.shape[1:]))
+    for m, rows in enumerate(block.rows):
+        top[m] = V[rows[0]] + block.log_shares[m, rows[0]]
+        for row in rows[1:]:
+            np.maximum(top[m], V[row] + block.log_shares[m, row], out=top[m])
+    return top
 
 
-def _mixture(levels: list[FloatArray], *, shifted: bool) -> tuple[FloatArray, list[FloatArray]] | None:
-    """Log of the sum of exponentials, and the share of each; None if that needs a shift."""
-    top: Any = np.maximum.reduce(levels) if shifted else 0.0
-    parts = [np.exp(level - top if shifted else level) for level in levels]
-    total = parts[0].copy()
-    for part in parts[1:]:
-        total += part
-    if not (shifted or _in_range(total)):
-        return None
-    for part in parts:
-        part /= total
+def _is_moderate(V: FloatArray, block: _Block) -> bool:
+    """Whether sums can do without a shift."""
+    if block.log_shares.ndim > 2:
+        return False
+    steepest, flattest = float(block.dissimilarity.min()), float(block.dissimilarity.max())
+    size = max(float(V.max()), -float(V.min())) - block.smallest
+    return size <= _MODERATE * steepest and flattest <= 2.0
+
+
+def _mixture(levels: FloatArray, parts: FloatArray, *, shifted: bool) -> FloatArray:
+    """Log of the sum of exponentials (n, ...), and the share of each in `parts` (M, n, ...)."""
+    top: Any = levels.max(axis=0) if shifted else 0.0
+    if shifted:
+        levels = np.maximum(np.subtract(levels, top, out=parts), _NEGLIGIBLE, out=parts)
+    np.exp(levels, out=parts)
+    total = parts.sum(axis=0)
+    parts /= total
     np.log(total, out=total)
     total += top
-    return total, parts
+    return np.asarray(total)
 
 
-def _levels(V: FloatArray, nests: Sequence[_Nest]) -> tuple[list[_Within], FloatArray, list[FloatArray]]:
-    """The sums of the nests, log G (n, ...) and the nests' probabilities."""
-    within = [_within(V, nest, shifted=True) for nest in nests]
-    mixture = _mixture([w.level for w in within], shifted=True)
-    assert mixture is not None  # noqa: S101 - only an unshifted one can fail
-    return within, *mixture
+def _choose(V: FloatArray, row: IntArray, chosen: IntArray, block: _Block) -> tuple[_Sums, _Choice]:
+    """Log P of the chosen and its parts; utilities are shifted in place where exponentials could leave their range."""
+    shifted = not _is_moderate(V, block)
+    if shifted:
+        V -= V.max(axis=0)
+    sums = _sum(V, block, shifted=shifted)
+    _, inside, Q, r = sums.spare
+    _put_inside(V, row, chosen, block, sums.top, inside)
+    np.subtract(inside, sums.log_total, out=r)
+    r += sums.level
+    log_g = _mixture(sums.level, Q, shifted=shifted)
+    value = _mixture(r, r, shifted=shifted)
+    value -= log_g
+    return sums, _Choice(value, log_g, inside, Q, r)
 
 
-def _choose(V: FloatArray, chosen: IntArray, nests: Sequence[_Nest], *, shifted: bool) -> _Choice | None:
-    """Log P of the chosen and its parts; None if utilities are out of the range that does without a shift."""
-    within = [_within(V, nest, shifted=shifted) for nest in nests]
-    if not shifted and not all(_in_range(w.total) for w in within):
-        return None
-    of_all = _mixture([w.level for w in within], shifted=shifted)
-    log_q = _log_q(V, chosen, nests, within)
-    of_chosen = _mixture([q + w.level for q, w in zip(log_q, within, strict=True)], shifted=shifted)
-    if of_all is None or of_chosen is None:
-        return None
-    (log_G, Q), (log_P, r) = of_all, of_chosen
-    log_P -= log_G
-    return _Choice(log_P, log_G, within, log_q, Q, r)
-
-
-def _log_q(V: FloatArray, chosen: IntArray, nests: Sequence[_Nest], within: Sequence[_Within]) -> list[FloatArray]:
-    """Log of the probability of the chosen within each nest (n, ...); hugely negative where it is not a member."""
-    n = V.shape[1]
-    row, v = chosen // n, V.reshape(-1, *V.shape[2:])[chosen]
-    out = []
-    for nest, inside in zip(nests, within, strict=True):
-        logs = nest.log_shares
-        if logs.ndim == 1:
-            q = _to(logs[row], v.ndim) + v
-        else:
-            q = logs[row, np.arange(n) if logs.shape[1] == n else 0] + v
-        if inside.top is not None:
-            q -= inside.top
-        q *= 1.0 / nest.dissimilarity
-        q -= inside.log_total
-        out.append(q)
-    return out
+def _put_inside(
+    V: FloatArray, row: IntArray, chosen: IntArray, block: _Block, top: FloatArray | None, out: FloatArray
+) -> None:
+    """Shifted utility of the chosen divided by lambda, in each nest (M, n, ...); hugely negative outside its nests."""
+    logs, v = block.log_shares, V.reshape(-1, *V.shape[2:])[chosen]
+    if top is None:
+        logs = np.where(logs == _ABSENT, _OUTSIDE * block.dissimilarity.reshape(-1, 1), logs)
+    if logs.ndim == 2:
+        np.add(_to(logs.take(row, axis=1), out.ndim), v, out=out)
+    else:
+        np.add(logs[:, row, np.arange(len(row)) if logs.shape[2] == len(row) else 0], v, out=out)
+    if top is not None:
+        out -= top
+    out *= 1.0 / block.dissimilarity
 
 
 def _score_shares(
-    free: _Free, V: FloatArray, chosen: IntArray, block: _Block, choice: _Choice, own: FloatArray
+    free: _Free,
+    V: FloatArray,
+    wins: NDArray[np.bool_],
+    block: _Block,
+    parts: tuple[_Sums, _Choice, FloatArray],
+    own: FloatArray,
 ) -> None:
     """Fill the scores in the shares of an alternative, once the terms of the nests are q_jm k_m."""
-    if free.code < 0:
+    if free.code < 0 or (block.codes.ndim == 1 and free.code not in block.codes):
         return
-    n = V.shape[1]
-    row = chosen // n
-    of_chosen = block.codes[row] if block.codes.ndim == 1 else block.codes[row, np.arange(n)]
-    mine = _to((of_chosen == free.code).astype(np.float64), V.ndim - 1)  # (n, ...)
-    parts = zip(block.nests, choice.within, choice.r, strict=True)
-    by_nest = {nest.column: (nest, within, r) for nest, within, r in parts if nest.column in free.nests}
+    sums, choice, per_lambda = parts
+    mine = _to(wins.astype(np.float64), V.ndim - 1)  # (n, ...)
+    last = len(free.nests) - 1
     for position, m in enumerate(free.nests):
-        if m not in by_nest:
-            continue
-        nest, within, r = by_nest[m]
-        slope = mine * r
-        slope *= 1.0 / nest.dissimilarity
-        for j, terms in zip(nest.rows, within.terms, strict=True):
-            _add_where(slope, block.codes[j] == free.code, terms)
+        place = block.columns.index(m)
+        slope = np.empty(own.shape[1:]) if position == last else own[free.first + position]
+        np.multiply(mine, per_lambda[place], out=slope)
+        for j, term in zip(block.rows[place], sums.terms[place], strict=True):
+            _add_where(slope, block.codes[j] == free.code, term)
         share = block.shares[free.code, m]
-        slope *= np.where(share == 0.0, 0.0, 1.0 / share)
-        if (share == 0.0).any():
-            slope += np.where(share == 0.0, _slope_at_zero(free, V, mine, block, (nest, within), choice), 0.0)
-        if position < len(free.nests) - 1:
-            own[free.first + position] += slope
+        if share.ndim == 0 and share > 0.0:
+            slope *= 1.0 / float(share)
         else:
-            own[free.first : free.first + position] -= slope
+            at_zero = _slope_at_zero(free, V, mine, block, place, (sums, choice)) if (share == 0.0).any() else 0.0
+            slope[...] = np.where(share == 0.0, at_zero, slope / share)
+    own[free.first : free.first + last] -= slope
 
 
 def _add_where(total: FloatArray, where: Any, part: FloatArray) -> None:
@@ -835,20 +868,20 @@ def _add_where(total: FloatArray, where: Any, part: FloatArray) -> None:
 
 
 def _slope_at_zero(
-    free: _Free, V: FloatArray, mine: FloatArray, block: _Block, inside: tuple[_Nest, _Within], choice: _Choice
+    free: _Free, V: FloatArray, mine: FloatArray, block: _Block, place: int, parts: tuple[_Sums, _Choice]
 ) -> FloatArray:
     """Derivative of log P in a share that is zero (n, ...).
 
     Where lambda is 1, or no other alternative is in the nest, the nest's term of G grows by y_j for each unit of the
     share. Else it grows by nothing at first where lambda is below 1, and infinitely fast where it is above.
     """
-    nest, within = inside
-    alone = within.level < _ABSENT / 2
+    sums, choice = parts
     growth = np.zeros(choice.value.shape)
-    for j in nest.rows:
-        _add_where(growth, block.codes[j] == free.code, np.exp(V[j] - choice.log_G))
+    for j in block.rows[place]:
+        _add_where(growth, block.codes[j] == free.code, np.exp(V[j] - choice.log_g))
     slope = mine * growth * np.exp(-choice.value) - growth
-    return np.where(alone | (np.asarray(nest.dissimilarity) == 1.0), slope, 0.0)
+    linear = (sums.level[place] < _ABSENT / 2) | (block.dissimilarity[place] == 1.0)
+    return np.where(linear, slope, 0.0)
 
 
 # --- claims ---
@@ -865,12 +898,13 @@ def _in_turn(e: FloatArray, V: FloatArray) -> FloatArray:
     return np.asarray(e[draws % len(e), draws])
 
 
-class _Pairs(NamedTuple):
+@dataclass(frozen=True)
+class _Pairs:
     """The larger error of a pair, less log G of the two, pairs in turn."""
 
     pairs: list[tuple[int, int, float]]
 
-    def __call__(self, e: FloatArray, V: FloatArray) -> FloatArray:
+    def __call__(self, e: FloatArray, V: FloatArray, /) -> FloatArray:
         first, second, level = (np.array(column) for column in zip(*self.pairs, strict=True))
         draws = np.arange(e.shape[1])
         turn = draws % len(level)

@@ -11,8 +11,8 @@ Alternatives of a nest share a part of their errors. Each nest m has a dissimila
    pi^2 / 6; the maximum of V + e is Gumbel at log G and independent of the winner; E max = log G + gamma, and its
    derivative in V is P.
 4. The derivative of log P_i in the x_c of a child c of m is
-   g_c = 1{m on the way} (1{c on the way} - P(c | m)) / lambda_m + g_m P(c | m), with g_root = 0. For an alternative that
-   is the derivative in V_c.
+   g_c = 1{m on the way} (1{c on the way} - P(c | m)) / lambda_m + g_m P(c | m), with g_root = 0. For an alternative
+   that is the derivative in V_c.
 5. dx_m / dlambda_m is the entropy H_m = -sum_c P(c | m) log P(c | m), the children's x held fixed. So the derivative
    of log P_i in lambda_m is g_m H_m - 1{m on the way} (log P(c | m) + H_m) / lambda_m.
 6. The errors can be drawn without a probability: e_j = lambda_leaf g_j + sum over its nests m of lambda_m log S_m, with
@@ -55,20 +55,15 @@ from choicemodel.random_utility.protocol import (
 )
 from choicemodel.random_utility.stable import log_stable_of
 
-# As in the Gumbel file: only where a sum of exponentials leaves this range are the utilities of a nest shifted.
-_HUGE = 1e250
+# As in the Gumbel file: only where the logarithm of a sum of exponentials leaves this range on either side are the
+# utilities of a nest shifted.
+_RANGE = 575.0
+_FEW = 5  # rows
 # A child's lambda may exceed its parent's by rounding.
 _ROUNDING = 1e-9
 
 _Row = FloatArray  # (n,) or (n, R): one number for each situation (and draw)
 _Number = float | FloatArray  # the same, or one for all
-
-
-class _Part(NamedTuple):
-    """Rows of an array (J, n, ...), and where in them a nest has its alternatives."""
-
-    rows: slice
-    where: Any  # True, or ndarray of bool (J, n)
 
 
 @dataclass(frozen=True)
@@ -83,27 +78,56 @@ class _Node:
     parent : int
         Position among the nodes; -1 for the root.
     depth : int
-    own : tuple of _Part
-        Its direct alternatives.
-    below : tuple of _Part
-        All alternatives in it.
+    own : tuple of slice
+        Rows of its direct alternatives.
+    below : tuple of slice
+        Rows of all alternatives in it.
     children : tuple of int
         Positions of the nests in it.
     empty : ndarray of bool (n,) or None
         Situations that have none of its alternatives; None if all have some.
     first : ndarray of int
-        Row of the first of its alternatives, as they were written: () or (n,).
+        Place in the sets, () or (n,), of the first of its alternatives in the order of `Topology.rank`.
     """
 
     name: Any
     parameter: int
     parent: int
     depth: int
-    own: tuple[_Part, ...]
-    below: tuple[_Part, ...]
+    own: tuple[slice, ...]
+    below: tuple[slice, ...]
     children: tuple[int, ...]
     empty: NDArray[np.bool_] | None
-    first: NDArray[np.int64]
+    first: IntArray
+
+
+@dataclass(frozen=True)
+class _Slots:
+    """Sets that differ, laid out alike: each nest has as many rows as the set with most of its alternatives needs.
+
+    Parameters
+    ----------
+    of : ndarray of int (S, n)
+        Position in (J, n) flattened of what is in each slot; 0 where nothing is.
+    vacant : ndarray of int
+        Positions in (S, n) flattened of slots with nothing in them.
+    back : ndarray of int (J, n)
+        Position in (S, n) flattened of each alternative.
+    """
+
+    of: IntArray
+    vacant: IntArray
+    back: IntArray
+
+    def lay_out(self, A: FloatArray, vacant: float) -> FloatArray:
+        """Put (J, n, ...) into slots (S, n, ...)."""
+        out = A.reshape(-1, *A.shape[2:])[self.of]
+        out.reshape(-1, *A.shape[2:])[self.vacant] = vacant
+        return out
+
+    def take_back(self, A: FloatArray) -> FloatArray:
+        """Put slots (S, n, ...) back into (J, n, ...)."""
+        return np.asarray(A.reshape(-1, *A.shape[2:])[self.back])
 
 
 @dataclass(frozen=True)
@@ -117,29 +141,28 @@ class NestedSets:
         nest with a single child there is left out: its parameter changes nothing.
     all_nodes : tuple of _Node
         The nests with an alternative in some set.
-    codes : ndarray of int (J,) or (J, n)
-    below : ndarray of bool (len(nodes), A)
-        Whether a code is in a node.
+    n_rows : int
+        Number of rows that the nodes speak of.
+    slots : _Slots or None
+        Which rows these are; None if they are the alternatives themselves.
     n_parameters : int
     """
 
     nodes: tuple[_Node, ...]
     all_nodes: tuple[_Node, ...]
-    codes: NDArray[np.int32]
-    below: NDArray[np.bool_]
+    n_rows: int
+    slots: _Slots | None
     n_parameters: int
 
     def on_the_way(self, node: int, chosen: IntArray, n: int) -> NDArray[np.bool_]:
-        """Whether the chosen alternatives, positions in (J, n) flattened, are in a node (n,)."""
-        if self.codes.ndim == 2:
-            return np.asarray(self.below[node, self.codes.reshape(-1)[chosen]])
+        """Whether the chosen rows, positions in the rows (S, n) flattened, are in a node (n,)."""
         inside: Any = False
-        for rows, _ in self.nodes[node].below:
+        for rows in self.nodes[node].below:
             # positions of a run of rows are a run themselves, so that no division is needed
             here: Any = True
             if rows.start > 0:
                 here = chosen >= rows.start * n
-            if rows.stop < len(self.codes):
+            if rows.stop < self.n_rows:
                 here = here & (chosen < rows.stop * n)
             inside = inside | here
         return np.asarray(inside)
@@ -149,14 +172,14 @@ class _Inside(NamedTuple):
     """What was found of a node on the way up: all (n, ...).
 
     `z` is x / lambda of the nest it is in, `exp_z` its exponential; `total` and `log_total` are those of its children.
-    All are shifted where the nest's utilities needed it, `top` says how much.
+    All are shifted where the nest's utilities needed it, and `top` says how much.
     """
 
     z: _Row
     exp_z: _Row
     total: _Row
     log_total: _Row
-    top: _Number
+    top: _Row | None
     inverse: _Number  # 1 / lambda
 
 
@@ -368,33 +391,46 @@ class Nested:
         """
         sets = _nested(structure)
         V, phi = _aligned(V, phi)
+        slots = sets.slots
+        if slots is not None:
+            V, scratch, chosen = slots.lay_out(V, -np.inf), None, slots.back.reshape(-1)[chosen]
         W = scratch if scratch is not None and scratch.shape == V.shape else np.empty_like(V)
-        with np.errstate(under="ignore"):
+        with np.errstate(divide="ignore", over="ignore", under="ignore"):
             found = _climb(V, W, sets, phi)
-            return _descend(V, W, (sets, found), chosen, phi)
+            if slots is None:
+                return _descend(V, W, (sets, found), chosen)
+            V.reshape(-1, *V.shape[2:])[slots.vacant] = 0.0  # a product with zero is zero, then
+            out = _descend(V, W, (sets, found), chosen)
+        return replace(out, gradient=slots.take_back(out.gradient))
 
     def probabilities(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
         """Compute choice probabilities (J, n)."""
         sets = _nested(structure)
-        z, phi = _aligned(np.array(V, dtype=np.float64), phi)
+        z, phi = self._laid_out(V, phi, sets)
         P = np.empty_like(z)
-        with np.errstate(under="ignore"):
+        with np.errstate(divide="ignore", over="ignore", under="ignore"):
             found = _climb(z, P, sets, phi)
             share: dict[int, FloatArray] = {}  # of each node: its probability over its total
             for m in range(len(sets.nodes) - 1, -1, -1):
                 node, inside = sets.nodes[m], found[m]
                 share[m] = (inside.exp_z * share[node.parent] if node.parent >= 0 else 1.0) / inside.total
-                for rows, where in node.own:
-                    np.multiply(P[rows], share[m], out=P[rows], where=where)
-        return P
+                for rows in node.own:
+                    P[rows] *= share[m]
+        return P if sets.slots is None else sets.slots.take_back(P)
 
     def expected_maximum(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
         """Compute the expected maximum utility (n,): log G plus Euler's constant."""
         sets = _nested(structure)
-        z, phi = _aligned(np.array(V, dtype=np.float64), phi)
-        with np.errstate(under="ignore"):
+        z, phi = self._laid_out(V, phi, sets)
+        with np.errstate(divide="ignore", over="ignore", under="ignore"):
             root = _climb(z, np.empty_like(z), sets, phi)[-1]
-        return np.asarray(root.log_total + root.top + np.euler_gamma)
+        return np.asarray(root.log_total + (0.0 if root.top is None else root.top) + np.euler_gamma)
+
+    @staticmethod
+    def _laid_out(V: FloatArray, phi: FloatArray, sets: NestedSets) -> tuple[FloatArray, FloatArray]:
+        """Copy utilities into the rows that the nodes speak of."""
+        z, phi = _aligned(np.array(V, dtype=np.float64), phi)
+        return (z if sets.slots is None else sets.slots.lay_out(z, -np.inf)), phi
 
     # --- the errors themselves ----------------------------------------------------------------------------------------
 
@@ -407,8 +443,9 @@ class Nested:
     ) -> FloatArray:
         """Draw explicit errors: a part of each alternative's own, and a positive stable part of each nest.
 
-        The part of a nest is made of the numbers of the first of its alternatives in the set, as they were written.
-        With keyed draws it is the same in other sets that have that alternative; dropping it changes the nest's part.
+        The part of a nest is made of the numbers of one of its alternatives in the set: the first as they were written,
+        those of the nests inside it last. With keyed draws it is the same in every set that has that alternative,
+        whatever else is there and in whatever order; dropping that alternative changes the nest's part.
 
         Raises
         ------
@@ -421,35 +458,31 @@ class Nested:
         np.maximum(errors, np.finfo(np.float64).tiny, out=errors)
         np.log(errors, out=errors)
         np.negative(errors, out=errors)
+        if sets.slots is not None:
+            errors = sets.slots.lay_out(errors, 0.0)
         for node in sets.all_nodes[:-1]:
-            for rows, where in node.own:
-                np.multiply(errors[rows], phi[node.parameter], out=errors[rows], where=_wide(where, errors))
+            for rows in node.own:
+                errors[rows] *= phi[node.parameter]
         for depth in range(1, 1 + max(node.depth for node in sets.all_nodes)):
-            uniform = np.asarray(rng.random(shape), dtype=np.float64)
-            exponential = np.asarray(rng.standard_exponential(shape), dtype=np.float64)
+            numbers = (np.asarray(rng.random(shape)), np.asarray(rng.standard_exponential(shape)))  # (J, n, ...) each
             for node in sets.all_nodes[:-1]:
                 if node.depth == depth:
-                    self._add_common(errors, (uniform, exponential), (sets, node), phi)
-        return errors
+                    common = self._common(numbers, (sets, node), phi)
+                    for rows in node.below:
+                        errors[rows] += common
+        return errors if sets.slots is None else sets.slots.take_back(errors)
 
-    def _add_common(
-        self,
-        errors: FloatArray,
-        numbers: tuple[FloatArray, FloatArray],
-        where_in: tuple[NestedSets, _Node],
-        phi: FloatArray,
-    ) -> None:
-        """Add the part that the alternatives of a nest have in common."""
-        sets, node = where_in
+    def _common(
+        self, numbers: tuple[FloatArray, FloatArray], of: tuple[NestedSets, _Node], phi: FloatArray
+    ) -> FloatArray:
+        """What the errors of a nest have in common (n, ...), from a uniform and an exponential number."""
+        sets, node = of
         above = sets.all_nodes[node.parent]
         index = phi[node.parameter] / (phi[above.parameter] if above.parameter >= 0 else 1.0)
         if not (index <= 1 + _ROUNDING).all():
             self.require_consistent(phi)
         at = node.first if node.first.ndim == 0 else (node.first, np.arange(len(node.first)))
-        uniform, exponential = (numbers[0][at], numbers[1][at])  # (n, ...)
-        common = phi[node.parameter] * log_stable_of(np.minimum(index, 1.0), uniform, exponential)
-        for rows, where in node.below:
-            np.add(errors[rows], common, out=errors[rows], where=_wide(where, errors))
+        return np.asarray(phi[node.parameter] * log_stable_of(np.minimum(index, 1.0), numbers[0][at], numbers[1][at]))
 
     def claims(self, phi: FloatArray, structure: object) -> tuple[Claim, ...]:
         """What theory says of the errors of a set, each to be held against draws.
@@ -509,11 +542,6 @@ def _phi_for(phi: FloatArray, ndim: int) -> FloatArray:
     return phi if phi.ndim == 1 else phi.reshape(phi.shape + (1,) * (ndim - phi.ndim))
 
 
-def _wide(where: Any, of: FloatArray) -> Any:
-    """A mask (J, n) with the trailing axes of an array."""
-    return where if where is True else where.reshape(where.shape + (1,) * (of.ndim - where.ndim))
-
-
 # --- the sets of a block ----------------------------------------------------------------------------------------------
 
 
@@ -526,7 +554,7 @@ def _same_sets(errors: Nested, codes: bytes) -> NestedSets:
     all_kept = [m for m in range(len(tree.names)) if present[m].any() or tree.parent[m] < 0]
     kept = [m for m in all_kept if _n_children(tree, present, m) > 1 or tree.parent[m] < 0]
     return NestedSets(
-        _same_nodes(tree, set_, kept), _same_nodes(tree, set_, all_kept), set_, tree.below[kept], tree.n_parameters
+        _same_nodes(tree, set_, kept), _same_nodes(tree, set_, all_kept), len(set_), None, tree.n_parameters
     )
 
 
@@ -573,21 +601,29 @@ def _same_nodes(tree: Topology, set_: NDArray[np.int32], kept: list[int]) -> tup
     return tuple(nodes)
 
 
-def _runs(rows: NDArray[np.bool_]) -> tuple[_Part, ...]:
+def _runs(rows: NDArray[np.bool_]) -> tuple[slice, ...]:
     """Rows as slices: arrays are then worked on in place, several rows at a time."""
     edges = np.flatnonzero(np.diff(np.concatenate(([False], rows, [False])).astype(np.int8)))
-    return tuple(_Part(slice(int(a), int(b)), True) for a, b in edges.reshape(-1, 2))
+    return tuple(slice(int(a), int(b)) for a, b in edges.reshape(-1, 2))
 
 
 def _varying_sets(tree: Topology, codes: NDArray[np.int32]) -> NestedSets:
-    """The nests where each situation has a set of its own: masks."""
+    """The nests where each situation has a set of its own."""
+    J, n = codes.shape
     kept = [m for m in range(len(tree.names)) if tree.below[m, codes].any() or tree.parent[m] < 0]
     position = {m: i for i, m in enumerate(kept)}
-    everything = slice(0, len(codes))
     rank = tree.rank[codes]  # (J, n)
-    nodes = []
+    row = np.empty((J, n), dtype=np.int64)  # the slot of each alternative
+    nodes: list[_Node] = []
+    used = 0
     for m in kept:
         own, below = tree.own[m, codes], tree.below[m, codes]  # (J, n)
+        place = own.cumsum(axis=0)
+        row[own] = used + place[own] - 1
+        start, used = used, used + int(place[-1].max())
+        children = tuple(position[c] for c, p in enumerate(tree.parent) if p == m and c in position)
+        # nodes come after those inside them, so that the slots below one are a run
+        lowest = min([start, *(nodes[c].below[0].start for c in children)])
         some = below.any(axis=0)
         nodes.append(
             _Node(
@@ -595,14 +631,20 @@ def _varying_sets(tree: Topology, codes: NDArray[np.int32]) -> NestedSets:
                 tree.parameter[m],
                 position.get(tree.parent[m], -1),
                 tree.depth[m],
-                (_Part(everything, own),) if own.any() else (),
-                (_Part(everything, below),),
-                tuple(position[c] for c, p in enumerate(tree.parent) if p == m and c in position),
+                (slice(start, used),) if used > start else (),
+                (slice(lowest, used),),
+                children,
                 None if some.all() else ~some,
-                np.where(below, rank, len(tree.rank) + rank.max()).argmin(axis=0),
+                np.where(below, rank, rank.max() + 1).argmin(axis=0),
             )
         )
-    return NestedSets(tuple(nodes), tuple(nodes), codes, tree.below[kept], tree.n_parameters)
+    back = row * n + np.arange(n)
+    of = np.full(used * n, -1)
+    of[back.reshape(-1)] = np.arange(J * n)
+    vacant = np.flatnonzero(of < 0)
+    of[vacant] = 0
+    slots = _Slots(of.reshape(used, n), vacant, back)
+    return NestedSets(tuple(nodes), tuple(nodes), used, slots, tree.n_parameters)
 
 
 # --- up and down the tree ---------------------------------------------------------------------------------------------
@@ -617,57 +659,82 @@ def _climb(V: FloatArray, W: FloatArray, sets: NestedSets, phi: FloatArray) -> l
     for node in sets.nodes:
         inverse = 1.0 if node.parameter < 0 else 1.0 / phi[node.parameter]
         inside = [(found[c], sets.nodes[c].empty) for c in node.children]
-        own = [(V[rows], W[rows], _wide(where, V)) for rows, where in node.own]
+        own = [(V[rows], W[rows]) for rows in node.own]
         if node.parameter >= 0:
-            for z, _, where in own:
-                np.multiply(z, inverse, out=z, where=where)
+            for z, _ in own:
+                np.multiply(z, inverse, out=z)
             for child, _ in inside:
                 np.multiply(child.z, inverse, out=child.z)
-        with np.errstate(over="ignore"):
-            total = _sum_of_exponentials(own, inside, node.empty)
-        top: _Number = 0.0
-        if not (total.max() < _HUGE and total.min() > 1 / _HUGE):
+        total = _sum_of_exponentials(own, inside, node.empty)
+        log_total = np.log(total)
+        top: _Row | None = None
+        if not _within(log_total):
             top = _shift(own, inside)
             total = _sum_of_exponentials(own, inside, node.empty)
-        log_total = np.log(total)
-        z = (log_total + top) * phi[node.parameter] if node.parameter >= 0 else log_total
+            log_total = np.log(total)
+        z = log_total
+        if node.parameter >= 0:
+            z = (log_total if top is None else log_total + top) * phi[node.parameter]
         found.append(_Inside(z, np.empty_like(z) if node.parent >= 0 else z, total, log_total, top, inverse))
     return found
 
 
-_Own = list[tuple[FloatArray, FloatArray, Any]]
+_Own = list[tuple[FloatArray, FloatArray]]
 _Children = list[tuple[_Inside, NDArray[np.bool_] | None]]
 
 
 def _sum_of_exponentials(own: _Own, inside: _Children, empty: NDArray[np.bool_] | None) -> _Row:
     """Take the exponentials of a nest's children and add them up (n, ...); 1 where the nest has none."""
-    total: Any = None
-    for z, exp_z, where in own:
-        np.exp(z, out=exp_z, where=where)
-        part = np.add.reduce(exp_z, axis=0, where=where)
-        total = part if total is None else np.add(total, part, out=total)
+    terms: list[_Row] = []
+    for z, exp_z in own:
+        np.exp(z, out=exp_z)
+        terms += _terms(exp_z)
     for child, absent in inside:
         np.exp(child.z, out=child.exp_z)
         if absent is not None:
             child.exp_z[absent] = 0.0
-        total = child.exp_z.copy() if total is None else np.add(total, child.exp_z, out=total)
+        terms.append(child.exp_z)
+    total = _added(terms)
     if empty is not None:
         total[empty] = 1.0
-    return np.asarray(total)
+    return total
+
+
+def _terms(A: FloatArray) -> list[_Row]:
+    """Rows to be added up, or their sum: few rows are added faster one by one than by a reduction."""
+    return [*A] if len(A) <= _FEW else [A.sum(axis=0)]
+
+
+def _added(terms: list[_Row]) -> _Row:
+    """Add rows up in an array of its own."""
+    if len(terms) == 1:
+        return terms[0].copy()
+    total = np.asarray(terms[0] + terms[1])
+    for term in terms[2:]:
+        total += term
+    return total
+
+
+def _within(log_total: _Row) -> bool:
+    """Whether no exponential has overflowed, and none that matters has underflowed."""
+    # the sum of squares takes one pass, and is mostly small enough to answer for all
+    if np.vdot(log_total, log_total) < _RANGE**2:
+        return True
+    return bool(log_total.max() < _RANGE and log_total.min() > -_RANGE)
 
 
 def _shift(own: _Own, inside: _Children) -> _Row:
     """Subtract the largest from a nest's children in place, and return it (n, ...)."""
     top: Any = None
-    for z, _, where in own:
-        part = np.maximum.reduce(z, axis=0, where=where, initial=-np.inf)
+    for z, _ in own:
+        part = z.max(axis=0)
         top = part if top is None else np.maximum(top, part, out=top)
     for child, absent in inside:
         part = child.z if absent is None else np.where(_column(absent, child.z), -np.inf, child.z)
         top = part.copy() if top is None else np.maximum(top, part, out=top)
     top[np.isneginf(top)] = 0.0  # no alternative of this nest
-    for z, _, where in own:
-        np.subtract(z, top, out=z, where=where)
+    for z, _ in own:
+        np.subtract(z, top, out=z)
     for child, absent in inside:
         np.subtract(child.z, top, out=child.z)
         if absent is not None:
@@ -677,7 +744,7 @@ def _shift(own: _Own, inside: _Children) -> _Row:
 
 def _column(mask: NDArray[np.bool_], of: FloatArray) -> NDArray[np.bool_]:
     """A mask (n,) with the trailing axes of an array (n, ...)."""
-    return mask.reshape(mask.shape + (1,) * (of.ndim - 1))
+    return mask if of.ndim == 1 else mask.reshape(mask.shape + (1,) * (of.ndim - 1))
 
 
 def _descend(
@@ -685,66 +752,74 @@ def _descend(
     W: FloatArray,
     climbed: tuple[NestedSets, list[_Inside]],
     chosen: IntArray,
-    phi: FloatArray,
 ) -> LogProbability:
     """Compute the log-probability and its derivatives from the root to the innermost nests."""
     sets, found = climbed
-    n = V.shape[1]
     flat = V.reshape(-1, *V.shape[2:])
     chosen_z = flat[chosen]  # (n, ...)
-    V *= W
-    on_the_way = [sets.on_the_way(m, chosen, n) for m in range(len(sets.nodes) - 1)]
-    value = _step(sets, found, len(found) - 1, chosen_z, on_the_way)
-    own_gradient = np.zeros((sets.n_parameters, *value.shape))
-    inverse_at_chosen: _Number = 1.0
-    weight: dict[int, FloatArray] = {}  # of each node: what its children's exponentials are multiplied by
-    for m in range(len(found) - 1, -1, -1):
+    value, steps, on_the_way = _steps(sets, found, chosen_z, chosen)
+    own_gradient = np.empty((sets.n_parameters, *value.shape))
+    waiting = set(range(sets.n_parameters))
+    inverse_at_chosen = np.ones_like(value)
+    weights: list[_Row] = [-1.0 / found[-1].total]  # what the exponentials in a node are multiplied by, root first
+    for m in range(len(found) - 2, -1, -1):
         node, inside = sets.nodes[m], found[m]
-        if node.parent < 0:
-            weight[m] = -1.0 / inside.total
+        jump = on_the_way[m] * (found[node.parent].inverse - inside.inverse)
+        inverse_at_chosen -= jump
+        slope = inside.exp_z * weights[len(found) - 1 - node.parent]
+        slope += jump  # g_m - 1{m on the way} / lambda_m
+        step = steps[m]
+        step *= inside.inverse
+        own = _entropy(V, W, sets, found, m)
+        if node.parameter in waiting:
+            waiting.remove(node.parameter)
+            np.multiply(own, slope, out=own_gradient[node.parameter])
         else:
-            on = _column(on_the_way[m], value).astype(np.float64)
-            jump = on * (found[node.parent].inverse - inside.inverse)
-            inverse_at_chosen = inverse_at_chosen - jump
-            slope = inside.exp_z * weight[node.parent]  # g_m - on / lambda_m
-            slope += jump
-            step = _step(sets, found, m, chosen_z, on_the_way)
-            step *= on
-            value += step
-            step *= inside.inverse
-            entropy = _entropy(V, sets, found, m)
-            entropy *= slope
-            entropy -= step
-            own_gradient[node.parameter] += entropy
-            weight[m] = np.divide(slope, inside.total, out=slope)
-    for m, node in enumerate(sets.nodes):
-        for rows, where in node.own:
-            np.multiply(W[rows], weight[m], out=V[rows], where=_wide(where, V))
+            own *= slope
+            own_gradient[node.parameter] += own
+        own_gradient[node.parameter] -= step
+        slope /= inside.total
+        weights.append(slope)
+    for node, weight in zip(sets.nodes, reversed(weights), strict=True):
+        for rows in node.own:
+            np.multiply(W[rows], weight, out=V[rows])
     flat[chosen] += inverse_at_chosen
+    own_gradient[list(waiting)] = 0.0
     return LogProbability(value, V, own_gradient, None)
 
 
-def _step(sets: NestedSets, found: list[_Inside], m: int, chosen_z: _Row, on_the_way: list[NDArray[np.bool_]]) -> _Row:
-    """Log-probability of the child on the way given the node; of no meaning where the node is not on the way."""
-    children = sets.nodes[m].children
-    if not children:
-        return np.asarray(chosen_z - found[m].log_total)
-    step = chosen_z.copy()
-    for c in children:
-        np.copyto(step, found[c].z, where=_column(on_the_way[c], step))
-    step -= found[m].log_total
-    return step
+def _steps(
+    sets: NestedSets, found: list[_Inside], chosen_z: _Row, chosen: IntArray
+) -> tuple[_Row, list[_Row], list[_Row]]:
+    """Log P of the chosen (n, ...), that of the step from each nest towards it, and what is on the way (1 or 0).
+
+    A step is the choice of a child given a nest; it is zero where the nest is not on the way.
+    """
+    value = chosen_z - found[-1].log_total
+    steps: list[_Row] = []
+    on_the_way: list[_Row] = []
+    for m, (node, inside) in enumerate(zip(sets.nodes[:-1], found, strict=False)):
+        on = _column(sets.on_the_way(m, chosen, len(chosen_z)), value).astype(np.float64)
+        on_the_way.append(on)
+        step = chosen_z - inside.log_total
+        step *= on
+        for c in node.children:
+            step += on_the_way[c] * (found[c].z - chosen_z)
+        steps.append(step)
+        turn = inside.z - inside.log_total
+        turn *= on
+        value += turn
+    return value, steps, on_the_way
 
 
-def _entropy(products: FloatArray, sets: NestedSets, found: list[_Inside], m: int) -> _Row:
-    """Entropy of the choice within a node, from the products of z and its exponential."""
-    mean: Any = None
-    for rows, where in sets.nodes[m].own:
-        part = np.add.reduce(products[rows], axis=0, where=_wide(where, products))
-        mean = part if mean is None else np.add(mean, part, out=mean)
-    for c in sets.nodes[m].children:
-        part = found[c].z * found[c].exp_z
-        mean = part if mean is None else np.add(mean, part, out=mean)
+def _entropy(V: FloatArray, W: FloatArray, sets: NestedSets, found: list[_Inside], m: int) -> _Row:
+    """Entropy of the choice within a node (n, ...); its alternatives' V become products."""
+    terms: list[_Row] = []
+    for rows in sets.nodes[m].own:
+        V[rows] *= W[rows]
+        terms += _terms(V[rows])
+    terms += [found[c].z * found[c].exp_z for c in sets.nodes[m].children]
+    mean = _added(terms)
     mean /= found[m].total
     return np.asarray(np.subtract(found[m].log_total, mean, out=mean))
 
@@ -805,7 +880,7 @@ def _logistic_cdf(x: FloatArray) -> FloatArray:
 
 
 def _margin(node: _Node) -> Claim:
-    row = node.own[0].rows.start
+    row = node.own[0].start
     where = "outside every nest" if node.name is None else f"in nest {node.name}"
     return Claim(
         f"Gumbel margin {where}",
@@ -818,8 +893,8 @@ def _margin(node: _Node) -> Claim:
 
 def _pair(sets: NestedSets, node: _Node) -> tuple[int, int] | None:
     """Rows of two alternatives whose lowest common nest this is."""
-    rows = [r for part in node.own for r in range(part.rows.start, part.rows.stop)]
-    rows += [sets.nodes[c].below[0].rows.start for c in node.children]
+    rows = [r for part in node.own for r in range(part.start, part.stop)]
+    rows += [sets.nodes[c].below[0].start for c in node.children]
     return (rows[0], rows[-1]) if len(rows) > 1 else None
 
 

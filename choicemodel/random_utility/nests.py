@@ -30,7 +30,7 @@ class Nest(NamedTuple):
             yield from nest.all_nests()
 
     def all_alternatives(self) -> tuple[Any, ...]:
-        """The alternatives below, in the order in which they were written."""
+        """The alternatives below: its own, then those of each nest inside it."""
         return self.alternatives + tuple(label for nest in self.nests for label in nest.all_alternatives())
 
 
@@ -53,7 +53,7 @@ class Topology:
     below : ndarray of bool (M, A)
         Whether a code is in it, or in a nest inside it.
     rank : ndarray of int (A,)
-        Place of each code in the order in which alternatives were written; those of no nest come last.
+        Place of each code in the order of `Nest.all_alternatives`; those of no nest come last.
     n_parameters : int
     """
 

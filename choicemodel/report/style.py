@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
 
 WIDTHS = {"single": 88.0, "double": 180.0}  # mm
 _MM = 1 / 25.4
@@ -90,7 +95,7 @@ def style(width: str = "single", *, height: float | None = None) -> Iterator[Non
         yield
 
 
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: dict[Any, Any] = {
     "font.size": 8,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so figures are the same everywhere
@@ -125,20 +130,183 @@ _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "choicemodel",  # the same figure is the same file
     "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "text.usetex": False,
 }
 
 
-def axes_or_new(ax: Axes | None) -> Axes:
-    """Give the axes to draw on: those of the caller, or of a new figure."""
+def axes_or_new(ax: Axes | None, height: float | None = None) -> Axes:
+    """Give the axes to draw on: those of the caller, or of a new figure.
+
+    Parameters
+    ----------
+    ax : Axes or None
+    height : float, optional
+        What the content needs, in mm: a new figure is made taller where it has less.
+    """
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
 
-    return plt.subplots(layout="constrained")[1]
+    wide, tall = plt.rcParams["figure.figsize"]
+    return plt.subplots(layout="constrained", figsize=(wide, max(tall, (height or 0.0) * _MM)))[1]
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+_LETTER = 1.45  # mean width of a letter of 7 pt, in mm
+LINE = 2.9  # height of a line of 7 pt, in mm
+
+
+def letters(mm: float) -> int:
+    """How many letters of a tick label fit into a width."""
+    return max(4, int(mm / _LETTER))
+
+
+def text_of(value: object, width: int | None = None) -> str:
+    """Write a label so that matplotlib shows it as it is, in lines of at most so many letters.
+
+    Examples
+    --------
+    >>> print(text_of("public transport (bus)", 10))
+    public
+    transport
+    (bus)
+    """
+    text = str(value)
+    if width is not None:
+        text = "\n".join(textwrap.wrap(text, width)) or text
+    return text.replace("$", r"\$")
+
+
+def number_of(value: float, digits: int, *, sign: bool = False) -> str:
+    """Write a number with a true minus sign; a dash where it is not known.
+
+    Examples
+    --------
+    >>> number_of(0.256, 2, sign=True), number_of(float("nan"), 2)
+    ('+0.26', '\u2013')
+    """
+    if isnan(value):
+        return "\u2013"
+    return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "\u2212")
+
+
+def width_of(ax: Axes) -> float:
+    """Width of the room that axes and their labels have, in mm."""
+    whole: Any = ax.figure  # or a part of one, with a layout of its own
+    place, share = ax.get_subplotspec(), 1.0
+    if place is not None:
+        share = len(range(place.colspan.start, place.colspan.stop)) / place.get_gridspec().ncols
+    return float(whole.bbox.width / root(ax).dpi / _MM * share)
+
+
+def root(ax: Axes) -> Figure:
+    """The figure that axes belong to, also where they are in a part of one."""
+    canvas: Any = ax.figure.canvas
+    figure: Figure = canvas.figure
+    return figure
+
+
+def lay_out(ax: Axes) -> Any:
+    """Put everything in its place, so that it can be measured; give what measures it."""
+    figure = root(ax)
+    figure.draw_without_rendering()
+    return figure.canvas.get_renderer()  # type: ignore[attr-defined]
+
+
+def legend_above(
+    ax: Axes,
+    handles: Sequence[Any],
+    labels: Sequence[object],
+    *,
+    right: bool = False,
+    handle_length: float | None = None,
+    grow: bool = False,
+) -> Legend:
+    """Put a legend above the axes, where it hides nothing, in as many columns as fit.
+
+    Parameters
+    ----------
+    ax : Axes
+    handles : sequence of Artist
+    labels : sequence
+    right : bool
+        Flush with the right end of the axes, for those that have long labels on the left.
+    handle_length : float, optional
+        In font sizes; short for markers without a line.
+    grow : bool
+        Make the figure taller by each row of the legend but the first, so that the axes keep their height.
+    """
+    renderer = lay_out(ax)
+    room = ax.get_window_extent(renderer).width
+    if right:  # over the tick labels too
+        room = max(room, width_of(ax) * _MM * root(ax).dpi - 4)
+    width = letters(room / root(ax).dpi / _MM - 10)
+    texts = [text_of(label, width) for label in labels]
+    n = len(texts)
+    # from one row on, always as many columns as fill the rows evenly
+    for columns in sorted({-(-n // rows) for rows in range(1, n + 1)}, reverse=True):
+        legend = ax.legend(
+            list(handles),
+            [f"label {i}" for i in range(n)],  # those that begin with _ would be left out
+            loc="lower right" if right else "lower left",
+            bbox_to_anchor=(1.0 if right else 0.0, 1.0),
+            borderaxespad=0.2,
+            borderpad=0.2,
+            columnspacing=1.2,
+            handlelength=handle_length,
+            ncols=columns,
+        )
+        for shown, text in zip(legend.get_texts(), texts, strict=True):
+            shown.set_text(text)
+        if legend.get_window_extent(renderer).width <= room:
+            break
+    if grow:
+        figure = root(ax)
+        row = _points(ax, 7 * 1.6)
+        extra = legend.get_window_extent(renderer).height - row
+        figure.set_figheight(figure.get_figheight() + max(0.0, extra) / figure.dpi)
+    return legend
+
+
+def fit_ticks(ax: Axes, axis: Axis) -> None:
+    """Have fewer ticks on an axis of numbers where their labels would touch."""
+    from matplotlib.ticker import MaxNLocator
+
+    for count in (8, 7, 6, 5, 4, 3, 2):
+        axis.set_major_locator(MaxNLocator(count, steps=[1, 2, 2.5, 5, 10]))
+        renderer = lay_out(ax)
+        if not _touch(shown_labels(axis), renderer, gap=0.35 * _points(ax, 7)):
+            return
+
+
+def shown_labels(axis: Axis) -> list[Text]:
+    """Labels of the ticks that are within the axes; matplotlib holds some beyond, which it does not draw."""
+    low, high = sorted(axis.get_view_interval())
+    return [t.label1 for t in axis.get_major_ticks() if low <= t.get_loc() <= high and t.label1.get_text()]
+
+
+def _points(ax: Axes, size: float) -> float:
+    """A size in points as pixels."""
+    return float(size / 72 * root(ax).dpi)
+
+
+def _touch(texts: Sequence[Text], renderer: Any, gap: float) -> bool:
+    boxes = [t.get_window_extent(renderer) for t in texts]
+    grown = [box.padded(gap / 2) for box in boxes]
+    return any(a.overlaps(b) for i, a in enumerate(grown) for b in grown[:i])
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
 
 
 def save(
-    figure: Figure | Axes, path: str | PathLike[str], *, formats: Sequence[str] = _FORMATS, dpi: float = 600
+    figure: Figure | Axes,
+    path: str | PathLike[str],
+    *,
+    formats: Sequence[str] | None = None,
+    dpi: float = 600,
 ) -> list[Path]:
     """Write a figure as PDF, SVG and PNG, at its exact size and without clipping.
 
@@ -146,8 +314,9 @@ def save(
     ----------
     figure : Figure or Axes
     path : path-like
-        Without a suffix, to which that of each format is added.
-    formats : sequence of {"pdf", "svg", "png"}
+        Its suffix, if it is that of a format, chooses this format; else that of each format is added.
+    formats : sequence of {"pdf", "svg", "png"}, optional
+        Default all, or the one of the path.
     dpi : float
         Resolution of the PNG.
 
@@ -155,21 +324,41 @@ def save(
     -------
     list of Path
         The files written.
+
+    Raises
+    ------
+    SpecificationError
+        If a format is another word.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import matplotlib.pyplot as plt
+    >>> from choicemodel.report.style import save, style
+    >>> with style("single"), tempfile.TemporaryDirectory() as folder:
+    ...     figure, ax = plt.subplots()
+    ...     [file.name for file in save(figure, f"{folder}/shares")]
+    ['shares.pdf', 'shares.svg', 'shares.png']
+    >>> plt.close(figure)
     """
     from matplotlib import rc_context
 
-    unknown = [f for f in formats if f not in _FORMATS]
-    if unknown:
-        raise SpecificationError(f"formats may hold {', '.join(_FORMATS)}; got {unknown[0]!r}.")
-    drawn = figure.get_figure() if hasattr(figure, "get_figure") else figure
     target = Path(path)
+    own = target.suffix[1:].lower()
+    if own in _FORMATS:
+        target = target.with_suffix("")
+    wanted = (own,) if formats is None and own in _FORMATS else _FORMATS if formats is None else tuple(formats)
+    unknown = [f for f in wanted if f not in _FORMATS]
+    if isinstance(formats, str) or unknown:
+        raise SpecificationError(f"formats is a list of some of {', '.join(_FORMATS)}; got {formats!r}.")
+    drawn: Any = figure.canvas if hasattr(figure, "canvas") else figure.figure.canvas
     target.parent.mkdir(parents=True, exist_ok=True)
     out = []
-    for name in formats:
+    for name in wanted:
         file = target.with_name(f"{target.name}.{name}")
         # Without a date the same figure is the same file.
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[name]
         with rc_context({k: v for k, v in _SETTINGS.items() if k.startswith(("pdf", "svg"))}):
-            drawn.savefig(file, dpi=dpi, metadata=metadata)
+            drawn.figure.savefig(file, dpi=dpi, metadata=metadata)
         out.append(file)
     return out

@@ -94,6 +94,9 @@ class Verification:
         Time taken.
     recovered : dict or None
         Column -> values per parameter of the recovery; `recovery` shows it as a frame.
+    counted : dict or None
+        Column -> values per situation and alternative of the check of the probabilities; `frequencies` shows it as a
+        frame.
     """
 
     model: str
@@ -104,6 +107,7 @@ class Verification:
     replications: int
     seconds: float
     recovered: Mapping[str, tuple[Any, ...]] | None = None
+    counted: Mapping[str, tuple[Any, ...]] | None = None
 
     @property
     def recovery(self) -> pd.DataFrame | None:
@@ -111,6 +115,15 @@ class Verification:
         if self.recovered is None:
             return None
         return pd.DataFrame(dict(self.recovered)).set_index("parameter")
+
+    @property
+    def frequencies(self) -> pd.DataFrame | None:
+        """Probability and simulated frequency per situation and alternative; None in files of early versions.
+
+        ``situation`` is the position in the data, ``std_error`` the Monte Carlo error of frequency less probability,
+        ``pvalue`` that of the single cell: of many some are small.
+        """
+        return None if self.counted is None else pd.DataFrame(dict(self.counted))
 
     @property
     def passed(self) -> bool:

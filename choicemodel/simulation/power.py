@@ -141,6 +141,20 @@ def crossing(sizes: FloatArray, power: FloatArray, wanted: float, most: float) -
     return float((roots[0] + share * (roots[1] - roots[0])) ** 2)
 
 
+def between(sizes: FloatArray, power: FloatArray, most: float, at: FloatArray) -> FloatArray:
+    """Power at sizes between those that were tried, on the curve on which `crossing` finds a level.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> n = np.array([100.0, 400.0])
+    >>> between(n, ndtr(0.1 * np.sqrt(n) - 0.9), 0.999, np.array([225.0])).round(4)  # Phi(0.6)
+    array([0.7257])
+    """
+    curve = ndtri(np.clip(increasing(power), 1 - most, most))
+    return np.asarray(ndtr(np.interp(np.sqrt(at), np.sqrt(sizes), curve)))
+
+
 # --- the tests -------------------------------------------------------------------------------------------------------
 
 
@@ -352,6 +366,16 @@ class PowerStudy:
             upper=upper,
             between=(0 if at == 0 else int(sizes[at - 1]), int(sizes[at])),
         )
+
+    def curve(self, n_persons: Sequence[float] | FloatArray) -> FloatArray:
+        """The power at sizes between those tried, as `smallest` reads it; NaN outside them."""
+        table, at = self.to_frame().query("samples > 0"), np.asarray(n_persons, dtype=np.float64)
+        if table.empty:
+            return np.full(at.shape, np.nan)
+        sizes = table.index.to_numpy(dtype=np.float64)
+        most = 1 - 0.5 / float(table["samples"].max())
+        inside = (at >= sizes[0]) & (at <= sizes[-1])
+        return np.where(inside, between(sizes, table["estimate"].to_numpy(dtype=np.float64), most, at), np.nan)
 
     @property
     def conclusion(self) -> str:

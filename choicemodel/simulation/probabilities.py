@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,7 @@ class Counts:
     in_V : ndarray (J, J, n)
         Derivative of the probability (first axis) in a constant of each alternative (second axis).
     alternatives : ndarray of int (J, n)
+    situations : ndarray of int (n,)
     """
 
     observed: FloatArray
@@ -59,6 +60,7 @@ class Counts:
     in_scale: FloatArray
     in_V: FloatArray  # noqa: N815 - V is the field's letter
     alternatives: IntArray
+    situations: IntArray
 
 
 def check_probabilities(
@@ -77,7 +79,18 @@ def check_probabilities(
     level : float
         Level of each test in the report, for the power that is stated.
     """
-    counted = [_count(sim, group, simulations, rng) for group in some_groups(sim, situations)]
+    return judge_probabilities(sim, count_choices(sim, situations, simulations, rng), simulations, rng, level)
+
+
+def count_choices(sim: Simulator, situations: IntArray, simulations: int, rng: np.random.Generator) -> list[Counts]:
+    """Simulate the choices of some situations and count them, group by group."""
+    return [_count(sim, group, simulations, rng) for group in some_groups(sim, situations)]
+
+
+def judge_probabilities(
+    sim: Simulator, counted: Sequence[Counts], simulations: int, rng: np.random.Generator, level: float
+) -> list[Evidence]:
+    """Hold choices that were counted against closed-form probabilities; as `check_probabilities`."""
     out = [
         _all_cells(counted, simulations),
         _scale(counted, simulations, level),
@@ -86,6 +99,32 @@ def check_probabilities(
     ]
     pairs = _pairs_of_persons(sim)
     return [*out, _pairs(sim, pairs, simulations, rng)] if pairs else out
+
+
+def cells(counted: Sequence[Counts], draws: int, labels: Sequence[object]) -> dict[str, tuple[Any, ...]]:
+    """What was counted, column -> values, a cell for each situation and alternative, in the order of the data.
+
+    ``situation`` is the position of the situation in the data. ``std_error`` is the Monte Carlo error of frequency less
+    probability: sqrt(P (1 - P) / R), and where tastes vary that of the probability too. ``pvalue`` is that of the
+    single cell, two-sided.
+    """
+    spread = [np.sqrt(_spread(c, draws)) / draws for c in counted]
+    situation = np.concatenate([np.broadcast_to(c.situations, c.observed.shape).T.ravel() for c in counted])
+    codes = np.concatenate([c.alternatives.T.ravel() for c in counted])
+    order = np.lexsort((codes, situation))
+    numbers = {
+        "probability": [c.probability for c in counted],
+        "frequency": [c.observed / draws for c in counted],
+        "std_error": spread,
+        "pvalue": [_cell_pvalue(c, draws) for c in counted],
+    }
+    out: dict[str, tuple[Any, ...]] = {
+        "situation": tuple(situation[order].tolist()),
+        "alternative": tuple(labels[code] for code in codes[order]),
+    }
+    return out | {
+        name: tuple(np.concatenate([a.T.ravel() for a in arrays])[order].tolist()) for name, arrays in numbers.items()
+    }
 
 
 def some_groups(sim: Simulator, situations: IntArray) -> Iterator[Group]:
@@ -133,7 +172,7 @@ def _count(sim: Simulator, group: Group, simulations: int, rng: np.random.Genera
     probability, covariance = _closed_form(sim, X, group, simulations, rng)
     in_scale, in_V = _directions(sim, X, group, rng)
     codes = np.broadcast_to(group.alternatives.reshape(J, -1), (J, n))
-    return Counts(observed, probability, covariance, in_scale, in_V, codes.astype(np.int64))
+    return Counts(observed, probability, covariance, in_scale, in_V, codes.astype(np.int64), group.situations)
 
 
 def _pieces(total: int, size: int) -> Iterator[int]:

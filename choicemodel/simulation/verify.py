@@ -19,7 +19,7 @@ from choicemodel.results import ChoiceResults, default_cov_type
 from choicemodel.rng import seed_of
 from choicemodel.simulation.calculus import check_derivatives, check_optimum
 from choicemodel.simulation.evidence import Evidence, Verification, decide
-from choicemodel.simulation.probabilities import check_probabilities
+from choicemodel.simulation.probabilities import Counts, cells, count_choices, judge_probabilities
 from choicemodel.simulation.recovery import Limits, judge, summarise
 from choicemodel.simulation.replicate import Task, draw_structure, run
 from choicemodel.simulation.scores import Plan, check_scores
@@ -109,7 +109,7 @@ def verify(  # noqa: PLR0913 - a public entry point
     subject = _subject(result_or_model, params)
     streams = np.random.SeedSequence(seed).spawn(6)
     with _steps(progress, replications) as step, executor(threads) as pool:
-        evidence = _checks(subject, (simulations, alpha), streams, (step, pool))
+        evidence, counted = _checks(subject, (simulations, alpha), streams, (step, pool))
     recovered = None
     if replications:
         found, recovered = _recovery(subject, result_or_model, (replications, alpha, threads), streams[5])
@@ -123,6 +123,7 @@ def verify(  # noqa: PLR0913 - a public entry point
         replications=replications,
         seconds=time.perf_counter() - began,
         recovered=recovered,
+        counted=cells(counted, simulations, subject.sim.design.data.alternatives),
     )
 
 
@@ -155,14 +156,15 @@ def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None
 
 def _checks(
     subject: _Subject, plan: tuple[int, float], streams: list[np.random.SeedSequence], tools: tuple[Any, Executor]
-) -> list[Evidence]:
+) -> tuple[list[Evidence], list[Counts]]:
     (simulations, alpha), (step, pool) = plan, tools
     sim = subject.sim
     rngs = [np.random.default_rng(s) for s in streams]
     step("probabilities")
     level = alpha / _tests(sim)
     situations = _some_situations(sim.design.data, simulations, rngs[0])
-    evidence = check_probabilities(sim, situations, simulations, rngs[0], level)
+    counted = count_choices(sim, situations, simulations, rngs[0])
+    evidence = judge_probabilities(sim, counted, simulations, rngs[0], level)
     step("theory")
     evidence += check_theory(sim, rngs[1])
     step("derivatives")
@@ -184,7 +186,7 @@ def _checks(
     # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.
     informed = subject.free & (-np.diag(hessian) > _reach(prepared, len(scale)) ** 2)
     evidence += check_scores(model, sim, prepared, informed, Plan(_samples(sim), streams[4], pool, _held(subject)))
-    return evidence
+    return evidence, counted
 
 
 def _tests(sim: Simulator) -> int:

@@ -62,6 +62,8 @@ class Block:
         Weights of the situations.
     situations : ndarray of int (n,)
         Which situations these are.
+    stage : ndarray of int (n,) or None
+        Which answer of its occasion each situation is; None where occasions are not exploded.
     """
 
     differences: FloatArray
@@ -69,6 +71,7 @@ class Block:
     chosen: IntArray
     weight: FloatArray | None
     situations: IntArray
+    stage: IntArray | None = None
 
     @property
     def n_alternatives(self) -> int:

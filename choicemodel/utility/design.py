@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -71,17 +71,51 @@ class Recipe:
         The alternative without constant and covariate coefficients.
     memory : dict
         What each factor remembers.
+    like : dict
+        Alternatives that the estimation data do not have -> the one whose coefficients they take, or None for the
+        common coefficients only.
     """
 
     formula: str
     alternatives: tuple[Any, ...]
     base: Any
     memory: dict[str, Memory]
+    like: dict[Any, Any] = field(default_factory=dict)
+
+    def with_alternatives(self, like: Mapping[Any, Any]) -> Recipe:
+        """Return the recipe for data that hold new alternatives too.
+
+        Parameters
+        ----------
+        like : mapping
+            New label -> the known alternative whose coefficients (constant and alternative-specific ones) it takes, or
+            None for the common coefficients only.
+
+        Raises
+        ------
+        UnknownAlternativeError
+            If one is to be like an alternative that is not known.
+        SpecificationError
+            If a new label is known already.
+        """
+        for label, other in like.items():
+            if label in self.alternatives:
+                raise SpecificationError(
+                    f"The alternative {label!r} is not new: the model was specified for it and has its coefficients."
+                )
+            if other is not None and other not in self.alternatives:
+                raise UnknownAlternativeError(
+                    f"The alternative {label!r} is to be like {other!r}, which the model does not know. It was "
+                    f"specified for {', '.join(map(repr, self.alternatives))}."
+                )
+        return replace(self, like={**self.like, **like})
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Design:
     """The columns of systematic utility on some data.
+
+    Where the worst was asked for, utility counts with the sign reversed, and so do all numbers that a design gives.
 
     Attributes
     ----------
@@ -130,7 +164,8 @@ class Design:
             else:
                 own = beta[k] if beta.ndim == 1 else beta[k, mask]
                 V[mask] += own * (1.0 if values is None else values[mask])
-        return V
+        sign = self.data.structure.row_sign
+        return V if sign is None else V * sign
 
     def values(self, rows: NDArray[np.int64]) -> FloatArray:
         """Design of some rows, given by their sorted positions (K, *rows.shape)."""
@@ -141,7 +176,8 @@ class Design:
             X[k] = 1.0 if values is None else values[rows]
             if column.alternatives is not None:
                 X[k] *= np.isin(alternative, column.alternatives)
-        return X
+        sign = self.data.structure.row_sign
+        return X if sign is None else X * sign[rows]
 
     def matrix(self) -> FloatArray:
         """The whole design matrix in the order of the frame (rows, K); for looking at, not for computing."""
@@ -151,6 +187,8 @@ class Design:
             values = self._sources[column.source]
             rows = slice(None) if mask is None else mask
             X[rows, k] = 1.0 if values is None else values[rows]
+        if self.data.structure.row_sign is not None:
+            X *= self.data.structure.row_sign[:, np.newaxis]
         out = np.empty_like(X)
         order = self.data.structure.order
         out[slice(None) if order is None else order] = X
@@ -176,10 +214,12 @@ class Design:
         rows = _as_view(group)
         for column, out in zip(self.columns, differences, strict=True):
             _fill(self._sources[column.source], rows, _at_rows(column, group), out)
-        weight = None if structure.weight is None else structure.weight[group.situations]
-        return Block(
-            differences, group.alternatives, chosen_positions(structure, group.situations), weight, group.situations
-        )
+        at = group.situations
+        if structure.sign is not None:  # after coding, so that transforms and checks see the columns as they are
+            differences *= structure.sign[at]
+        weight = None if structure.weight is None else structure.weight[at]
+        stage = None if structure.stage is None else structure.stage[at]
+        return Block(differences, group.alternatives, chosen_positions(structure, at), weight, at, stage)
 
 
 @dataclass(frozen=True)
@@ -258,7 +298,7 @@ def build_design(data: ChoiceData, formula: str, base: Any = None) -> Design:
 
 def design_from_recipe(recipe: Recipe, data: ChoiceData) -> Design:
     """Code other data by a recipe; see `Design.on`."""
-    unknown = [a for a in data.alternatives if a not in recipe.alternatives]
+    unknown = [a for a in data.alternatives if a not in recipe.alternatives and a not in recipe.like]
     if unknown:
         raise UnknownAlternativeError(
             f"The data hold alternatives that the model does not know: {', '.join(map(repr, unknown))}. It was "
@@ -318,6 +358,7 @@ class _Builder:
         codes = None if at is None else match_alternatives(at, self.recipe.alternatives, f"`{name}` in the formula")
         if codes is not None:
             labels = [self.recipe.alternatives[c] for c in codes]
+            labels += [new for new, other in self.recipe.like.items() if other in labels]
             codes = tuple(self.code_in_data[label] for label in labels if label in self.code_in_data)
         text = "1" if source.values is None else source.label
         self.columns.append(DesignColumn(name, len(self.sources) - 1, codes, part, text, source.reads))

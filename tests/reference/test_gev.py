@@ -57,9 +57,7 @@ MODELS = {
     "travel_mode_shared": lambda: cm.NestedLogit(
         travel_mode(), FORMULA, {"public": ["train", "bus"], "private": ["air", "car"]}, base="car", shared=True
     ),
-    "swissmetro_nested": lambda: cm.NestedLogit(
-        swissmetro(), "time + cost", {"existing": ["train", "car"]}, base="sm"
-    ),
+    "swissmetro_nested": lambda: cm.NestedLogit(swissmetro(), "time + cost", {"existing": ["train", "car"]}, base="sm"),
     "swissmetro_cross_nested": lambda: cm.CrossNestedLogit(
         swissmetro(), CROSS, {"existing": ["train", "car"], "public": ["train", "sm"]}, base="sm"
     ),

@@ -105,8 +105,11 @@ def test_loaded_results_will_do(results, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"names": ["a"]}, "names"),
-        ({"names": ["a", "a", "b"]}, "names"),
+        ({"labels": ["a"]}, "labels"),
+        ({"labels": ["a", "a", "b"]}, "labels"),
+        ({"labels": "abc"}, "labels"),
+        ({"names": ["a", "b", "c"]}, "models are called is labels="),
+        ({"names": {"xx": "A"}}, "Did you mean x"),
         ({"show": "t"}, "show"),
         ({"scale_normalised": "z"}, "no coefficient of model"),
     ],

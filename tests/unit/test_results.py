@@ -277,7 +277,7 @@ def test_shown_in_one_line(result) -> None:
 
 
 def test_derived_quantities_of_a_logit_are_none(result) -> None:
-    assert list(result.derived.columns) == ["estimate", "std_error", "lower", "upper"]
+    assert list(result.derived.columns) == ["estimate", "std_error", "lower", "upper", "z", "p"]
     assert result.derived.empty
 
 

@@ -1,4 +1,4 @@
-"""Tables: the numbers, the common description, and what each of the four writers promises."""
+"""Tables: the numbers, the common description, and what the writers of text, Markdown, LaTeX and HTML promise."""
 
 from __future__ import annotations
 

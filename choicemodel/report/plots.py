@@ -1,0 +1,43 @@
+"""The figures, reached as ``cm.plots``: each takes a result and gives matplotlib axes.
+
+A figure alone is as wide as `style` says, and as tall as its labels need. For several in one, give each a part of its
+own, ``ax=part.subplots()`` with ``part`` from ``figure.subfigures(1, 2)``: labels and legends are fitted to the room
+that they find, which subplots change for each other.
+"""
+
+from __future__ import annotations
+
+from choicemodel.report.answers import (
+    coefficients,
+    elasticity_matrix,
+    probability_curves,
+    scenario,
+    shares,
+    willingness_to_pay,
+)
+from choicemodel.report.evidence import (
+    calibration,
+    gumbel,
+    likelihood_contours,
+    likelihood_profile,
+    recovery,
+    verification,
+)
+from choicemodel.report.style import save, style
+
+__all__ = [
+    "calibration",
+    "coefficients",
+    "elasticity_matrix",
+    "gumbel",
+    "likelihood_contours",
+    "likelihood_profile",
+    "probability_curves",
+    "recovery",
+    "save",
+    "scenario",
+    "shares",
+    "style",
+    "verification",
+    "willingness_to_pay",
+]
