@@ -186,3 +186,36 @@ def test_comparison_lists_every_parameter(case: Case) -> None:
     for name in result.params.index:
         assert str(name) in text
     assert len(survey_frame(case.survey)) == result.sample.n_rows
+
+
+def test_a_small_rise_of_the_price_costs_what_is_bought(case: Case) -> None:
+    """The surplus changes by minus the probabilities times the changes of the price (Roy's identity)."""
+    if case.common is None:
+        pytest.skip("there is no column with one coefficient to pay in")
+    result, per, h = fitted(case), case.common, 1e-4
+    if not consistent(result):
+        pytest.skip("no random utilities have these choice probabilities")
+    after = moved(result, per, other(case), plus=h)
+    found = cm.consumer_surplus(result, None, after, per=per)
+    P = pd.Series(result.predict().to_numpy() * weights(result))
+    here = (result.data.frame["mode"] == other(case)).to_numpy()
+    assert found.to_frame().loc["total", "estimate"] == pytest.approx(-h * P[here].sum(), rel=1e-3)
+
+
+def consistent(result: cm.ChoiceResults) -> bool:
+    own = [p.role == "error" for p in result.model.parameters.items]
+    try:
+        result.model.errors.require_consistent(result.params.to_numpy()[own])
+    except cm.exceptions.SpecificationError:
+        return False
+    return True
+
+
+def test_a_scenario_is_a_prediction_on_changed_data(case: Case) -> None:
+    result, column = fitted(case), column_of(case)
+    found = cm.scenario(result, {"up": {column: {other(case): "+20%"}}}).to_frame()
+    after = moved(result, column, other(case), 1.2)
+    expected = cm.shares(result, after).to_frame()["estimate"]
+    np.testing.assert_allclose(found.loc[("up", "share"), "estimate"], expected, rtol=1e-9)
+    change = expected - cm.shares(result).to_frame()["estimate"]
+    np.testing.assert_allclose(found.loc[("up", "change"), "estimate"], change, rtol=1e-6, atol=1e-12)
