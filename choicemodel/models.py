@@ -22,10 +22,10 @@ from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.heterogeneity import Heterogeneity, Homogeneous
-from choicemodel.random_utility import CrossNested, ErrorDistribution, Gumbel, Nested
+from choicemodel.random_utility import CrossNested, ErrorDistribution, Gumbel, Nested, Scaled
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
 from choicemodel.tables import escape_latex
-from choicemodel.utility import Design, Recipe, build_design, design_from_recipe, groups
+from choicemodel.utility import Design, Recipe, Scales, build_design, design_from_recipe, read_scales
 from choicemodel.utility.coding import Memory
 from choicemodel.utility.design import DesignColumn
 
@@ -51,6 +51,11 @@ class ChoiceModel:
         Default none: everybody has the same coefficients.
     base : label, optional
         The alternative without constant and covariate coefficients; default the first.
+    scale_groups : str, optional
+        Column of the data whose values are groups of situations with an error scale of their own, such as stated and
+        revealed answers. The first value (of the categories, or in sorted order) is the base, of scale one.
+    stage_scale : bool
+        Estimate a scale for each later rank of a ranking, or for worst choices, relative to first choices.
 
     Raises
     ------
@@ -73,6 +78,8 @@ class ChoiceModel:
     errors: ErrorDistribution = field(default_factory=Gumbel)
     heterogeneity: Heterogeneity | None = None
     base: Any = None
+    scale_groups: str | None = None
+    stage_scale: bool = False
     recipe: Recipe = field(init=False)
     columns: tuple[DesignColumn, ...] = field(init=False)
     parameters: Parameters = field(init=False)
@@ -84,15 +91,20 @@ class ChoiceModel:
                 f"A model needs a ChoiceData, not {type(self.data).__name__}: read the survey with "
                 "ChoiceData.from_long or ChoiceData.from_wide."
             )
-        design = build_design(self.data, self.formula, self.base)
+        _check_kind(self.data, self.errors)
+        scales = read_scales(self.data, self.scale_groups, stages=self.stage_scale)
+        design = build_design(self.data, self.formula, self.base, scales)
         self._settle(design.recipe, design.columns, design)
 
     def _settle(self, recipe: Recipe, columns: tuple[DesignColumn, ...], design: Design | None) -> None:
-        own = self.errors.parameters(recipe.alternatives)
+        errors = self.errors
+        if recipe.scales is not None and not isinstance(errors, Scaled):
+            errors = Scaled(errors, recipe.scales.names)
+        own = errors.parameters(recipe.alternatives)
         error = [Parameter(p.name, "error", *p[1:]) for p in own]
-        errors = self.errors.on(recipe.alternatives)
+        errors = errors.on(recipe.alternatives)
         if own and design is not None:
-            errors.check([g.alternatives for g in groups(design.data.structure, len(columns))])
+            errors.check([g.alternatives for g in design.groups()])
         settled = {
             "errors": errors,
             "heterogeneity": self.heterogeneity or Homogeneous(),
@@ -110,7 +122,9 @@ class ChoiceModel:
     @property
     def title(self) -> str:
         """What the model is called in tables."""
-        return _TITLES[self.errors.to_dict()["kind"]]
+        scaled = isinstance(self.errors, Scaled)
+        inner = self.errors.errors if isinstance(self.errors, Scaled) else self.errors
+        return _TITLES[inner.to_dict()["kind"]] + (" with group scales" if scaled else "")
 
     @property
     def alternatives(self) -> tuple[Any, ...]:
@@ -359,6 +373,7 @@ class ChoiceModel:
             "base": recipe.base,
             "memory": {k: asdict(m) for k, m in recipe.memory.items()},
             "columns": [asdict(c) for c in self.columns],
+            "scales": None if recipe.scales is None else asdict(recipe.scales),
             "errors": self.errors.to_dict(),
             "heterogeneity": self.heterogeneity_or_none.to_dict(),
         }
@@ -367,12 +382,19 @@ class ChoiceModel:
     def from_dict(cls, content: Mapping[str, Any]) -> ChoiceModel:
         """Rebuild a model, without data, from what `to_dict` gave."""
         memory = {k: Memory(**m) for k, m in content["memory"].items()}
-        recipe = Recipe(content["formula"], content["alternatives"], content["base"], memory)
+        scales = content.get("scales")
+        recipe = Recipe(
+            content["formula"],
+            content["alternatives"],
+            content["base"],
+            memory,
+            scales=None if scales is None else Scales(**scales),
+        )
         model = object.__new__(cls)
         fixed = {
             "data": None,
             "formula": recipe.formula,
-            "errors": _ERRORS[content["errors"]["kind"]].from_dict(content["errors"]),
+            "errors": _errors_from(content["errors"]),
             "heterogeneity": _HETEROGENEITY[content["heterogeneity"]["kind"]](),
         }
         for name, value in fixed.items():
@@ -383,6 +405,25 @@ class ChoiceModel:
     def __repr__(self) -> str:
         data = "no data" if self.data is None else repr(self.data)
         return f"<ChoiceModel: {self.title}, {self.formula!r}, {len(self.parameters.names)} parameters, on {data}>"
+
+
+def _check_kind(data: ChoiceData, errors: ErrorDistribution) -> None:
+    """Refuse answers that errors other than independent Gumbel do not explode into choices."""
+    inner = errors.errors if isinstance(errors, Scaled) else errors
+    if data.structure.stage is not None and not isinstance(inner, Gumbel):
+        raise SpecificationError(
+            f"These data are of the kind {data.roles.kind}: that stages are choices from shrinking sets holds for "
+            "independent Gumbel errors only, since with correlated errors who came first says something about who "
+            "comes next. Use a multinomial logit, or the first choices alone with data.first_choices()."
+        )
+
+
+def _errors_from(content: Mapping[str, Any]) -> ErrorDistribution:
+    """Rebuild an error distribution from its description."""
+    if content["kind"] == "scaled":
+        return Scaled(_errors_from(content["errors"]), tuple(content["names"]))
+    found: ErrorDistribution = _ERRORS[content["kind"]].from_dict(content)
+    return found
 
 
 _ERRORS: dict[str, Any] = {"gumbel": Gumbel, "nested": Nested, "cross_nested": CrossNested}
@@ -403,7 +444,14 @@ def _plain(column: DesignColumn) -> str:
     return column.text[:end] if end > 0 else column.text
 
 
-def MultinomialLogit(data: ChoiceData, formula: str, base: Any = None) -> ChoiceModel:
+def MultinomialLogit(
+    data: ChoiceData,
+    formula: str,
+    base: Any = None,
+    *,
+    scale_groups: str | None = None,
+    stage_scale: bool = False,
+) -> ChoiceModel:
     """Specify a multinomial (conditional) logit.
 
     P_nj = exp(V_nj) / sum_i exp(V_ni) (McFadden 1974; Train 2009, equation 3.6): independent Gumbel errors, the same
@@ -416,6 +464,10 @@ def MultinomialLogit(data: ChoiceData, formula: str, base: Any = None) -> Choice
         Three parts, see `ChoiceModel`.
     base : label, optional
         The alternative without constant and covariate coefficients; default the first.
+    scale_groups : str, optional
+        Column whose values are groups with an error scale of their own, see `ChoiceModel`.
+    stage_scale : bool
+        A scale for later ranks or worst choices, see `ChoiceModel`.
 
     Returns
     -------
@@ -431,10 +483,10 @@ def MultinomialLogit(data: ChoiceData, formula: str, base: Any = None) -> Choice
     >>> result.params.round(4).to_dict()
     {'gc': -0.0155, 'ttme': -0.0961, 'hinc[air]': 0.0133, 'ASC[air]': 5.2074, 'ASC[bus]': 3.1632, 'ASC[train]': 3.869}
     """
-    return ChoiceModel(data, formula, base=base)
+    return ChoiceModel(data, formula, base=base, scale_groups=scale_groups, stage_scale=stage_scale)
 
 
-def NestedLogit(
+def NestedLogit(  # noqa: PLR0913 - a public entry point
     data: ChoiceData,
     formula: str,
     nests: Mapping[Any, Any],
@@ -442,6 +494,7 @@ def NestedLogit(
     base: Any = None,
     shared: bool | Sequence[Sequence[Any]] = False,
     restrict: bool = False,
+    scale_groups: str | None = None,
 ) -> ChoiceModel:
     """Specify a nested logit of any depth.
 
@@ -463,6 +516,8 @@ def NestedLogit(
         ``fit(fixed={"lambda[public]": 0.5})``.
     restrict : bool
         Keep every lambda at most 1. By default they are free above it, and a value there is reported as it is.
+    scale_groups : str, optional
+        Column whose values are groups with an error scale of their own, see `ChoiceModel`.
 
     Returns
     -------
@@ -485,10 +540,12 @@ def NestedLogit(
     >>> result = model.fit()
     >>> result.params.round(3)[["gc", "lambda[ground]"]].to_dict(), round(result.llf, 3)
     """
-    return ChoiceModel(data, formula, errors=Nested(nests, shared=shared, restrict=restrict), base=base)
+    return ChoiceModel(
+        data, formula, errors=Nested(nests, shared=shared, restrict=restrict), base=base, scale_groups=scale_groups
+    )
 
 
-def CrossNestedLogit(
+def CrossNestedLogit(  # noqa: PLR0913 - a public entry point
     data: ChoiceData,
     formula: str,
     nests: Mapping[Any, Sequence[Any]],
@@ -496,6 +553,7 @@ def CrossNestedLogit(
     allocation: Mapping[Any, Mapping[Any, float]] | None = None,
     base: Any = None,
     shared: bool = False,
+    scale_groups: str | None = None,
 ) -> ChoiceModel:
     """Specify a cross-nested logit, in which an alternative may belong to several nests.
 
@@ -516,6 +574,8 @@ def CrossNestedLogit(
         The alternative without constant and covariate coefficients; default the first.
     shared : bool
         One lambda for all nests.
+    scale_groups : str, optional
+        Column whose values are groups with an error scale of their own, see `ChoiceModel`.
 
     Returns
     -------
@@ -540,7 +600,13 @@ def CrossNestedLogit(
     >>> model.parameters.names[-2:]
     ('lambda[public]', 'lambda[land]')
     """
-    return ChoiceModel(data, formula, errors=CrossNested(nests, allocation=allocation, shared=shared), base=base)
+    return ChoiceModel(
+        data,
+        formula,
+        errors=CrossNested(nests, allocation=allocation, shared=shared),
+        base=base,
+        scale_groups=scale_groups,
+    )
 
 
 def load_results(path: str | os.PathLike[str]) -> ChoiceResults:

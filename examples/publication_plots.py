@@ -65,7 +65,6 @@ def main(folder: Path) -> None:
         "scenario": lambda: cm.plots.scenario(rail, {"cost": {"CAR": "+50%"}}, simulations=20, rng=1, names=names),
         "likelihood_profile": lambda: cm.plots.likelihood_profile(travel, "gc"),
         "calibration": lambda: cm.plots.calibration(travel),
-        "gumbel": lambda: cm.plots.gumbel(rng=1),
     }
     for name, draw in figures.items():
         for width in ("single", "double"):

@@ -41,7 +41,7 @@ from choicemodel.tables import (
     format_percent,
     format_statistic,
 )
-from choicemodel.utility import Design, groups
+from choicemodel.utility import Design, prepared
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -72,11 +72,11 @@ def situation_loglik(model: ChoiceModel, theta: FloatArray, design: Design) -> F
     chosen_rows = structure.require_chosen()
     V, errors = design.utilities(theta[:K]), model.errors.on(design.data.alternatives)
     out = np.zeros(structure.n_situations)
-    for group in groups(structure, K):
+    for group in design.groups():
         n = len(group.situations)
         within = chosen_rows[group.situations] - structure.starts[group.situations]
-        prepared = errors.prepare(group.alternatives)
-        found = errors.log_probability(V[group.rows], within * n + np.arange(n), theta[K:], prepared)
+        sets = prepared(errors, group)
+        found = errors.log_probability(V[group.rows], within * n + np.arange(n), theta[K:], sets)
         out[group.situations] = found.value
     return out
 

@@ -27,7 +27,7 @@ from choicemodel.exceptions import CovarianceWarning, FormulaError, Specificatio
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution
 from choicemodel.results import ChoiceResults
-from choicemodel.utility import Design, groups
+from choicemodel.utility import Design, prepared
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -167,9 +167,8 @@ def expected_maximum(gamma: FloatArray, design: Design, errors: ErrorDistributio
     K, structure, errors = len(design.columns), design.data.structure, errors.on(design.data.alternatives)
     V = design.utilities(gamma[:K])
     out = np.zeros(structure.n_situations)
-    for group in groups(structure, K, informative=False):
-        prepared = errors.prepare(group.alternatives)
-        out[group.situations] = errors.expected_maximum(V[group.rows], gamma[K:], prepared)
+    for group in design.groups(informative=False):
+        out[group.situations] = errors.expected_maximum(V[group.rows], gamma[K:], prepared(errors, group))
     return out
 
 

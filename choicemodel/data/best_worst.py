@@ -73,7 +73,7 @@ class BestWorstSpec:
             _check_available(table, available, taken, problems)
         broken = self._check_sequence(table, taken, problems) | (table.count(both) > 0)
         found = table.count(taken > 0)
-        longest = int(found.max())
+        longest = max(int(found.max()), len(self.columns))
         expected = np.minimum(np.maximum(n_available(table, available) - 1, 0), longest)
         remedy = "otherwise fill in what is missing or drop these situations"
         length = Length(found, expected, "best-worst answer", remedy)

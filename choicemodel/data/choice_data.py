@@ -272,7 +272,7 @@ class ChoiceData:
         1    1  bus      2       0
         """
         roles = _roles_of(frame, situation, Roles((), alternative, None, person, available, weight, kind="ranking"))
-        labels = not isinstance(rank, str)
+        labels = isinstance(rank, (list, tuple))
         columns = tuple(rank) if isinstance(rank, (list, tuple)) else (rank,)
         _require_names(*(("rank", c) for c in columns))
         spec = RankSpec(columns, labels, ties, partial, depth)
@@ -330,6 +330,11 @@ class ChoiceData:
         _require_frame(frame)
         _require_names(("person", person), ("weight", weight))
         labels = isinstance(rank, (list, tuple))
+        if not isinstance(rank, (list, tuple, str, Mapping)):
+            raise SpecificationError(
+                f"rank={rank!r}: it takes the columns that hold the code of the first, the second and so on, or the "
+                "column of each alternative's rank, as a dict or a pattern such as 'rank_{alternative}'."
+            )
         codes = alternatives_as_dict(alternatives)
         wide, columns = frame, tuple(rank) if isinstance(rank, (list, tuple)) else ()
         spec = WideSpec(codes, attributes, available, None, person, weight)

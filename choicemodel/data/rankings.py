@@ -51,6 +51,11 @@ class RankSpec:
         depth = self.depth
         if depth is not None and (isinstance(depth, bool) or not isinstance(depth, (int, np.integer)) or depth < 1):
             raise SpecificationError(f"depth={depth!r} must be a whole number of ranks from 1 on, or None for all.")
+        if None in self.columns:
+            raise SpecificationError(
+                "rank=None names no column: it takes the name of a column, or a list of names. Data without answers, "
+                "for prediction, are read with from_long(..., choice=None)."
+            )
         if not self.columns:
             raise SpecificationError("rank=[] names no column: it takes one with the ranks, or several with labels.")
 
@@ -154,10 +159,11 @@ def _text_ranks(table: Table, column: pd.Series[Any], text: IntArray) -> ChoiceC
             f"{holds}, which are labels of alternatives: pass the columns that name the first, the second and so on as "
             f"a list, rank=[{name!r}, ...]."
         )
-    if np.isfinite(numbers_or_nan(column.iloc[text])).all():
+    odd = text[~np.isfinite(numbers_or_nan(column.iloc[text]))]
+    if not odd.size:
         return ChoiceCodingError(f"{holds} as text: convert it with frame[{name!r}].astype(float).")
     return ChoiceCodingError(
-        f"{holds}: {column.iloc[text[0]]!r} in {table.name_of_row(int(text[0]))} is no rank. Write 1 for the best, 2 "
+        f"{holds}: {column.iloc[odd[0]]!r} in {table.name_of_row(int(odd[0]))} is no rank. Write 1 for the best, 2 "
         "for the next and so on, and leave it missing for what was not ranked."
     )
 

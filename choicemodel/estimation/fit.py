@@ -26,7 +26,7 @@ from choicemodel.exceptions import (
     EmptyDataError,
     SeparationWarning,
 )
-from choicemodel.utility import Block, Design, groups
+from choicemodel.utility import Block, Design
 
 __all__ = [
     "Composition",
@@ -108,7 +108,7 @@ def build_blocks(design: Design, pool: Executor) -> list[Block]:
     structure.require_chosen()
     if not structure.n_informative:
         raise EmptyDataError("Every situation offers a single alternative: there is nothing to estimate from.")
-    return pool.map(design.block, groups(structure, len(design.columns)))
+    return pool.map(design.block, design.groups())
 
 
 def likelihood_of(model: Composition, pool: Executor, blocks: list[Block] | None = None) -> Likelihood:

@@ -24,7 +24,7 @@ from choicemodel.estimation.executor import Executor
 from choicemodel.estimation.quasi_newton import difference_hessian
 from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.random_utility import Curvature, ErrorDistribution, LogProbability
-from choicemodel.utility import Block
+from choicemodel.utility import Block, prepared
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -95,6 +95,7 @@ class Likelihood:
     lower: FloatArray = field(default_factory=lambda: np.empty(0))
     upper: FloatArray = field(default_factory=lambda: np.empty(0))
     _work: Workspace = field(default_factory=Workspace, repr=False, compare=False)
+    _sets: dict[int, object] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def evaluate(self, theta: FloatArray) -> Evaluation:
         """Compute value and score."""
@@ -151,7 +152,9 @@ class Likelihood:
         V = self._work.array("V", (others + 1, n))  # (J, n)
         V[0] = 0.0
         np.matmul(gamma[:K], block.differences.reshape(K, -1), out=V[1:].reshape(-1))
-        structure = self.errors.prepare(block.alternatives)
+        structure = self._sets.get(id(block))
+        if structure is None:
+            structure = self._sets.setdefault(id(block), prepared(self.errors, block))
         scratch = self._work.array("P", V.shape)
         return self.errors.log_probability(V, block.chosen, gamma[K:], structure, curvature=curvature, scratch=scratch)
 

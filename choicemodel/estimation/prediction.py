@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.random_utility import ErrorDistribution
-from choicemodel.utility import Design, groups
+from choicemodel.utility import Design, prepared
 
 FloatArray = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def probabilities(
     P = np.zeros(design.data.n_rows)
     for gamma, log_weight in zip(points, log_weights, strict=True):
         V = design.utilities(gamma[:K])
-        for group in groups(structure, K, informative=False):
-            prepared = errors.prepare(group.alternatives)
-            P[group.rows] += np.exp(log_weight) * errors.probabilities(V[group.rows], gamma[K:], prepared)
+        for group in design.groups(informative=False):
+            sets = prepared(errors, group)
+            P[group.rows] += np.exp(log_weight) * errors.probabilities(V[group.rows], gamma[K:], sets)
     return structure.unsorted_values(P)

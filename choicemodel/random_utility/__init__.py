@@ -12,6 +12,7 @@ from choicemodel.random_utility.protocol import (
     LogProbability,
     RandomSource,
 )
+from choicemodel.random_utility.scaled import Scaled
 from choicemodel.random_utility.softmax import log_softmax, logsum, softmax
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LogProbability",
     "Nested",
     "RandomSource",
+    "Scaled",
     "log_softmax",
     "logsum",
     "paired_nests",

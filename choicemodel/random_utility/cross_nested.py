@@ -62,6 +62,9 @@ _ABSENT = -1e200
 _MODERATE = 128.0
 _OUTSIDE = -650.0
 
+# How many pairs of alternatives a claim looks at.
+_MOST_PAIRS = 100
+
 # Exponentials of less take many times as long, and are nothing beside the largest of a nest, which is one.
 _NEGLIGIBLE = -700.0
 
@@ -161,9 +164,9 @@ class CrossNested:
     Where all lambda are 1 the model is a logit whatever the shares, and they cannot be told. Lambdas start at 0.7
     for that reason.
 
-    A share that is zero takes the alternative out of the nest. The derivative in it is then one-sided: zero where
-    lambda is below 1 and others are in the nest. Where lambda is above 1 it is infinite; zero is returned, so that a
-    share that is fixed at zero does no harm.
+    A share that is zero takes the alternative out of the nest. The nest's part of the derivative in it is then
+    one-sided: zero where lambda is below 1 and others are in the nest. Where lambda is above 1 it is infinite, and is
+    left out, so that a share that is fixed at zero does no harm.
 
     References
     ----------
@@ -182,8 +185,8 @@ class CrossNested:
     >>> errors.probabilities(V, phi, sets).round(3).ravel().tolist()
     [0.255, 0.37, 0.374]
     >>> e = errors.sample((3, 100_000), phi, sets, np.random.default_rng(1))
-    >>> float(((V + e).argmax(axis=0) == 0).mean().round(2))
-    0.26
+    >>> float(((V + e).argmax(axis=0) == 1).mean().round(2))
+    0.37
     """
 
     nests: Mapping[str, Sequence[Any]]
@@ -279,10 +282,10 @@ class CrossNested:
         for codes in sets:
             for m in range(len(self.nests)):
                 inside = layout.members[:, m][codes]
-                several: NDArray[np.bool_] = np.asarray(inside & (inside.sum(axis=0) > 1))
+                several = np.asarray(inside & (inside.sum(axis=0) > 1))
                 meets[codes[several], m] = True
         self._refuse_single(
-            2 * meets.any(axis=0)[:-1], "never has two alternatives in the same choice set", IdentificationError
+            meets.sum(axis=0)[:-1], "never has two alternatives in the same choice set", IdentificationError
         )
         for free in layout.free:
             if free.code >= 0 and not meets[free.code].any():
@@ -326,11 +329,11 @@ class CrossNested:
             nulls.append(None)
         return Derived(tuple(names), np.array(values), tuple(nulls))
 
-    def prepare(self, alternatives: NDArray[np.int32]) -> _Sets:
+    def prepare(self, alternatives: NDArray[np.int32], scales: IntArray | None = None) -> _Sets:
         """Which rows may belong to each nest."""
         members, codes = self._layout.members, np.asarray(alternatives, dtype=np.int64)
         if codes.ndim == 2:
-            return _Sets(codes, tuple(tuple(range(len(codes))) if has else () for has in members.any(axis=0)))
+            return _Sets(codes, tuple(tuple(range(len(codes))) if has else () for has in members.sum(axis=0)))
         order = np.argsort(codes, kind="stable")
         inside = members[codes[order]]  # (J, nests + 1)
         return _Sets(codes, tuple(tuple(order[inside[:, m]].tolist()) for m in range(members.shape[1])))
@@ -377,8 +380,8 @@ class CrossNested:
                 _score_shares(free, V, of_chosen == free.code, block, (sums, choice, per_lambda), own)
             V[...] = 0.0
             for rows, terms in zip(block.rows, sums.terms, strict=True):
-                for row, term in zip(rows, terms, strict=True):
-                    V[row] += term
+                for j, term in zip(rows, terms, strict=True):
+                    V[j] += term
         V.reshape(-1, *V.shape[2:])[chosen] += per_lambda.sum(axis=0)
         return LogProbability(choice.value, V, own, None)
 
@@ -457,32 +460,32 @@ class CrossNested:
         _, block = self._at(np.empty(shape), phi, sets)
         place = {column: i for i, column in enumerate(block.columns)}
         phi = _to(phi, len(shape)) if phi.ndim > 1 else phi
-        errors = np.full(shape, -np.inf)
-        for m in range(len(sets.rows)):
-            # Keyed draws are asked for whether or not the set has the nest: those of the next depend on how many.
-            if m not in place and isinstance(rng, np.random.Generator):
+        errors, keyed = np.full(shape, -np.inf), not isinstance(rng, np.random.Generator)
+        for m, rows in enumerate(sets.rows):
+            # Keyed draws are asked for by all rows, whether or not they are in the nest: the next draws depend on how
+            # many were asked for.
+            if not (rows or keyed):
                 continue
-            g = np.asarray(rng.standard_exponential(shape), dtype=np.float64)
+            g = np.asarray(rng.standard_exponential(shape if keyed else (len(rows), *shape[1:])), dtype=np.float64)
             np.maximum(g, np.finfo(np.float64).tiny, out=g)
             np.negative(np.log(g, out=g), out=g)
             index = self._dissimilarity(m, phi)
             if self._parameter(m) is not None:
                 g += self._common(m, index, shape, sets, rng)
-            if m in place:
-                for row in block.rows[place[m]]:
-                    part = block.log_shares[place[m], row] + index * g[row]
-                    np.maximum(errors[row], part, out=errors[row])
+            for i, row in enumerate(rows):
+                part = block.log_shares[place[m], row] + index * g[row if keyed else i]
+                np.maximum(errors[row], part, out=errors[row])
         return errors
 
-    def _common(self, nest: int, index: Any, shape: tuple[int, ...], structure: _Sets, rng: RandomSource) -> FloatArray:
+    def _common(self, nest: int, index: Any, shape: tuple[int, ...], sets: _Sets, rng: RandomSource) -> FloatArray:
         """Log S of a nest (n, ...), the same for all its members."""
         if isinstance(rng, np.random.Generator):
             return log_positive_stable(index, shape[1:], rng)
-        log_s, rows = log_positive_stable(index, shape, rng), structure.rows[nest]
-        if structure.codes.ndim == 1 or not rows:
+        log_s, rows = log_positive_stable(index, shape, rng), sets.rows[nest]
+        if sets.codes.ndim == 1 or not rows:
             return np.asarray(log_s[rows[0] if rows else 0])
-        members = self._layout.members[structure.codes, nest]  # (J, n)
-        first = np.where(members, structure.codes, members.shape[0] + structure.codes.max()).argmin(axis=0)  # (n,)
+        members = self._layout.members[sets.codes, nest]  # (J, n)
+        first = np.where(members, sets.codes, len(self.alternatives) + sets.codes).argmin(axis=0)  # (n,)
         return np.asarray(log_s[first, np.arange(len(first))])
 
     def claims(self, phi: FloatArray, structure: object) -> tuple[Claim, ...]:
@@ -521,7 +524,7 @@ class CrossNested:
         """Rows of the pairs that share a nest, and log G of the two at zero utility."""
         found = sorted({pair for rows in sets.rows[:-1] for pair in combinations(sorted(rows), 2)})
         out = []
-        for first, second in found:
+        for first, second in found[:: 1 + len(found) // _MOST_PAIRS]:
             alone = self.prepare(sets.codes[[first, second]].astype(np.int32))
             out.append((first, second, float(self.expected_maximum(np.zeros((2, 1)), phi, alone)[0] - np.euler_gamma)))
         return out

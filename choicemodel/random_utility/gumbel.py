@@ -83,7 +83,7 @@ class Gumbel:
         """Nothing follows from no parameters."""
         return Derived((), np.empty(0), ())
 
-    def prepare(self, alternatives: NDArray[np.int32]) -> None:
+    def prepare(self, alternatives: NDArray[np.int32], scales: IntArray | None = None) -> None:
         """Nothing to know of the sets: every alternative is alike."""
 
     def log_probability(

@@ -172,7 +172,7 @@ class _Inside(NamedTuple):
     """What was found of a node on the way up: all (n, ...).
 
     `z` is x / lambda of the nest it is in, `exp_z` its exponential; `total` and `log_total` are those of its children.
-    All are shifted where the nest's utilities needed it, and `top` says how much.
+    All are shifted where the nest's utilities needed it, and `top` says how much. `spare` are rows for the way down.
     """
 
     z: _Row
@@ -181,6 +181,7 @@ class _Inside(NamedTuple):
     log_total: _Row
     top: _Row | None
     inverse: _Number  # 1 / lambda
+    spare: FloatArray  # (4, n, ...)
 
 
 @dataclass(frozen=True)
@@ -351,7 +352,7 @@ class Nested:
         names = tuple("mu" + name.removeprefix("lambda") for name in self.parameter_names)
         return Derived(names, 1.0 / np.asarray(phi, dtype=np.float64), (1.0,) * len(names))
 
-    def prepare(self, alternatives: NDArray[np.int32]) -> NestedSets:
+    def prepare(self, alternatives: NDArray[np.int32], scales: IntArray | None = None) -> NestedSets:
         """Find the nests in the sets of a block.
 
         Parameters
@@ -506,6 +507,12 @@ class Nested:
                 out += _pair_claims(node.name, pair, lam)
         return (*out, *_maximum_claims(log_g))
 
+    def __repr__(self) -> str:
+        options = "".join(
+            f", {name}={value!r}" for name, value in (("shared", self.shared), ("restrict", self.restrict)) if value
+        )
+        return f"Nested({self.root.written()!r}{options})"
+
     # --- files --------------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
@@ -655,6 +662,8 @@ def _climb(V: FloatArray, W: FloatArray, sets: NestedSets, phi: FloatArray) -> l
 
     V becomes V / lambda of the nest that each alternative is in, shifted where needed, and W its exponential.
     """
+    # One array for all rows: small ones, freed and allocated again in every block, cost page faults.
+    work = np.empty((len(sets.nodes), 8, *V.shape[1:]))
     found: list[_Inside] = []
     for node in sets.nodes:
         inverse = 1.0 if node.parameter < 0 else 1.0 / phi[node.parameter]
@@ -665,17 +674,17 @@ def _climb(V: FloatArray, W: FloatArray, sets: NestedSets, phi: FloatArray) -> l
                 np.multiply(z, inverse, out=z)
             for child, _ in inside:
                 np.multiply(child.z, inverse, out=child.z)
-        total = _sum_of_exponentials(own, inside, node.empty)
-        log_total = np.log(total)
+        total, log_total, x, exp_z = work[len(found), :4]
+        _sum_of_exponentials(own, inside, node.empty, total)
+        np.log(total, out=log_total)
         top: _Row | None = None
         if not _within(log_total):
             top = _shift(own, inside)
-            total = _sum_of_exponentials(own, inside, node.empty)
-            log_total = np.log(total)
-        z = log_total
+            _sum_of_exponentials(own, inside, node.empty, total)
+            np.log(total, out=log_total)
         if node.parameter >= 0:
-            z = (log_total if top is None else log_total + top) * phi[node.parameter]
-        found.append(_Inside(z, np.empty_like(z) if node.parent >= 0 else z, total, log_total, top, inverse))
+            np.multiply(log_total if top is None else log_total + top, phi[node.parameter], out=x)
+        found.append(_Inside(x, exp_z, total, log_total, top, inverse, work[len(found), 4:]))
     return found
 
 
@@ -683,8 +692,8 @@ _Own = list[tuple[FloatArray, FloatArray]]
 _Children = list[tuple[_Inside, NDArray[np.bool_] | None]]
 
 
-def _sum_of_exponentials(own: _Own, inside: _Children, empty: NDArray[np.bool_] | None) -> _Row:
-    """Take the exponentials of a nest's children and add them up (n, ...); 1 where the nest has none."""
+def _sum_of_exponentials(own: _Own, inside: _Children, empty: NDArray[np.bool_] | None, total: _Row) -> None:
+    """Take the exponentials of a nest's children and add them up into `total` (n, ...); 1 where the nest has none."""
     terms: list[_Row] = []
     for z, exp_z in own:
         np.exp(z, out=exp_z)
@@ -694,10 +703,9 @@ def _sum_of_exponentials(own: _Own, inside: _Children, empty: NDArray[np.bool_] 
         if absent is not None:
             child.exp_z[absent] = 0.0
         terms.append(child.exp_z)
-    total = _added(terms)
+    _add(terms, total)
     if empty is not None:
         total[empty] = 1.0
-    return total
 
 
 def _terms(A: FloatArray) -> list[_Row]:
@@ -705,14 +713,14 @@ def _terms(A: FloatArray) -> list[_Row]:
     return [*A] if len(A) <= _FEW else [A.sum(axis=0)]
 
 
-def _added(terms: list[_Row]) -> _Row:
-    """Add rows up in an array of its own."""
+def _add(terms: list[_Row], total: _Row) -> None:
+    """Add rows up into `total`."""
     if len(terms) == 1:
-        return terms[0].copy()
-    total = np.asarray(terms[0] + terms[1])
+        total[...] = terms[0]
+        return
+    np.add(terms[0], terms[1], out=total)
     for term in terms[2:]:
         total += term
-    return total
 
 
 def _within(log_total: _Row) -> bool:
@@ -757,71 +765,69 @@ def _descend(
     sets, found = climbed
     flat = V.reshape(-1, *V.shape[2:])
     chosen_z = flat[chosen]  # (n, ...)
-    value, steps, on_the_way = _steps(sets, found, chosen_z, chosen)
+    value = _value(sets, found, chosen_z, chosen)
     own_gradient = np.empty((sets.n_parameters, *value.shape))
     waiting = set(range(sets.n_parameters))
     inverse_at_chosen = np.ones_like(value)
-    weights: list[_Row] = [-1.0 / found[-1].total]  # what the exponentials in a node are multiplied by, root first
-    for m in range(len(found) - 2, -1, -1):
-        node, inside = sets.nodes[m], found[m]
-        jump = on_the_way[m] * (found[node.parent].inverse - inside.inverse)
-        inverse_at_chosen -= jump
-        slope = inside.exp_z * weights[len(found) - 1 - node.parent]
-        slope += jump  # g_m - 1{m on the way} / lambda_m
-        step = steps[m]
+    np.divide(-1.0, found[-1].total, out=found[-1].spare[2])
+    for node, inside in zip(sets.nodes[-2::-1], found[-2::-1], strict=True):
+        on, step, slope, entropy = inside.spare
+        above = found[node.parent]
+        on *= above.inverse - inside.inverse
+        inverse_at_chosen -= on
+        np.multiply(inside.exp_z, above.spare[2], out=slope)
+        slope += on  # g_m - 1{m on the way} / lambda_m
         step *= inside.inverse
-        own = _entropy(V, W, sets, found, m)
+        _entropy(V, W, (node, inside, [found[c] for c in node.children]), entropy)
         if node.parameter in waiting:
             waiting.remove(node.parameter)
-            np.multiply(own, slope, out=own_gradient[node.parameter])
+            np.multiply(entropy, slope, out=own_gradient[node.parameter])
         else:
-            own *= slope
-            own_gradient[node.parameter] += own
+            entropy *= slope
+            own_gradient[node.parameter] += entropy
         own_gradient[node.parameter] -= step
-        slope /= inside.total
-        weights.append(slope)
-    for node, weight in zip(sets.nodes, reversed(weights), strict=True):
+        slope /= inside.total  # what the exponentials of the children are multiplied by
+    for node, inside in zip(sets.nodes, found, strict=True):
         for rows in node.own:
-            np.multiply(W[rows], weight, out=V[rows])
+            np.multiply(W[rows], inside.spare[2], out=V[rows])
     flat[chosen] += inverse_at_chosen
     own_gradient[list(waiting)] = 0.0
     return LogProbability(value, V, own_gradient, None)
 
 
-def _steps(
-    sets: NestedSets, found: list[_Inside], chosen_z: _Row, chosen: IntArray
-) -> tuple[_Row, list[_Row], list[_Row]]:
-    """Log P of the chosen (n, ...), that of the step from each nest towards it, and what is on the way (1 or 0).
+def _value(sets: NestedSets, found: list[_Inside], chosen_z: _Row, chosen: IntArray) -> _Row:
+    """Log P of the chosen (n, ...).
 
-    A step is the choice of a child given a nest; it is zero where the nest is not on the way.
+    Of each nest, the first spare row becomes 1 where it is on the way to the chosen alternative, else 0; the second the
+    log-probability of the child on the way given the nest, 0 where the nest is not on the way.
     """
     value = chosen_z - found[-1].log_total
-    steps: list[_Row] = []
-    on_the_way: list[_Row] = []
     for m, (node, inside) in enumerate(zip(sets.nodes[:-1], found, strict=False)):
-        on = _column(sets.on_the_way(m, chosen, len(chosen_z)), value).astype(np.float64)
-        on_the_way.append(on)
-        step = chosen_z - inside.log_total
+        on, step, turn, _ = inside.spare
+        on[...] = _column(sets.on_the_way(m, chosen, len(chosen_z)), value)
+        np.subtract(chosen_z, inside.log_total, out=step)
         step *= on
         for c in node.children:
-            step += on_the_way[c] * (found[c].z - chosen_z)
-        steps.append(step)
-        turn = inside.z - inside.log_total
+            np.subtract(found[c].z, chosen_z, out=turn)
+            turn *= found[c].spare[0]
+            step += turn
+        np.subtract(inside.z, inside.log_total, out=turn)
         turn *= on
         value += turn
-    return value, steps, on_the_way
+    return np.asarray(value)
 
 
-def _entropy(V: FloatArray, W: FloatArray, sets: NestedSets, found: list[_Inside], m: int) -> _Row:
-    """Entropy of the choice within a node (n, ...); its alternatives' V become products."""
+def _entropy(V: FloatArray, W: FloatArray, at: tuple[_Node, _Inside, list[_Inside]], out: _Row) -> None:
+    """Entropy of the choice within a node (n, ...); its alternatives' V become products with their exponentials."""
+    node, inside, children = at
     terms: list[_Row] = []
-    for rows in sets.nodes[m].own:
+    for rows in node.own:
         V[rows] *= W[rows]
         terms += _terms(V[rows])
-    terms += [found[c].z * found[c].exp_z for c in sets.nodes[m].children]
-    mean = _added(terms)
-    mean /= found[m].total
-    return np.asarray(np.subtract(found[m].log_total, mean, out=mean))
+    terms += [child.z * child.exp_z for child in children]
+    _add(terms, out)
+    out /= inside.total
+    np.subtract(inside.log_total, out, out=out)
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

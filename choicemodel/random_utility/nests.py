@@ -33,6 +33,12 @@ class Nest(NamedTuple):
         """The alternatives below: its own, then those of each nest inside it."""
         return self.alternatives + tuple(label for nest in self.nests for label in nest.all_alternatives())
 
+    def written(self) -> dict[Any, Any] | list[Any]:
+        """The nest as a user would write it."""
+        if not self.nests:
+            return list(self.alternatives)
+        return {**dict.fromkeys(self.alternatives), **{nest.name: nest.written() for nest in self.nests}}
+
 
 @dataclass(frozen=True)
 class Topology:

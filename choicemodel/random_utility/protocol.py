@@ -168,8 +168,11 @@ class ErrorDistribution(Protocol):
         """Numbers reported beside its parameters phi (P,)."""
         ...
 
-    def prepare(self, alternatives: NDArray[np.int32]) -> object:
-        """What it needs to know of the sets of a block, from their codes (J,) or (J, n)."""
+    def prepare(self, alternatives: NDArray[np.int32], scales: IntArray | None = None) -> object:
+        """What it needs to know of the sets of a block, from their codes (J,) or (J, n).
+
+        `scales` (F, n) says which scale each situation has; only `Scaled` looks at it.
+        """
         ...
 
     def log_probability(

@@ -80,7 +80,7 @@ def probability_curves(  # noqa: PLR0913 - a public entry point
 
     The column is set to each value for the alternatives `of` (for everybody, if it is a covariate), all else stays as
     in the data, and the probabilities are averaged over all situations: the curves are market shares, and add up to
-    one. Nothing is sampled: 6,768 situations of three alternatives take under a second. For far larger data, or models
+    one. Nothing is sampled: 6,768 situations of three alternatives take about a second. For far larger data, or models
     with random coefficients, pass ``data=data.sample(2000, rng=1)``.
 
     Parameters
@@ -835,7 +835,8 @@ def scenario(  # noqa: PLR0913 - a public entry point
         return ax
     heat = _switching_heat(percent, rows, columns)
     ax = axes_or_new(ax, heat_height(heat))
-    draw_heat(ax, heat, ("Choice in the scenario (%)", "Observed choice" if found.conditional else "Base choice"))
+    across = _fitted(ax, "Choice in the scenario: % of all (%\u00a0of\u00a0the\u00a0row)")
+    draw_heat(ax, heat, (across, "Observed choice" if found.conditional else "Base choice"))
     return ax
 
 
@@ -848,7 +849,7 @@ def _switching_heat(percent: pd.DataFrame, rows: list[str], columns: list[str]) 
         columns=columns,
         shade=of_row,
         upper=[[number_of(v, 1) if v else "0" for v in row] for row in of_all.tolist()],
-        lower=[[f"({number_of(100 * v, 0)} %)" if v > 0 else "" for v in row] for row in of_row.tolist()],
+        lower=[[f"({number_of(100 * v, 0)})" if v > 0 else "" for v in row] for row in of_row.tolist()],
         framed=percent.index.to_numpy()[:, np.newaxis] == percent.columns.to_numpy(),
     )
 

@@ -100,11 +100,12 @@ def _finish(ax: Axes, names: tuple[str, str], legend: tuple[Sequence[Any], Seque
     new : bool
         Whether the figure is our own, and may be made taller.
     """
-    axes = (ax.xaxis, ax.yaxis)
-    rulers = [_Ruler(root(ax).canvas.get_renderer(), float(a.label.get_fontsize())) for a in axes]  # type: ignore[attr-defined]
-    ax.set_ylabel(rulers[1].lines(names[1], 0.9 * ax.get_window_extent().height))
-    renderer = lay_out(ax)  # the axes are less wide, now that the label of the other one is there
-    ax.set_xlabel(rulers[0].lines(names[0], 0.97 * ax.get_window_extent(renderer).width))
+    renderer = lay_out(ax)
+    across, up = (_Ruler(renderer, float(a.label.get_fontsize())) for a in (ax.xaxis, ax.yaxis))
+    box = ax.get_window_extent(renderer)
+    ax.set_ylabel(up.lines(names[1], 0.85 * box.height))
+    taken = (ax.get_ylabel().count("\n") + 2) * up.width("M") * 1.4  # the axes are now less wide by this label
+    ax.set_xlabel(across.lines(names[0], 0.97 * (box.width - taken)))
     legend_above(ax, *legend, grow=new)
     if ax.get_xscale() == "linear":
         _ticks(ax, renderer)

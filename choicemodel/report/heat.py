@@ -60,7 +60,7 @@ def heat_height(heat: Heat) -> float:
     top = 1.5 * max(map(len, lines)) if turned else LINE * max(text.count("\n") + 1 for text in texts)
     rows = [text_of(r, letters(_ROWS * width)).count("\n") + 1 for r in heat.rows]
     each = max(5.2 if heat.lower is None else 8.0, LINE * max(rows) + 1.5)
-    return float(each * len(heat.rows) + top + 9)
+    return float(each * len(heat.rows) + top + 12)
 
 
 def draw_heat(ax: Axes, heat: Heat, labels: tuple[str, str]) -> None:

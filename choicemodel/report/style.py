@@ -97,8 +97,8 @@ def style(width: str = "single", *, height: float | None = None) -> Iterator[Non
 
 _SETTINGS: dict[Any, Any] = {
     "font.size": 8,
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib, so figures are the same everywhere
+    # comes with matplotlib, so figures are the same everywhere; by name, so that it is kept after the `with` block
+    "font.family": "DejaVu Sans",
     "axes.titlesize": 8,
     "axes.labelsize": 8,
     "xtick.labelsize": 7,
@@ -125,6 +125,7 @@ _SETTINGS: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
     "figure.dpi": 150,
     "savefig.dpi": 600,
+    "savefig.bbox": None,  # cropping would change the width
     "pdf.fonttype": 42,  # fonts embedded as outlines that can be edited
     "ps.fonttype": 42,
     "svg.fonttype": "path",
@@ -358,7 +359,7 @@ def save(
         file = target.with_name(f"{target.name}.{name}")
         # Without a date the same figure is the same file.
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[name]
-        with rc_context({k: v for k, v in _SETTINGS.items() if k.startswith(("pdf", "svg"))}):
+        with rc_context({k: v for k, v in _SETTINGS.items() if k.startswith(("pdf", "svg", "savefig"))}):
             drawn.figure.savefig(file, dpi=dpi, metadata=metadata)
         out.append(file)
     return out

@@ -20,7 +20,7 @@ from scipy.special import bdtr, bdtrc, chdtrc, chdtri, chndtrinc, ndtr, ndtri
 
 from choicemodel.simulation.evidence import Evidence
 from choicemodel.simulation.simulate import Simulator
-from choicemodel.utility import Group
+from choicemodel.utility import Group, prepared
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -134,8 +134,7 @@ def some_groups(sim: Simulator, situations: IntArray) -> Iterator[Group]:
     for group in sim.groups():
         keep = wanted[group.situations]
         if keep.any() and group.rows.shape[0] > 1:
-            codes = group.alternatives if group.alternatives.ndim == 1 else group.alternatives[:, keep]
-            yield Group(group.situations[keep], group.rows[:, keep], codes)
+            yield group.some(keep)
 
 
 def _utilities(X: FloatArray, beta: FloatArray) -> FloatArray:
@@ -160,7 +159,7 @@ def _split(sim: Simulator, gamma: FloatArray) -> tuple[FloatArray, FloatArray]:
 def _count(sim: Simulator, group: Group, simulations: int, rng: np.random.Generator) -> Counts:
     X = sim.design.values(group.rows)
     J, n = group.rows.shape
-    structure = sim.errors.prepare(group.alternatives)
+    structure = prepared(sim.errors, group)
     observed = np.zeros((J, n))
     for draws in _pieces(simulations, J * n):
         beta, phi = _split(sim, _gamma(sim, n, draws, rng))
@@ -185,7 +184,7 @@ def _closed_form(
     sim: Simulator, X: FloatArray, group: Group, simulations: int, rng: np.random.Generator
 ) -> tuple[FloatArray, FloatArray | None]:
     """Probabilities (J, n) and their simulation covariance."""
-    structure = sim.errors.prepare(group.alternatives)
+    structure = prepared(sim.errors, group)
     J, n = group.rows.shape
     if sim.heterogeneity.n_points == 1:
         beta, phi = _split(sim, _gamma(sim, n, 1, rng))
@@ -206,7 +205,7 @@ def _directions(sim: Simulator, X: FloatArray, group: Group, rng: np.random.Gene
 
     Where tastes vary they come from draws of their own, so that they are independent of what they are used on.
     """
-    structure = sim.errors.prepare(group.alternatives)
+    structure = prepared(sim.errors, group)
     J, n = group.rows.shape
     beta, phi = _split(sim, _gamma(sim, n, int(np.clip(_PIECE // (J * n), 1, 200)), rng))
     V = _utilities(X, beta)
@@ -503,19 +502,18 @@ def _pairs(sim: Simulator, pairs: Sequence[tuple[int, int]], draws: int, rng: np
 
 def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Generator) -> _Chi | None:
     """Joint frequencies of two situations of one person."""
-    starts = sim.design.data.structure.starts
-    rows = [np.arange(starts[s], starts[s + 1])[:, np.newaxis] for s in pair]  # (J, 1) each
-    X = [sim.design.values(r) for r in rows]
-    prepared = [sim.errors.prepare(sim.design.data.structure.alternative[r[:, 0]]) for r in rows]
+    both = [sim.situation(s) for s in pair]
+    X = [sim.design.values(one.rows) for one in both]
+    sets = [prepared(sim.errors, one) for one in both]
     J = [x.shape[1] for x in X]
     cells = J[0] * J[1]
     exact = sim.heterogeneity.n_points == 1
     observed, total, squares = np.zeros(cells), np.zeros(cells), np.zeros((cells, cells))
     for piece in _pieces(draws, 2 * sum(J)):
-        winners = _draw_pair(sim, X, prepared, (piece, rng))
+        winners = _draw_pair(sim, X, sets, (piece, rng))
         observed += np.bincount(winners[0] * J[1] + winners[1], minlength=cells)
         beta, phi = _split(sim, _gamma(sim, 1, piece, rng))
-        P = [sim.errors.probabilities(_utilities(x, beta), phi, s)[:, 0] for x, s in zip(X, prepared, strict=True)]
+        P = [sim.errors.probabilities(_utilities(x, beta), phi, s)[:, 0] for x, s in zip(X, sets, strict=True)]
         joint = (P[0][:, np.newaxis] * P[1]).reshape(cells, -1)  # (J1 J2, draws), or one column where it is exact
         total += joint.sum(axis=1) * (piece if exact else 1)
         if not exact:

@@ -28,6 +28,7 @@ from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, FitSettings, Prepared, fit_prepared, prepare
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.simulation.simulate import Simulator, row_utilities, winners
+from choicemodel.utility import prepared
 
 FloatArray = NDArray[np.float64]
 Job = TypeVar("Job")
@@ -107,8 +108,8 @@ def draw_structure(sim: Simulator, rng: np.random.Generator) -> Structure:
     U = row_utilities(sim, gamma)
     for group in sim.groups():
         phi = gamma[structure.unit[group.situations], sim.n_utility :].T
-        prepared = sim.errors.prepare(group.alternatives)
-        U[group.rows] += sim.errors.sample(group.rows.shape, phi, prepared, rng)
+        sets = prepared(sim.errors, group)
+        U[group.rows] += sim.errors.sample(group.rows.shape, phi, sets, rng)
     return replace(structure, chosen=winners(sim.design, U))
 
 

@@ -21,6 +21,9 @@ from choicemodel.simulation.simulate import Simulator
 
 FloatArray = NDArray[np.float64]
 
+# How many samples the expected Hessian is averaged over.
+_FEW, _MORE = 10, 30
+
 
 def check_scores(
     model: Composition, sim: Simulator, prepared: Prepared, looked_at: NDArray[np.bool_], plan: Plan
@@ -108,7 +111,9 @@ class _Drawn(NamedTuple):
 
 
 def _draw(model: Composition, sim: Simulator, prepared: Prepared, plan: Plan) -> _Drawn:
-    K, some = len(sim.theta), min(plan.samples, 10)
+    K = len(sim.theta)
+    # The Hessian of a logit hardly depends on the choices; that of other models does, and may be indefinite in a sample.
+    some = min(plan.samples, _FEW if sim.errors.has_curvature else _MORE)
     scores, hessian, units = np.zeros((plan.samples, K)), np.zeros((K, K)), []
     structure = sim.design.data.structure
     for s, child in enumerate(plan.seed.spawn(plan.samples)):

@@ -21,7 +21,7 @@ from choicemodel.random_utility import ErrorDistribution
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.simulation.keyed import KeyedSource, Keys, combine, label_keys, row_keys, unit_keys
-from choicemodel.utility import Design, Group, groups
+from choicemodel.utility import Design, Group, prepared
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -57,9 +57,16 @@ class Simulator:
         """Number of utility coefficients; the rest of gamma belongs to the errors."""
         return len(self.design.columns)
 
+    def situation(self, number: int) -> Group:
+        """One situation by itself."""
+        s, codes = self.design.data.structure, self.design.scale_codes
+        rows = np.arange(s.starts[number], s.starts[number + 1])
+        scales = None if codes is None else codes[:, [number]]
+        return Group(np.array([number]), rows[:, np.newaxis], s.alternative[rows], scales)
+
     def groups(self) -> list[Group]:
         """The situations of the data in blocks, those with one alternative included."""
-        return groups(self.design.data.structure, self.n_utility, informative=False)
+        return self.design.groups(informative=False)
 
 
 def simulator(
@@ -186,7 +193,7 @@ def _draw_errors(sim: Simulator, gamma: FloatArray, keys: Keys) -> FloatArray:
     e = np.zeros(sim.design.data.n_rows)
     for group in sim.groups():
         phi = gamma[unit[group.situations], sim.n_utility :].T
-        structure = sim.errors.prepare(group.alternatives)
+        structure = prepared(sim.errors, group)
         e[group.rows] = sim.errors.sample(group.rows.shape, phi, structure, KeyedSource(keys[group.rows]))
     return e
 
@@ -194,7 +201,7 @@ def _draw_errors(sim: Simulator, gamma: FloatArray, keys: Keys) -> FloatArray:
 def winners(design: Design, U: FloatArray) -> IntArray:
     """Row with the largest utility of each situation (N,)."""
     rows = np.zeros(design.data.n_situations, dtype=np.int64)
-    for group in groups(design.data.structure, len(design.columns), informative=False):
+    for group in design.groups(informative=False):
         best = U[group.rows].argmax(axis=0)
         rows[group.situations] = group.rows[best, np.arange(len(best))]
     return rows
@@ -237,8 +244,8 @@ def _log_likelihood_of_units(sim: Simulator, gamma: FloatArray) -> FloatArray:
     for group in sim.groups():
         phi = gamma[structure.unit[group.situations], sim.n_utility :].T
         chosen = _chosen_positions(sim, group)
-        prepared = sim.errors.prepare(group.alternatives)
-        found = sim.errors.log_probability(V[group.rows], chosen, phi, prepared)
+        sets = prepared(sim.errors, group)
+        found = sim.errors.log_probability(V[group.rows], chosen, phi, sets)
         np.add.at(out, structure.unit[group.situations], found.value)
     return out
 
@@ -255,7 +262,7 @@ def _errors_given_choice(sim: Simulator, group: Group, draw: tuple[FloatArray, F
     V, gamma, keys = draw
     unit = sim.design.data.structure.unit[group.situations]
     phi = gamma[unit, sim.n_utility :].T
-    chosen, structure = _chosen_positions(sim, group), sim.errors.prepare(group.alternatives)
+    chosen, structure = _chosen_positions(sim, group), prepared(sim.errors, group)
     source = KeyedSource(keys)
     closed_form = getattr(sim.errors, "sample_given_choice", None)
     if closed_form is not None:

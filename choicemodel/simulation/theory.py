@@ -15,6 +15,7 @@ from scipy.special import chdtrc, kolmogorov, ndtr
 from choicemodel.random_utility import Claim
 from choicemodel.simulation.evidence import Evidence
 from choicemodel.simulation.simulate import Simulator
+from choicemodel.utility import Group, prepared
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -23,33 +24,30 @@ _DRAWS = 200_000
 _BINS = 20
 
 
-def largest_set(sim: Simulator) -> IntArray:
-    """Sorted rows of the first situation with the most alternatives (J,)."""
-    structure = sim.design.data.structure
-    largest = int(structure.sizes.argmax())
-    return np.arange(structure.starts[largest], structure.starts[largest + 1])
+def largest_set(sim: Simulator) -> Group:
+    """The first situation with the most alternatives."""
+    return sim.situation(int(sim.design.data.structure.sizes.argmax()))
 
 
 def count_claims(sim: Simulator) -> int:
     """How many claims `check_theory` tests."""
-    prepared = sim.errors.prepare(sim.design.data.structure.alternative[largest_set(sim)])
     phi = sim.heterogeneity.support(sim.theta)[0][0, sim.n_utility :]
-    return len(sim.errors.claims(phi, prepared))
+    return len(sim.errors.claims(phi, prepared(sim.errors, largest_set(sim))))
 
 
 def check_theory(sim: Simulator, rng: np.random.Generator) -> list[Evidence]:
     """Hold every claim of the model's errors against draws, in a set like those of the data."""
-    rows = largest_set(sim)
-    codes = sim.design.data.structure.alternative[rows]
+    group = largest_set(sim)
+    rows = group.rows[:, 0]
     gamma = sim.heterogeneity.sample(sim.theta, 1, rng)[0]
     V = np.einsum("kj,k->j", sim.design.values(rows), gamma[: sim.n_utility])[:, np.newaxis]  # (J, 1)
     # A set in which one alternative hardly ever wins would say little: utilities are brought within reach of the
     # errors.
     V = (V - V.mean()) / max(1.0, float(np.abs(V - V.mean()).max()) / 1.5)
     out = []
-    phi, prepared = gamma[sim.n_utility :], sim.errors.prepare(codes)
-    for claim in sim.errors.claims(phi, prepared):
-        e = sim.errors.sample((len(rows), _DRAWS), phi, prepared, rng)
+    phi, sets = gamma[sim.n_utility :], prepared(sim.errors, group)
+    for claim in sim.errors.claims(phi, sets):
+        e = sim.errors.sample((len(rows), _DRAWS), phi, sets, rng)
         out.append(_test(claim, claim.values(e, V)))
     return out
 

@@ -1,6 +1,19 @@
 """Formula -> Design: columns, names, recipe; and the array layout of the numerical core."""
 
-from choicemodel.utility.blocks import Block, Group, groups
+from choicemodel.utility.blocks import Block, Group, groups, prepared
 from choicemodel.utility.design import Design, DesignColumn, Recipe, build_design, design_from_recipe
+from choicemodel.utility.scales import Scales, read_scales
 
-__all__ = ["Block", "Design", "DesignColumn", "Group", "Recipe", "build_design", "design_from_recipe", "groups"]
+__all__ = [
+    "Block",
+    "Design",
+    "DesignColumn",
+    "Group",
+    "Recipe",
+    "Scales",
+    "build_design",
+    "design_from_recipe",
+    "groups",
+    "prepared",
+    "read_scales",
+]

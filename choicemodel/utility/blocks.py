@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.data.structure import Structure
+from choicemodel.random_utility import ErrorDistribution
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -39,11 +40,20 @@ class Group:
         Their rows in sorted order.
     alternatives : ndarray of int (J,) or (J, n)
         Codes of their alternatives; (J,) where all sets of the block are the same.
+    scales : ndarray of int (F, n) or None
+        Which scale of the errors each situation has, see `choicemodel.utility.scales`; None where there is only one.
     """
 
     situations: IntArray
     rows: IntArray
     alternatives: NDArray[np.int32]
+    scales: IntArray | None = None
+
+    def some(self, keep: NDArray[np.bool_]) -> Group:
+        """Return some of its situations."""
+        codes = self.alternatives if self.alternatives.ndim == 1 else self.alternatives[:, keep]
+        scales = None if self.scales is None else self.scales[:, keep]
+        return Group(self.situations[keep], self.rows[:, keep], codes, scales)
 
 
 @dataclass(frozen=True)
@@ -64,6 +74,8 @@ class Block:
         Which situations these are.
     stage : ndarray of int (n,) or None
         Which answer of its occasion each situation is; None where occasions are not exploded.
+    scales : ndarray of int (F, n) or None
+        Which scale of the errors each situation has; None where there is only one.
     """
 
     differences: FloatArray
@@ -72,6 +84,7 @@ class Block:
     weight: FloatArray | None
     situations: IntArray
     stage: IntArray | None = None
+    scales: IntArray | None = None
 
     @property
     def n_alternatives(self) -> int:
@@ -86,6 +99,13 @@ class Block:
     def with_choices(self, structure: Structure) -> Block:
         """Return the same situations with the choices of another structure of the same sets."""
         return replace(self, chosen=chosen_positions(structure, self.situations))
+
+
+def prepared(errors: ErrorDistribution, of: Group | Block) -> object:
+    """What an error distribution needs to know of the sets, and of the scales, of a group or block."""
+    if of.scales is None:
+        return errors.prepare(of.alternatives)
+    return errors.prepare(of.alternatives, of.scales)
 
 
 def groups(structure: Structure, n_columns: int, *, informative: bool = True) -> list[Group]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from choicemodel.exceptions import (
     VaryingCovariateError,
     raise_problems,
 )
-from choicemodel.utility.blocks import Block, Group, chosen_positions
+from choicemodel.utility.blocks import Block, Group, chosen_positions, groups
 from choicemodel.utility.coding import Coder, Memory, Source, match_alternatives
+from choicemodel.utility.scales import Scales
 from choicemodel.utility.terms import parse_formula
 
 FloatArray = NDArray[np.float64]
@@ -81,6 +83,7 @@ class Recipe:
     base: Any
     memory: dict[str, Memory]
     like: dict[Any, Any] = field(default_factory=dict)
+    scales: Scales | None = None
 
     def with_alternatives(self, like: Mapping[Any, Any]) -> Recipe:
         """Return the recipe for data that hold new alternatives too.
@@ -136,6 +139,23 @@ class Design:
     def names(self) -> tuple[str, ...]:
         """Names of the coefficients."""
         return tuple(c.name for c in self.columns)
+
+    def groups(self, *, informative: bool = True) -> list[Group]:
+        """The situations in blocks, before any column is read, with the scales of their errors.
+
+        Parameters
+        ----------
+        informative : bool
+            Leave out situations with a single alternative.
+        """
+        found = groups(self.data.structure, len(self.columns), informative=informative)
+        codes = self.scale_codes
+        return found if codes is None else [replace(g, scales=codes[:, g.situations]) for g in found]
+
+    @cached_property
+    def scale_codes(self) -> NDArray[np.int64] | None:
+        """Which scale of the errors each situation has (F, N); None where there is only one."""
+        return None if self.recipe.scales is None else self.recipe.scales.codes(self.data)
 
     def on(self, data: ChoiceData) -> Design:
         """Code other data exactly as the estimation data were coded.
@@ -219,7 +239,7 @@ class Design:
             differences *= structure.sign[at]
         weight = None if structure.weight is None else structure.weight[at]
         stage = None if structure.stage is None else structure.stage[at]
-        return Block(differences, group.alternatives, chosen_positions(structure, at), weight, at, stage)
+        return Block(differences, group.alternatives, chosen_positions(structure, at), weight, at, stage, group.scales)
 
 
 @dataclass(frozen=True)
@@ -269,7 +289,7 @@ def _fill(values: NDArray[Any] | None, rows: _Rows, at: NDArray[np.bool_] | None
     np.subtract(full[1:], full[0], out=out)
 
 
-def build_design(data: ChoiceData, formula: str, base: Any = None) -> Design:
+def build_design(data: ChoiceData, formula: str, base: Any = None, scales: Scales | None = None) -> Design:
     """Code the data for estimation.
 
     Parameters
@@ -279,6 +299,8 @@ def build_design(data: ChoiceData, formula: str, base: Any = None) -> Design:
         Three parts, see `choicemodel.utility.terms.parse_formula`.
     base : label, optional
         Alternative without constant and covariate coefficients; default the first.
+    scales : Scales, optional
+        Groups whose errors have a scale of their own.
 
     Raises
     ------
@@ -292,7 +314,7 @@ def build_design(data: ChoiceData, formula: str, base: Any = None) -> Design:
     base = data.alternatives[0] if base is None else base
     code = match_alternatives([base], data.alternatives, "base")[0]
     coder = Coder(data)
-    recipe = Recipe(formula, data.alternatives, data.alternatives[code], coder.memory)
+    recipe = Recipe(formula, data.alternatives, data.alternatives[code], coder.memory, scales=scales)
     return _assemble(recipe, coder, learning=True)
 
 

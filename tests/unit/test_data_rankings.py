@@ -274,7 +274,7 @@ def test_wide_tables_with_availability() -> None:
         ([1, -9, np.inf, 2], errors.ChoiceCodingError, ("2 values of `rank`", "such as -9")),
         (["1", "2", "3", "4"], errors.ChoiceCodingError, ("as text", "frame['rank'].astype(float)")),
         (["car", "bus", "air", "bus"], errors.ChoiceCodingError, ("labels of alternatives", "rank=['rank', ...]")),
-        (["best", "2", "3", "4"], errors.ChoiceCodingError, ("'best' in who 'ann' is no rank",)),
+        (["1", "2", "3", "best"], errors.ChoiceCodingError, ("'best' in who 'ann' is no rank",)),
     ],
 )
 def test_bad_ranks(ranks: list[Any], error: type[Exception], words: tuple[str, ...]) -> None:
@@ -333,6 +333,17 @@ def test_words_that_are_no_policy_and_columns_with_two_roles() -> None:
         lambda: cm.ChoiceData.from_rankings(frame, situation="who", alternative="mode", rank="ranks"),
         errors.UnknownColumnError,
         "Did you mean `rank`?",
+    )
+    for bad in (None, [None, "rank"]):
+        refused(
+            lambda bad=bad: cm.ChoiceData.from_rankings(frame, situation="who", alternative="mode", rank=bad),
+            errors.SpecificationError,
+            "the name of a column",
+        )
+    refused(
+        lambda: cm.ChoiceData.from_wide_rankings(frame, rank=3, alternatives=["a", "b"], attributes={}),
+        errors.SpecificationError,
+        "rank=3: it takes the columns",
     )
     refused(
         lambda: cm.ChoiceData.from_rankings(frame, situation="who", alternative="mode", rank=[]),
@@ -534,6 +545,7 @@ def test_everything_that_a_design_gives_has_the_sign() -> None:
         ([1, 0, 0, 0], [1, 0, 0, 0], errors.SeveralChoicesError, ("1 row is both the best and the worst", "'air'")),
         ([1, 1, 0, 0], [0, 0, 1, 0], errors.SeveralChoicesError, ("more than one best in `best`", "(2 of them)")),
         ([0, 0, 0, 0], [0, 0, 1, 0], errors.NoChoiceError, ("an answer to a later question", "has no best in `best`")),
+        ([1, 0, 0, 0], [0, 0, 0, 0], errors.NoChoiceError, ("1 of its 2 stages",)),
         ([1, 3, 0, 0], [0, 0, 1, 2], errors.NoChoiceError, ("has no best of round 2 in `best`",)),
         ([1, 0.5, 0, 0], [0, 0, 1, 0], errors.ChoiceCodingError, ("1 row of `best` holds no round", "such as 0.5")),
         (["boat"] * 4, ["car"] * 4, errors.ChoiceCodingError, ("4 rows of `best`", "'boat'")),

@@ -258,6 +258,16 @@ def test_sets_of_their_own_at_extremes() -> None:
         np.testing.assert_allclose(found.own_gradient[:, i], one.own_gradient[:, 0], rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.parametrize("lam", [1e-9, 1e9])
+def test_values_that_an_optimiser_may_try_are_finite(lam: float) -> None:
+    rng = np.random.default_rng(18)
+    for codes in (all_codes(), some_sets(6, 30, rng)):
+        V, errors = rng.normal(size=(len(codes), 30)), bound(THREE)
+        found = errors.log_probability(V, positions(len(V), 30, rng), np.full(3, lam), errors.prepare(codes))
+        assert found.own_gradient is not None
+        assert all(np.isfinite(a).all() for a in (found.value, found.gradient, found.own_gradient))
+
+
 def test_scratch_and_memory_order_do_not_matter() -> None:
     rng = np.random.default_rng(5)
     errors, phi, V = bound(TWO), np.array([0.3, 0.8]), rng.normal(size=(8, 20))
@@ -497,6 +507,8 @@ def test_description_is_frozen_and_can_be_kept() -> None:
     assert hash(errors) == hash(Nested.from_dict(errors.to_dict()))
     assert errors.to_dict()["kind"] == "nested"
     assert errors.to_dict() == errors.on([1, 2, "a"]).to_dict()
+    assert eval(repr(errors)) == errors  # noqa: S307 - its own text
+    assert repr(Nested(ONE)) == "Nested({'x': ['a', 'b', 'd']})"
     with pytest.raises(AttributeError):
         errors.restrict = False  # type: ignore[misc]
 

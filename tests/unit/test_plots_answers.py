@@ -356,6 +356,15 @@ def test_two_cases_without_observed_choices_share_their_errors() -> None:
     assert labels_of_flows(again) == labels_of_flows(same) != labels_of_flows(ax)
 
 
+def test_flows_of_weighted_data_are_weighted() -> None:
+    frame = cm.datasets.travel_mode().assign(w=lambda d: 1.0 + 4 * (d.individual % 2))
+    data = cm.ChoiceData.from_long(frame, situation="individual", alternative="mode", choice="choice", weight="w")
+    result = cm.MultinomialLogit(data, "gc + ttme").fit()
+    ax = cm.plots.scenario(result, {"gc": {"car": "+50%"}}, simulations=2, rng=1)
+    observed = 100 * cm.shares(result).to_frame()["observed"]
+    assert labels_of_flows(ax)[:4] == [f"{a} {p:.1f}" for a, p in observed.items()]
+
+
 def test_bands_are_as_wide_as_the_flows() -> None:
     ax = cm.plots.scenario(travel(), {"gc": {"car": "+50%"}}, simulations=8, rng=1)
     bands = [p for p in ax.patches if hasattr(p.get_path(), "vertices") and len(p.get_path().vertices) == 8]
@@ -499,6 +508,30 @@ def test_axes_of_the_caller_are_used() -> None:
     assert figure.get_size_inches() == pytest.approx(plt.rcParams["figure.figsize"])
 
 
+def test_a_part_of_a_figure_has_room_of_its_own() -> None:
+    with cm.plots.style("double", height=80):
+        figure = plt.figure(layout="constrained")
+        parts = figure.subfigures(1, 2)
+        cm.plots.elasticity_matrix(elasticities_of(4), ax=parts[0].subplots())
+        cm.plots.scenario(survey(4), Remove(LONG[3]), rng=1, simulations=2, ax=parts[1].subplots())
+        figure.draw_without_rendering()
+        renderer = figure.canvas.get_renderer()
+        for part in parts:
+            (ax,) = part.axes
+            for text in [*ax.texts, *drawn_ticks(ax.xaxis), *drawn_ticks(ax.yaxis), ax.yaxis.label]:
+                assert not text.get_text() or inside(text.get_window_extent(renderer), part.bbox)
+            assert_apart([t.get_window_extent(renderer) for t in drawn_ticks(ax.xaxis)], "tick labels")
+
+
+def test_files_do_not_depend_on_what_is_set_outside(tmp_path: Path) -> None:
+    with cm.plots.style("single"):
+        ax = cm.plots.shares(travel())
+    first = cm.plots.save(ax, tmp_path / "a.svg")[0]
+    with plt.rc_context({"savefig.bbox": "tight", "font.family": "serif", "svg.fonttype": "none"}):
+        second = cm.plots.save(ax, tmp_path / "b.svg")[0]
+    assert first.read_bytes() == second.read_bytes()
+
+
 def test_style_is_left_behind() -> None:
     before = dict(plt.rcParams)
     with cm.plots.style("double", height=60):
@@ -574,6 +607,8 @@ def test_files_have_their_size_and_their_fonts(tmp_path: Path, width: str, mm: t
         (lambda r: cm.plots.scenario(r, r.data, before="base"), "before takes a ChoiceData"),
         (lambda r: cm.plots.scenario(r.model, r.data), "takes a result"),
         (lambda r: cm.plots.save(None, "x", formats=["gif"]), "formats is a list"),
+        (lambda r: cm.plots.style("triple").__enter__(), "width must be"),
+        (lambda r: cm.plots.style("single", height=2).__enter__(), "height is in mm"),
     ],
 )
 def test_refusals_say_what_to_do(draw: Callable[[cm.ChoiceResults], Any], message: str) -> None:

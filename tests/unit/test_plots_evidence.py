@@ -308,7 +308,7 @@ class Moved(Gumbel):
     def on(self, alternatives):
         return self
 
-    def prepare(self, alternatives):
+    def prepare(self, alternatives, *_):
         return 0.15 * (np.asarray(alternatives) == 1)
 
     def probabilities(self, V, phi, structure):
