@@ -24,6 +24,7 @@ from choicemodel.analysis import (
 from choicemodel.data import ChoiceData
 from choicemodel.models import ChoiceModel, CrossNestedLogit, MultinomialLogit, NestedLogit, load_results
 from choicemodel.random_utility import CrossNested, Gumbel, Nested, log_softmax, logsum, paired_nests, softmax
+from choicemodel.report import report
 from choicemodel.results import ChoiceResults
 from choicemodel.simulation import (
     PowerStudy,
@@ -82,6 +83,7 @@ __all__ = [
     "paired_nests",
     "power",
     "recovery_study",
+    "report",
     "scenario",
     "shares",
     "simulate",

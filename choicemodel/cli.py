@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 from zipfile import BadZipFile
@@ -28,14 +28,16 @@ import numpy as np
 import pandas as pd
 
 from choicemodel import __version__, datasets
+from choicemodel.analysis import elasticities, willingness_to_pay
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import plain_label
 from choicemodel.data.door import require_columns
 from choicemodel.data.words import distinct, listed
 from choicemodel.exceptions import ChoiceDataError, ChoiceModelError
 from choicemodel.models import MultinomialLogit
+from choicemodel.report import report
 from choicemodel.results import COV_TYPES, ChoiceResults
-from choicemodel.simulation import verify
+from choicemodel.simulation import Verification, verify
 from choicemodel.tables import Block, Cell, Column, Table, html_page
 
 PROGRAM = "python -m choicemodel"
@@ -150,10 +152,18 @@ def _work_through(steps: Sequence[Step], data: ChoiceData, result: ChoiceResults
         failures += section.failures
         write(f"{section.text}\n\n")
     if folder is not None:
-        write(f"Written to {folder}: {', '.join(written)}\n")
+        write(f"Written to {folder}:\n{_list_of(written)}\n")
     if failures:
         _complain("failed", " ".join(failures))
     return 0 if result.converged and not failures else NOT_GOOD
+
+
+def _list_of(names: Sequence[str]) -> str:
+    """Files in lines of a terminal's width; those that differ in their suffix only stand in one line."""
+    lines: dict[str, list[str]] = {}
+    for name in names:
+        lines.setdefault(name.rpartition(".")[0], []).append(name)
+    return "\n".join(f"  {'  '.join(files)}" for files in lines.values())
 
 
 def _description(data: ChoiceData, _: ChoiceResults) -> Section:
@@ -228,15 +238,71 @@ def _disagreement(what: str, value: float, printed: str) -> list[str]:
 
 def _verification(_: ChoiceData, result: ChoiceResults, **plan: Any) -> Section:
     """Hold the fit against simulation of the utilities that it claims to come from."""
-    report = verify(result, **plan)
-    table = report.summary()
-    failures = () if report.passed else (f"The verification failed: {', '.join(report.failed_checks)}.",)
-    files = _table_files("verification", table, table.title) | {"verification.json": report.save}
+    return _verified(verify(result, **plan))
+
+
+def _verified(found: Verification) -> Section:
+    table = found.summary()
+    failures = () if found.passed else (f"The verification failed: {', '.join(found.failed_checks)}.",)
+    files = _table_files("verification", table, table.title) | {"verification.json": found.save}
     return Section(table.as_text(width=110), files, failures)
 
 
+def _answers(_: ChoiceData, result: ChoiceResults) -> Section:
+    """What the fit says: elasticities, and what an hour less at the terminal is worth."""
+    tables = {
+        "elasticities": elasticities(result, "gc").summary(),
+        "willingness_to_pay": willingness_to_pay(
+            result, "ttme", per="gc", direction="reduction", multiply=60
+        ).summary(),
+    }
+    files: dict[str, Callable[[Path], None]] = {}
+    for name, table in tables.items():
+        files |= _table_files(name, table, table.title)
+    return Section("\n\n".join(table.as_text() for table in tables.values()), files)
+
+
+def _proof_and_report(data: ChoiceData, result: ChoiceResults) -> Section:
+    """The verification, and what is made of all: the report and the figures."""
+    found = verify(result, replications=100, rng=2)
+    section = _verified(found)
+    options: dict[str, Any] = {"verification": found, "per": "gc", "direction": "reduction", "multiply": 60}
+    files: dict[str, Callable[[Path], None]] = {"report.html": lambda path: _ignore(report(result, path, **options))}
+    return Section(section.text, {**section.files, **files, **_figures(result, found)}, section.failures)
+
+
+def _figures(result: ChoiceResults, found: Verification) -> dict[str, Callable[[Path], None]]:
+    """Six figures for print, each drawn when its first file is written."""
+    # nobody looks at a window, and there may be no screen
+    os.environ.setdefault("MPLBACKEND", "Agg")
+    from choicemodel.report import plots
+    from choicemodel.report.picture import picture
+
+    drawings: dict[str, Callable[[], Any]] = {
+        "coefficients": lambda: plots.coefficients(result, multiply={"gc": 100, "ttme": 10, "hinc[air]": 100}),
+        "probability_curves": lambda: plots.probability_curves(result, "ttme", of="air", unit="min"),
+        "elasticity_matrix": lambda: plots.elasticity_matrix(result, "gc"),
+        "scenario": lambda: plots.scenario(result, {"gc": {"car": "+50%"}}, rng=1),
+        "calibration": lambda: plots.calibration(result),
+        "verification_figure": lambda: plots.verification(found),
+    }
+
+    @cache
+    def drawn(name: str) -> Any:
+        return picture(drawings[name], "single")
+
+    def saved(name: str) -> Callable[[Path], None]:
+        return lambda path: _ignore(plots.save(drawn(name), path))
+
+    return {f"{name}.{suffix}": saved(name) for name in drawings for suffix in ("pdf", "svg", "png")}
+
+
+def _ignore(_: object) -> None:
+    """What a writer of files returns is of no use here."""
+
+
 _FIT_STEPS: tuple[Step, ...] = (_description, _estimates)
-_DEMO_STEPS: tuple[Step, ...] = (*_FIT_STEPS, _against_the_book, partial(_verification, replications=100, rng=2))
+_DEMO_STEPS: tuple[Step, ...] = (*_FIT_STEPS, _against_the_book, _answers, _proof_and_report)
 
 
 # --- reading a survey ------------------------------------------------------------------------------------------------
@@ -655,7 +721,10 @@ def _parser() -> argparse.ArgumentParser:
     about = "fit a textbook model and compare it with the published estimates"
     demo = commands.add_parser("demo", help=about, description=f"{about[0].upper()}{about[1:]}.", **shared)
     demo.add_argument(
-        "--output", default="demo-output", metavar="DIR", help="folder for tables and results (default: %(default)s)"
+        "--output",
+        default="demo-output",
+        metavar="DIR",
+        help="folder for tables, figures and the report (default: %(default)s)",
     )
     demo.set_defaults(run=_demo)
 

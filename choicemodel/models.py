@@ -539,6 +539,7 @@ def NestedLogit(  # noqa: PLR0913 - a public entry point
     ... )
     >>> result = model.fit()
     >>> result.params.round(3)[["gc", "lambda[ground]"]].to_dict(), round(result.llf, 3)
+    ({'gc': -0.015, 'lambda[ground]': 0.517}, -194.944)
     """
     return ChoiceModel(
         data, formula, errors=Nested(nests, shared=shared, restrict=restrict), base=base, scale_groups=scale_groups

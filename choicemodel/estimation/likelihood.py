@@ -132,6 +132,10 @@ class Likelihood:
         self.executor.map(fill, self.blocks)
         return self.heterogeneity.pull_back(scores)
 
+    def log_probability(self, block: Block, theta: FloatArray) -> FloatArray:
+        """Log-probability of the choices of a block (n,), at one support point."""
+        return self._log_probability(block, self.heterogeneity.support(theta)[0][0]).value
+
     def contribution(self, block: Block, gamma: FloatArray, *, hessian: bool) -> Contribution:
         """Compute what one block adds to the log-likelihood and its derivatives."""
         found = self._log_probability(block, gamma, curvature=hessian)
@@ -152,11 +156,20 @@ class Likelihood:
         V = self._work.array("V", (others + 1, n))  # (J, n)
         V[0] = 0.0
         np.matmul(gamma[:K], block.differences.reshape(K, -1), out=V[1:].reshape(-1))
-        structure = self._sets.get(id(block))
-        if structure is None:
-            structure = self._sets.setdefault(id(block), prepared(self.errors, block))
+        structure = self._sets_of(block)
         scratch = self._work.array("P", V.shape)
         return self.errors.log_probability(V, block.chosen, gamma[K:], structure, curvature=curvature, scratch=scratch)
+
+    def _sets_of(self, block: Block) -> object:
+        """What the errors need to know of a block's sets, kept for the blocks that are asked for again and again."""
+        if not self._sets:
+            self._sets.update({id(b): None for b in self.blocks})
+        if id(block) not in self._sets:  # one that comes and goes, whose address may be another's next time
+            return prepared(self.errors, block)
+        kept = self._sets[id(block)]
+        if kept is None:
+            kept = self._sets[id(block)] = prepared(self.errors, block)
+        return kept
 
     def _scores(self, block: Block, gamma: FloatArray) -> FloatArray:
         """Scores of the situations of a block (n, K)."""
@@ -203,6 +216,10 @@ class Likelihood:
         room = np.minimum(theta - self.lower, self.upper - theta) if len(self.lower) else np.inf
         steps = np.where(room > _ON_BOUND, np.minimum(steps, 0.01 * room), 0.0)
         return difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
+
+    def has_meaning(self, theta: FloatArray) -> bool:
+        """Whether every parameter is inside the range in which it means something."""
+        return not len(self.lower) or bool(np.all((theta > self.lower) & (theta < self.upper)))
 
     def spread(self, theta: FloatArray) -> FloatArray:
         """About a standard error of each parameter (K,), from the squares of the scores alone."""

@@ -128,7 +128,8 @@ def check_optimum(
         for _ in range(_DIRECTIONS):
             other = theta.copy()
             other[free] += size * scale * rng.standard_normal(int(free.sum()))
-            gains.append(likelihood.value(other) - found.value)
+            if likelihood.has_meaning(other):
+                gains.append(likelihood.value(other) - found.value)
     best = float(np.max(gains)) if gains else -np.inf  # NaN if there is one
     limit = 1e-9 * (1 + abs(found.value))
     out.append(

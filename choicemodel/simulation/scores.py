@@ -6,6 +6,7 @@ At the parameters that simulated the choices the score has mean zero and varianc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,15 +15,15 @@ from scipy.special import chdtr, chdtrc
 
 from choicemodel.estimation.executor import Executor
 from choicemodel.estimation.fit import Composition, Prepared, likelihood_of
-from choicemodel.estimation.likelihood import sum_by_unit
+from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
 from choicemodel.simulation.evidence import Evidence
 from choicemodel.simulation.replicate import draw_structure
 from choicemodel.simulation.simulate import Simulator
 
 FloatArray = NDArray[np.float64]
 
-# How many samples the expected Hessian is averaged over.
-_FEW, _MORE = 10, 30
+# How many samples the scores of units come from, and the expected Hessian where it has no closed form.
+_FEW = 10
 
 
 def check_scores(
@@ -111,20 +112,41 @@ class _Drawn(NamedTuple):
 
 
 def _draw(model: Composition, sim: Simulator, prepared: Prepared, plan: Plan) -> _Drawn:
-    K = len(sim.theta)
-    # The Hessian of a logit hardly depends on the choices; that of other models does, and may be indefinite in a sample.
-    some = min(plan.samples, _FEW if sim.errors.has_curvature else _MORE)
+    K, some = len(sim.theta), min(plan.samples, _FEW)
     scores, hessian, units = np.zeros((plan.samples, K)), np.zeros((K, K)), []
-    structure = sim.design.data.structure
+    structure, exact = sim.design.data.structure, sim.heterogeneity.n_points == 1
     for s, child in enumerate(plan.seed.spawn(plan.samples)):
         drawn = draw_structure(sim, np.random.default_rng(child))
         likelihood = likelihood_of(model, plan.pool, prepared.with_choices(drawn).blocks)
         if s >= some:
             scores[s] = likelihood.evaluate(sim.theta).score
             continue
-        found, matrix = likelihood.evaluate_with_hessian(sim.theta)
-        scores[s] = found.score
-        hessian += matrix
+        if s == 0 and exact:
+            hessian = expected_hessian(likelihood, sim.theta)
+        elif not exact:
+            hessian += likelihood.evaluate_with_hessian(sim.theta)[1] / some
+        scores[s] = likelihood.evaluate(sim.theta).score
         own = likelihood.situation_scores(sim.theta, structure.n_situations)
         units.append(sum_by_unit(own, structure.unit, structure.n_units))
-    return _Drawn(scores, -hessian / some, np.concatenate(units), some)
+    return _Drawn(scores, -hessian, np.concatenate(units), some)
+
+
+def expected_hessian(likelihood: Likelihood, theta: FloatArray) -> FloatArray:
+    """Expected Hessian given the sets, where the situations are independent: that of every choice by its probability.
+
+    The Hessian of one sample would do for a logit, which hardly depends on the choices, but that of other models does,
+    and may be indefinite.
+    """
+    K, most = len(theta), max(b.n_alternatives for b in likelihood.blocks)
+    total = np.zeros((K, K))
+    for position in range(most):
+        blocks = []
+        for block in likelihood.blocks:
+            if block.n_alternatives > position:
+                n = block.n_situations
+                chosen = replace(block, chosen=position * n + np.arange(n), weight=None)
+                with np.errstate(under="ignore"):
+                    weight = np.exp(likelihood.log_probability(chosen, theta))
+                blocks.append(replace(chosen, weight=weight))
+        total += replace(likelihood, blocks=blocks).evaluate_with_hessian(theta)[1]
+    return total

@@ -91,7 +91,7 @@ def test_fits_nothing(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError
 
-    monkeypatch.setattr("choicemodel.estimation.fit.maximise", refuse)
+    monkeypatch.setattr("choicemodel.estimation.optimise.maximise", refuse)
     cm.lm_test(result, "z")
 
 
