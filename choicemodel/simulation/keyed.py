@@ -1,4 +1,4 @@
-"""Draws keyed by labels: the same person, situation and alternative get the same number, whatever else is in the data."""
+"""Draws keyed by labels: the same person, situation and alternative get the same number, whatever else there is."""
 
 from choicemodel.data.keys import label_keys, row_keys, situation_keys, unit_keys
 from choicemodel.rng import KeyedSource, Keys, combine, mix
