@@ -122,9 +122,9 @@ class ChoiceModel:
     @property
     def title(self) -> str:
         """What the model is called in tables."""
-        scaled = isinstance(self.errors, Scaled)
-        inner = self.errors.errors if isinstance(self.errors, Scaled) else self.errors
-        return _TITLES[inner.to_dict()["kind"]] + (" with group scales" if scaled else "")
+        inner, scales = self.errors.errors if isinstance(self.errors, Scaled) else self.errors, self.recipe.scales
+        of = [] if scales is None else ["group"] * (scales.column is not None) + ["stage"] * bool(scales.stages)
+        return _TITLES[inner.to_dict()["kind"]] + (f" with {' and '.join(of)} scales" if of else "")
 
     @property
     def alternatives(self) -> tuple[Any, ...]:
@@ -305,7 +305,8 @@ class ChoiceModel:
         fixed : dict, optional
             Parameters to hold at values, such as ``{"time": -1.0}``.
         cov_type : {"nonrobust", "opg", "robust", "cluster"}, optional
-            Default ``robust`` as soon as persons or weights are declared, else ``nonrobust``.
+            Default ``robust`` as soon as persons, weights or rankings are declared, else ``nonrobust`` (for counts
+            without persons, too).
         groups : str or array-like, optional
             For ``cluster``: a column of the data, or one value per row.
         tolerance : float

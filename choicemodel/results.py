@@ -16,6 +16,7 @@ from scipy.special import chdtrc, ndtr, ndtri
 
 from choicemodel import storage
 from choicemodel.data import ChoiceData
+from choicemodel.data.describe import KINDS
 from choicemodel.estimation import Fit, FitSettings
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.constants import constants_only, equal_shares
@@ -23,7 +24,7 @@ from choicemodel.estimation.delta import COLUMNS, delta_method
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
-from choicemodel.random_utility import ErrorDistribution
+from choicemodel.random_utility import ErrorDistribution, Scaled
 from choicemodel.tables import (
     Block,
     Cell,
@@ -48,6 +49,8 @@ from choicemodel.tables import (
 FloatArray = NDArray[np.float64]
 # More alternatives than this are not listed in a summary.
 _MOST_ALTERNATIVES = 30
+
+_NOUNS = {**dict.fromkeys(["choices"], "situation"), **KINDS, "counts": "choice"}
 
 COV_TYPES = ("nonrobust", "opg", "robust", "cluster")
 
@@ -81,12 +84,14 @@ class Sample:
     Parameters
     ----------
     n_rows, n_situations, nobs : int
-        Rows, situations, and situations with more than one alternative.
+        Rows, situations, and observations: occasions with a situation that offers more than one alternative (for
+        ordinary data these situations themselves), or the choices that were counted there.
     n_persons : int or None
     n_units : int
         Independent units.
     available, chosen : tuple of int
-        How often each alternative was available and chosen.
+        How often each alternative was available and chosen; in rankings as the first choice, in best-worst answers as
+        the best of what was left.
     weight : str or None
         Column of the weights.
     weight_sum : float
@@ -94,6 +99,12 @@ class Sample:
         Log-likelihood of equal shares.
     notes : tuple of str
         What was left out of the data on the way.
+    kind : {"choices", "ranking", "best-worst", "counts"}
+        What the answers were.
+    n_informative : int or None
+        Situations that offer more than one alternative; None for `nobs`.
+    worst : tuple of int
+        How often each alternative was the worst of what was left; empty where nobody was asked.
     """
 
     n_rows: int
@@ -107,25 +118,58 @@ class Sample:
     weight_sum: float
     ll_zero: float
     notes: tuple[str, ...]
+    kind: str = "choices"
+    n_informative: int | None = None
+    worst: tuple[int, ...] = ()
+
+    @property
+    def noun(self) -> str:
+        """What an observation is called."""
+        return _NOUNS[self.kind]
+
+    @property
+    def unit(self) -> str:
+        """What is independent in the likelihood."""
+        return "person" if self.n_persons is not None else KINDS.get(self.kind, "situation")
 
     @classmethod
     def of(cls, data: ChoiceData) -> Sample:
         """Collect the facts of some data."""
         s = data.structure
-        J = len(data.alternatives)
+        available, chosen, worst = _taken(data)
         return cls(
             n_rows=s.n_rows,
             n_situations=s.n_situations,
-            nobs=s.n_informative,
+            nobs=data.nobs,
             n_persons=data.n_persons,
             n_units=s.n_units,
-            available=tuple(np.bincount(s.alternative, minlength=J).tolist()),
-            chosen=tuple(np.bincount(s.alternative[s.require_chosen()], minlength=J).tolist()),
+            available=available,
+            chosen=chosen,
             weight=data.roles.weight,
             weight_sum=float(s.n_situations if s.weight is None else s.weight.sum()),
             ll_zero=equal_shares(s),
             notes=data.notes,
+            kind=data.roles.kind,
+            n_informative=s.n_informative,
+            worst=worst,
         )
+
+
+def _taken(data: ChoiceData) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """How often each alternative was available, chosen (the first, or the best) and the worst.
+
+    Of occasions with several stages the full sets count, and of rankings the first choices: later ranks would make
+    every alternative look chosen.
+    """
+    s, J = data.structure, len(data.alternatives)
+    chosen, first = s.alternative[s.require_chosen()], s.first_stage
+    best, worst = first, np.zeros(0, dtype=np.int32)
+    if data.roles.kind == "best-worst":
+        best = np.ones(s.n_situations, dtype=np.bool_) if s.sign is None else s.sign > 0
+        worst = chosen[~best]
+    counted = (s.alternative[np.repeat(first, s.sizes)], chosen[best], worst)
+    available, taken, last = (tuple(np.bincount(codes, minlength=J).tolist()) for codes in counted)
+    return available, taken, last if len(worst) else ()
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -272,12 +316,12 @@ class ChoiceResults:
 
     @property
     def df_resid(self) -> int:
-        """Choice situations less free parameters."""
+        """Observations less free parameters."""
         return self.nobs - self.df_model
 
     @property
     def nobs(self) -> int:
-        """Choice situations that offer more than one alternative."""
+        """Choice situations that offer more than one alternative; rankings, best-worst answers, choices counted."""
         return self.sample.nobs
 
     @property
@@ -287,7 +331,7 @@ class ChoiceResults:
 
     @property
     def bic(self) -> float:
-        """K ln(nobs) - 2 llf, with choice situations as n."""
+        """K ln(nobs) - 2 llf."""
         return self.df_model * float(np.log(self.nobs)) - 2 * self.llf
 
     @property
@@ -590,7 +634,7 @@ class ChoiceResults:
         items: list[tuple[str, Cell, Format]] = [
             ("Alternatives", len(self.model.alternatives), format_count),
             ("Base alternative", str(self.model.base), None),
-            ("Situations", s.nobs, format_count),
+            *self._observations(),
             ("Persons", "not declared" if s.n_persons is None else s.n_persons, format_count),
             ("Rows", s.n_rows, format_count),
             ("Weights", weights, None),
@@ -603,24 +647,29 @@ class ChoiceResults:
         ]
         return Pairs(items, missing="undefined")
 
+    def _observations(self) -> list[tuple[str, Cell, Format]]:
+        s = self.sample
+        if s.kind not in KINDS:
+            return [("Situations", s.nobs, format_count)]
+        situations = s.nobs if s.n_informative is None else s.n_informative
+        noun = f"{s.noun[0].upper()}{s.noun[1:]}s"
+        return [(noun, s.nobs, format_count), ("Situations", situations, format_count)]
+
     def _covariance_label(self) -> str:
-        by = {"cluster": f" (by {self.groups})", "robust": " (by person)" if self.sample.n_persons is not None else ""}
+        unit = self.sample.unit
+        by = {"cluster": f" (by {self.groups})", "robust": "" if unit == "situation" else f" (by {unit})"}
         return self.cov_type + by.get(self.cov_type, "")
 
     def _shares_block(self) -> Block:
-        total = sum(self.sample.chosen)
-        rows = [
-            (str(label), available, chosen, chosen / total)
-            for label, available, chosen in zip(
-                self.model.alternatives, self.sample.available, self.sample.chosen, strict=True
-            )
-        ]
-        heads = [
-            Column("alternative", "left"),
-            Column("available", format=format_count),
-            Column("chosen", format=format_count),
-        ]
-        return Block([*heads, Column("share", format=format_percent)], rows)
+        s = self.sample
+        total, labels = sum(s.chosen), map(str, self.model.alternatives)
+        heads = {"available": s.available, {"ranking": "first", "best-worst": "best"}.get(s.kind, "chosen"): s.chosen}
+        if s.worst:
+            heads["worst"] = s.worst
+        share = [c / total if total else float("nan") for c in s.chosen]
+        rows: list[tuple[Cell, ...]] = list(zip(labels, *heads.values(), share, strict=True))
+        columns = [Column("alternative", "left"), *(Column(h, format=format_count) for h in heads)]
+        return Block([*columns, Column("share of best" if s.worst else "share", format=format_percent)], rows)
 
     def _fit_block(self) -> Pairs:
         items: list[tuple[Any, ...]] = [
@@ -629,7 +678,7 @@ class ChoiceResults:
             ("LL, final", self.llf, format_loglik),
             ("Parameters estimated", self.df_model),
             ("AIC", self.aic, format_loglik),
-            (f"BIC (n = {self.nobs:,} situations)", self.bic, format_loglik),
+            (f"BIC (n = {self.nobs:,} {self.sample.noun}s)", self.bic, format_loglik),
         ]
         if self.sample.n_persons is not None:
             items.append((f"BIC (n = {self.sample.n_persons:,} persons)", self.bic_persons, format_loglik))
@@ -638,15 +687,21 @@ class ChoiceResults:
             ("rho-bar-squared", self.rho_squared_bar, ".4f"),
             ("pseudo R-squared (constants)", self.prsquared, ".4f"),
         ]
-        if self.sample.weight is None:
+        if self.sample.weight is None or self._counted:
             items += self._likelihood_ratios()
         return Pairs(items)
 
+    @property
+    def _counted(self) -> bool:
+        """Whether the weights are numbers of independent choices."""
+        return self.sample.kind == "counts" and self.sample.n_persons is None
+
     def _likelihood_ratios(self) -> list[tuple[Any, ...]]:
         tests = []
-        if self.df_model and not np.any(self._fit.theta[~self._fit.free]):  # else equal shares are no special case
+        # Equal shares are no special case of other values that are fixed, and say nothing of scales.
+        if self.df_model and not (np.any(self._fit.theta[~self._fit.free]) or isinstance(self.model.errors, Scaled)):
             tests.append(("equal shares", self.ll_zero, self.df_model))
-        constants = sum(c > 0 for c in self.sample.chosen) - 1
+        constants = len(self.model.alternatives) - len(self._null[1]) - 1
         if self.model.full_constants and self.df_model > constants and not self.fixed:
             tests.append(("constants", self.ll_constants, self.df_model - constants))
         out: list[tuple[Any, ...]] = []
@@ -729,11 +784,13 @@ class ChoiceResults:
         never = [str(self.model.alternatives[j]) for j in self._null[1]]
         if never:
             notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
-        if self.sample.weight is not None:
+        if self.sample.weight is not None and not self._counted:
             notes.append("LR tests are not shown: with weights their statistic is not chi-square.")
         elif self.sample.n_persons is not None and self.sample.n_persons < self.nobs:
             notes.append("LR tests treat the situations of a person as independent.")
-        single = self.sample.n_situations - self.sample.nobs
+        informative = self.sample.n_informative
+        single = self.sample.n_situations - (self.sample.nobs if informative is None else informative)
+        notes += _notes_on_the_unit(self.sample)
         if single:
             notes.append(f"{single:,} situations offer one alternative only and are not counted.")
         return [*notes, *(f"Data: {note}." for note in self.sample.notes)]
@@ -756,12 +813,26 @@ class ChoiceResults:
     def __repr__(self) -> str:
         state = "converged" if self.converged else "NOT converged"
         return (
-            f"<ChoiceResults: {self.model.title}, {self.df_model} parameters, {self.nobs:,} situations, log-likelihood "
+            f"<ChoiceResults: {self.model.title}, {self.df_model} parameters, {self.nobs:,} {self.sample.noun}s, "
+            f"log-likelihood "
             f"{self.llf:.4f}, {state}>"
         )
 
     def _repr_html_(self) -> str:
         return self.summary().as_html()
+
+
+def _notes_on_the_unit(sample: Sample) -> list[str]:
+    """What the unit of robust standard errors is, where a situation is not an answer by itself."""
+    if sample.kind not in KINDS:
+        return []
+    what = {
+        "ranking": "Each ranking is exploded into choices from what was left",
+        "best-worst": "Each answer is exploded into choices from what was left, of the worst with the utilities' sign "
+        "reversed",
+        "counts": "Each choice counted is one observation",
+    }[sample.kind]
+    return [f"{what}. The unit of robust standard errors is the {sample.unit}."]
 
 
 def _p_text(p: float) -> str:
@@ -780,5 +851,10 @@ class _StatsmodelsNames:
 
 
 def default_cov_type(data: ChoiceData) -> str:
-    """Choose the covariance where none is asked for: robust as soon as persons or weights are declared."""
-    return "nonrobust" if data.structure.person is None and data.structure.weight is None else "robust"
+    """Choose the covariance where none is asked for: robust as soon as persons, weights or rankings are declared.
+
+    The weights of counts are repetitions, so that without persons they count as independent choices do.
+    """
+    s = data.structure
+    plain = s.weight is None or data.roles.kind == "counts"
+    return "nonrobust" if s.person is None and s.stage is None and plain else "robust"

@@ -149,7 +149,7 @@ def design_after(model: ChoiceModel, data: ChoiceData, change: Changes) -> Desig
         )
     for step in added:
         _require_attributes(model, data, step)
-    changed = apply_change(data, change)
+    changed = apply_change(data, change).first_choices()
     # what was added and removed again need not be coded
     like = {step.alternative: _resembled(model, step) for step in added if step.alternative in changed.alternatives}
     return design_from_recipe(model.recipe.with_alternatives(like), changed) if like else model.design_on(changed)

@@ -115,7 +115,10 @@ def ask(result: ChoiceResults, column: str, data: ChoiceData | None, what: str) 
 
 
 def model_and_data(result: ChoiceResults, data: ChoiceData | None, what: str) -> tuple[ChoiceModel, ChoiceData]:
-    """Return the model of a result and the data to ask about, those of the estimation by default."""
+    """Return the model of a result and the data to ask about, those of the estimation by default.
+
+    Of rankings and best-worst answers the first choices: what is asked is what people would choose from the full sets.
+    """
     if not isinstance(result, ChoiceResults):
         raise SpecificationError(
             f"{what} takes a result, not {type(result).__name__}: fit the model, with model.fit()."
@@ -128,7 +131,7 @@ def model_and_data(result: ChoiceResults, data: ChoiceData | None, what: str) ->
             f"data= takes a ChoiceData, not {type(data).__name__}: read the table with ChoiceData.from_long or "
             "from_wide."
         )
-    return cast(ChoiceModel, result.model), data
+    return cast(ChoiceModel, result.model), data.first_choices()
 
 
 def require_used(model: ChoiceModel, *columns: str) -> None:

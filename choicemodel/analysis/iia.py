@@ -60,7 +60,7 @@ class IIASubset:
     score, score_df, score_pvalue, score_robust, score_robust_pvalue
         The McFadden-Train-Tye test and its robust version; the first has no p-value for panels and weights.
     nobs : int
-        Informative situations of the restricted fit.
+        Informative situations of the restricted fit; rankings or best-worst answers, where the data hold those.
     coefficients : DataFrame
         Per contrast compared: ``full``, ``restricted``, ``difference``, its ``std_error`` and ``z``.
     left_out : tuple of str
@@ -271,9 +271,9 @@ def iia_test(result: ChoiceResults, drop: Any = None) -> IIATest:
 
 
 def _plain(result: ChoiceResults) -> bool:
-    """Whether situations are independent and count alike, as the classical statistics need."""
+    """Whether answers are independent and count alike, as the classical statistics need; a ranking is one answer."""
     structure = result.data.structure  # type: ignore[union-attr]
-    return structure.weight is None and structure.n_units == structure.n_situations
+    return structure.weight is None and structure.n_units == len(np.unique(structure.occasion))
 
 
 class _Restricted(NamedTuple):
@@ -312,7 +312,7 @@ def _subset(result: ChoiceResults, model: ChoiceModel, dropped: tuple[Any, ...])
         return replace(base, notes=(f"Nobody who chose another alternative had a choice without {label}.",))
     base = replace(
         base,
-        nobs=restricted.design.data.structure.n_informative,
+        nobs=restricted.design.data.nobs,
         df=len(restricted.names),
         left_out=tuple(n for n, h in zip(model.parameters.names, restricted.held, strict=True) if h),
     )
@@ -330,7 +330,7 @@ def _restrict(result: ChoiceResults, model: ChoiceModel, dropped: tuple[Any, ...
     data: ChoiceData = result.data  # type: ignore[assignment]
     s = data.structure
     codes = [data.alternatives.index(a) for a in dropped]
-    situations = np.flatnonzero(~np.isin(s.alternative[s.require_chosen()], codes))
+    situations = np.flatnonzero(~s.lost_without(codes))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # the record says what was left out
         try:

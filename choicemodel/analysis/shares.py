@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -85,7 +85,8 @@ def shares(  # noqa: PLR0913 - a public entry point
     ----------
     result : ChoiceResults
     data : ChoiceData, optional
-        Default the estimation data. Data of other units are taken as independent of them.
+        Default the estimation data. Data of other units are taken as independent of them. Of rankings and best-worst
+        answers the first choices are predicted.
     by : str, optional
         A column, the same for all alternatives of a situation: shares within each of its values.
     method : {"delta", "krinsky-robb", "bootstrap"}
@@ -117,6 +118,7 @@ def shares(  # noqa: PLR0913 - a public entry point
     car             0.423      0.030     0.281  7.161  0.000
     train           0.191      0.012     0.300 -3.745  0.000
     """
+    given = data if data is not None else result.data if isinstance(result, ChoiceResults) else None
     model, data = model_and_data(result, data, "shares")
     design, cells = model.design_on(data), _cells(data, by)
     sort = data.structure.sorted_values
@@ -132,7 +134,7 @@ def shares(  # noqa: PLR0913 - a public entry point
         return replace_text(found, title, [*notes, "The data hold no choices to compare with."])
     theta = estimates_of(result)
     P = cast(FloatArray, sort(probabilities(theta, design, model.errors, model.heterogeneity_or_none)))
-    beside, equal = _compare(result, data, cells, P, function)
+    beside, equal = _compare(result, _Asked(cast(ChoiceData, given), data), cells, P, function)
     notes.append("z and p test predicted less observed; the variance is that of unit influence functions.")
     if equal.all():
         notes[-1] = (
@@ -159,14 +161,22 @@ def _cells(data: ChoiceData, by: str | None) -> _Cells:
     return _Cells(pd.MultiIndex.from_product([values, labels], names=[by, "alternative"]), cell, situation, share)
 
 
+class _Asked(NamedTuple):
+    """Data as they were given, and their first choices."""
+
+    given: ChoiceData
+    first: ChoiceData
+
+
 def _compare(
-    result: ChoiceResults, data: ChoiceData, cells: _Cells, P: FloatArray, function: Callable[[FloatArray], FloatArray]
+    result: ChoiceResults, asked: _Asked, cells: _Cells, P: FloatArray, function: Callable[[FloatArray], FloatArray]
 ) -> tuple[pd.DataFrame, NDArray[np.bool_]]:
     """Observed shares, their difference to the predicted ones and its test; where they are equal by construction."""
+    data = asked.first
     y = np.zeros(data.n_rows)
     y[data.structure.require_chosen()] = 1.0
     observed, difference = cells.total(y), cells.total(P - y)
-    variance, alone = _variances(result, data, cells, (P - y, difference), function)
+    variance, alone = _variances(result, asked, cells, (P - y, difference), function)
     equal = variance <= (_NOTHING_LEFT**2) * alone
     error = np.sqrt(np.where(equal, np.nan, variance))
     z = difference / error
@@ -182,14 +192,14 @@ def _compare(
 
 def _variances(
     result: ChoiceResults,
-    data: ChoiceData,
+    asked: _Asked,
     cells: _Cells,
     gap: tuple[FloatArray, FloatArray],
     function: Callable[[FloatArray], FloatArray],
 ) -> tuple[FloatArray, FloatArray]:
     """Variance of the differences of shares, and what it would be if the parameters were known (M,)."""
     of_rows, difference = gap
-    same = _same_units(data, result)
+    data, same = asked.first, _same_units(asked.given, result)
     unit = independent_units(result, data) if same else None
     unit = data.structure.unit if unit is None else unit
     influence = _contributions(cells, (of_rows, difference), unit)  # (U, M)
@@ -202,7 +212,9 @@ def _variances(
     bread = result.with_cov("nonrobust").cov_params().to_numpy()
     of_unit = np.zeros(data.structure.n_units, dtype=np.int64)
     of_unit[data.structure.unit] = unit
-    scores = sum_by_unit(_scores(result, data), of_unit, int(unit.max()) + 1)  # over clusters, where there are any
+    scores = sum_by_unit(
+        _scores(result, asked.given), of_unit, int(unit.max()) + 1
+    )  # over clusters, where there are any
     total = influence + scores @ np.where(np.isnan(bread), 0.0, bread) @ G.T
     variance = (total**2).sum(axis=0)
     variance[np.isnan(error)] = np.nan
@@ -245,7 +257,8 @@ def _same_units(data: ChoiceData, result: ChoiceResults) -> bool:
     if result.data is None:
         return data.fingerprint() == result.fingerprint()
     a, b = data.structure, result.data.structure
-    arrays = [(getattr(a, n), getattr(b, n)) for n in ("starts", "alternative", "chosen", "person")]
+    names = ("starts", "alternative", "chosen", "person", "occasion", "stage", "sign")
+    arrays = [(getattr(a, n), getattr(b, n)) for n in names]
     return data.alternatives == result.data.alternatives and all(
         (x is None) == (y is None) and (x is None or np.array_equal(x, y)) for x, y in arrays
     )

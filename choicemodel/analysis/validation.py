@@ -1,7 +1,9 @@
 """How well a model predicts choices that it has not seen, and cross-validation.
 
 Every measure is an average over the informative situations (those that offer more than one alternative), with their
-weights; its standard error treats units (persons, where declared) as independent and takes the estimates as given.
+weights; its standard error treats units (persons, where declared) as independent and takes the estimates as given. Of
+rankings and best-worst answers the log-likelihood is that of the whole answer, as in the fit; the other measures are
+those of the first choices, which is what a model is asked to predict.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
+from choicemodel.data.describe import KINDS
 from choicemodel.estimation import Composition, FitSettings
+from choicemodel.estimation.constants import equal_shares
 from choicemodel.estimation.delta import COLUMNS
 from choicemodel.estimation.fit import fit
 from choicemodel.exceptions import (
@@ -153,12 +157,13 @@ class ValidationResult:
     Attributes
     ----------
     measures : DataFrame
-        ``estimate``, ``std_error``, ``lower``, ``upper`` of the log-likelihood per situation, the Brier score, the hit
-        rate and the mean probability of the chosen alternative.
+        ``estimate``, ``std_error``, ``lower``, ``upper`` of the log-likelihood per situation (per ranking or best-worst
+        answer: of the whole answer), the Brier score, the hit rate and the mean probability of the chosen alternative
+        (of rankings and best-worst answers the first choice).
     llf, ll_zero : float
-        Log-likelihood of the data, and that of equal shares.
+        Log-likelihood of the data, and that of equal shares; of whole answers.
     nobs : int
-        Situations that offer more than one alternative.
+        Situations that offer more than one alternative; rankings or best-worst answers, where the data hold those.
     n_units : int
         Independent units among them.
     weight_sum : float
@@ -268,7 +273,8 @@ def validate(result: ChoiceResults, data: ChoiceData) -> ValidationResult:
     ----------
     result : ChoiceResults
     data : ChoiceData
-        With choices; coded as the estimation data were.
+        With choices; coded as the estimation data were. Of rankings and best-worst answers the log-likelihood is that
+        of the whole answer, and the other measures are those of the first choices.
 
     Returns
     -------
@@ -277,7 +283,7 @@ def validate(result: ChoiceResults, data: ChoiceData) -> ValidationResult:
     Raises
     ------
     ChoicesRequiredError
-        If the data hold no choices.
+        If the data hold no choices, or the worst was asked for first.
     SpecificationError
         If no situation offers a choice, or the model has heterogeneity.
 
@@ -315,17 +321,16 @@ def validate(result: ChoiceResults, data: ChoiceData) -> ValidationResult:
 
 def _measure(model: ChoiceModel, theta: FloatArray, data: ChoiceData, notes: tuple[str, ...] = ()) -> ValidationResult:
     """Compute every measure of a model at some parameters on data with choices."""
+    whole, loglik = data.structure, situation_loglik(model, theta, model.design_on(data))
+    total, inside, unit = _of_answers(data, loglik)
+    data, notes = _predicted(data, notes)
     s = data.structure
-    loglik = situation_loglik(model, theta, model.design_on(data))
     P = np.asarray(s.sorted_values(model.probabilities(theta, data).to_numpy()), dtype=np.float64)
     chosen = np.zeros(s.n_rows)
     chosen[s.require_chosen()] = 1.0
-    inside = s.informative
-    weight = data.weights_or_ones() * inside
-    unit = np.unique(s.unit[inside], return_inverse=True)[1]
-    starts = s.starts[:-1]
+    weight, starts = data.weights_or_ones() * inside, s.starts[:-1]
     per_situation = {
-        "LL per situation": loglik,
+        "LL per situation": total,
         "Brier score": np.add.reduceat((P - chosen) ** 2, starts),
         "hit rate": _hits(P, chosen, starts, s.sizes),
         "mean P of the chosen": P[s.require_chosen()],
@@ -343,9 +348,9 @@ def _measure(model: ChoiceModel, theta: FloatArray, data: ChoiceData, notes: tup
     common = _hits(counts[codes], chosen, starts, s.sizes)
     return ValidationResult(
         measures=pd.DataFrame(table, index=pd.Index(list(per_situation)), columns=COLUMNS),
-        llf=float(weight @ loglik),
-        ll_zero=-float(weight @ np.log(s.sizes)),
-        nobs=s.n_informative,
+        llf=float(weight @ total),
+        ll_zero=equal_shares(whole),
+        nobs=int(inside.sum()),
         n_units=int(unit.max()) + 1,
         weight_sum=float(weight.sum()),
         calibration=calibration(
@@ -354,6 +359,42 @@ def _measure(model: ChoiceModel, theta: FloatArray, data: ChoiceData, notes: tup
         success=_success(P, of_row, data),
         common_hit_rate=float(weight @ common) / float(weight.sum()),
         notes=notes,
+    )
+
+
+def _of_answers(data: ChoiceData, loglik: FloatArray) -> tuple[FloatArray, NDArray[np.bool_], IntArray]:
+    """Log-probability of whole answers, whether they carry information, and the units of those that do.
+
+    Answers are situations, or occasions of several stages. An occasion whose first set holds one alternative only has
+    nothing to say at later stages either.
+    """
+    s = data.structure
+    if s.stage is not None:
+        loglik = np.bincount(s.occasion, weights=loglik).astype(np.float64)
+    inside = s.informative[s.first_stage]
+    return loglik, inside, np.unique(s.unit[s.first_stage][inside], return_inverse=True)[1]
+
+
+def _predicted(data: ChoiceData, notes: tuple[str, ...]) -> tuple[ChoiceData, tuple[str, ...]]:
+    """The choices that predictions are compared with, one for each answer, and what to say of them.
+
+    Raises
+    ------
+    ChoicesRequiredError
+        If the worst was asked for first, so that the first choices are not known.
+    """
+    if data.structure.stage is None:
+        return data, notes
+    first = data.first_choices()
+    if not first.has_choices:
+        raise ChoicesRequiredError(
+            "The worst was asked for first in these data, so that nobody's first choice from the full set is known, "
+            "and predictions cannot be compared with it: validate with data that have first choices."
+        )
+    kind = KINDS[data.roles.kind]
+    return first, (
+        *notes,
+        f"LL and LL per situation are those of each {kind} as a whole; the other measures are of the first choices.",
     )
 
 
@@ -467,9 +508,9 @@ def cross_validate(
 ) -> CrossValidation:
     """Predict every unit from a fit to the others, fold by fold.
 
-    Units (persons where declared, else situations) are never split between folds. They are drawn into folds in the
-    order of their sorted labels, so the same seed gives the same folds whatever the order of the rows. Data are coded
-    once, as the model's own design, so all folds have the same coefficients.
+    Units (persons where declared, else situations, rankings or best-worst answers) are never split between folds. They
+    are drawn into folds in the order of their sorted labels, so the same seed gives the same folds whatever the order
+    of the rows. Data are coded once, as the model's own design, so all folds have the same coefficients.
 
     Parameters
     ----------
@@ -515,9 +556,9 @@ def cross_validate(
             raise SpecificationError(f"Fold {number + 1} holds no situation with a choice: use fewer folds.")
         theta = _fit_fold(model, train, settings, number)
         check = _measure(model, theta, test)
-        inner = situation_loglik(model, theta, model.design_on(train))
-        informative = train.structure.informative
-        mean = float(np.average(inner[informative], weights=train.weights_or_ones()[informative]))
+        inner, inside, _ = _of_answers(train, situation_loglik(model, theta, model.design_on(train)))
+        weight = train.weights_or_ones()[train.structure.first_stage]
+        mean = float(np.average(inner[inside], weights=weight[inside]))
         weights.append(check.weight_sum)
         measures = (check.llf, check.llf_per_situation, mean, check.rho_squared, check.brier, check.hit_rate)
         rows.append([check.n_units, check.nobs, *measures])
@@ -526,7 +567,7 @@ def cross_validate(
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="fold")
     total = float(frame["ll"].sum())
     spread = float(frame["ll_per_situation"].std(ddof=1) / np.sqrt(len(frame)))
-    unit = "situation" if data.structure.person is None else "person"
+    unit = KINDS.get(data.roles.kind, "situation") if data.structure.person is None else "person"
     return CrossValidation(frame, total / float(np.sum(weights)), spread, total, seed, unit)
 
 

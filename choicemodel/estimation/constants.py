@@ -2,7 +2,7 @@
 
 With the same choice set everywhere the constants-only log-likelihood has a closed form; with varying sets it is a logit
 of its own. Only the sets that occur and how often each alternative was chosen from each of them matter, so the survey
-is condensed to those counts first.
+is condensed to those counts first. Worst choices are logits with the sign of utility reversed.
 """
 
 from __future__ import annotations
@@ -28,13 +28,19 @@ def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
     """Log-likelihood of a full set of constants, estimated; and the codes of alternatives that nobody chose.
 
     An alternative that nobody chose has no finite constant; in the limit it has probability zero, so it is left out.
+    Where the worst was asked for, utilities count with the sign reversed: an alternative that was never the best and
+    always the worst is left out, and so are the worst choices from the sets that hold it, which are then certain.
     """
-    sets, counts = _condense(structure)
-    chosen = counts.sum(axis=0) > 0
+    sets, counts, sign = _condense(structure)
+    worst = sign < 0
+    best, last = counts[~worst].sum(axis=0), counts[worst].sum(axis=0)
+    times = sets[worst].T.astype(np.float64) @ counts[worst].sum(axis=1)  # how often each was in a set for the worst
+    chosen = (best > 0) | (last < times * (1 - 1e-12))
     never = tuple(int(j) for j in np.flatnonzero(~chosen))
-    sets, counts = sets[:, chosen], counts[:, chosen]
+    kept = sets[:, chosen].any(axis=1) & ~(worst & sets[:, ~chosen].any(axis=1))
+    sets, counts, sign = sets[np.ix_(kept, chosen)], counts[np.ix_(kept, chosen)], sign[kept]
     total = counts.sum(axis=1)
-    if sets.all():
+    if sets.all() and not (sign < 0).any():
         share = counts.sum(axis=0)
         return float(share @ np.log(share / share.sum())), never
 
@@ -42,7 +48,8 @@ def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
         value, score, hessian = 0.0, np.zeros(sets.shape[1]), np.zeros((sets.shape[1],) * 2)
         for start in range(0, len(sets), _ROWS):
             part = slice(start, start + _ROWS)
-            V = np.where(sets[part], np.append(0.0, constants), -np.inf)
+            s = sign[part, np.newaxis]
+            V = np.where(sets[part], s * np.append(0.0, constants), -np.inf)
             V -= V.max(axis=1, keepdims=True)
             P = np.exp(V)
             scale = P.sum(axis=1, keepdims=True)
@@ -50,7 +57,7 @@ def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
             log_P = np.where(sets[part], V - np.log(scale), 0.0)
             expected = total[part, np.newaxis] * P
             value += float((counts[part] * log_P).sum())
-            score += (counts[part] - expected).sum(axis=0)
+            score += (s * (counts[part] - expected)).sum(axis=0)
             hessian += P.T @ expected - np.diag(expected.sum(axis=0))
         return value, score[1:], hessian[1:, 1:]
 
@@ -58,19 +65,22 @@ def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
     return optimum.value, never
 
 
-def _condense(structure: Structure) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Sets that occur (S, J) and the weight with which each alternative was chosen from each (S, J)."""
+def _condense(structure: Structure) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
+    """Sets that occur (S, J), the weight with which each alternative was chosen from each (S, J), and their sign (S,).
+
+    A set from which the best and the worst were asked for counts as two.
+    """
     n, J = structure.n_situations, structure.n_alternatives
     chosen = structure.alternative[structure.require_chosen()]
     weight = np.ones(n) if structure.weight is None else structure.weight
-    if structure.n_rows == n * J:
-        return np.ones((1, J), dtype=np.bool_), np.bincount(chosen, weights=weight, minlength=J)[np.newaxis].astype(
-            np.float64
-        )
+    if structure.n_rows == n * J and structure.sign is None:
+        counts = np.bincount(chosen, weights=weight, minlength=J)[np.newaxis].astype(np.float64)
+        return np.ones((1, J), dtype=np.bool_), counts, np.ones(1)
+    sign = np.ones(n) if structure.sign is None else structure.sign
     available = np.zeros((n, J), dtype=np.bool_)
     available[np.repeat(np.arange(n), structure.sizes), structure.alternative] = True
-    packed = np.packbits(available, axis=1)
+    packed = np.column_stack([np.packbits(available, axis=1), (sign < 0).astype(np.uint8)])
     _, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     counts = np.zeros((len(first), J))
     np.add.at(counts, (inverse.reshape(-1), chosen), weight)
-    return available[first], counts
+    return available[first], counts, sign[first]

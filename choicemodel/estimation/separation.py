@@ -10,7 +10,7 @@ violated, repeat.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -143,12 +143,15 @@ def _counted(block: Block) -> Block:
     keep = np.flatnonzero(block.weight > 0)
     j = block.chosen[keep] // block.n_situations
     alternatives = block.alternatives if block.alternatives.ndim == 1 else block.alternatives[:, keep]
-    return Block(
-        np.ascontiguousarray(block.differences[:, :, keep]),
-        alternatives,
-        j * len(keep) + np.arange(len(keep)),
-        block.weight[keep],
-        block.situations[keep],
+    return replace(
+        block,
+        differences=np.ascontiguousarray(block.differences[:, :, keep]),
+        alternatives=alternatives,
+        chosen=j * len(keep) + np.arange(len(keep)),
+        weight=block.weight[keep],
+        situations=block.situations[keep],
+        stage=None if block.stage is None else block.stage[keep],
+        scales=None if block.scales is None else block.scales[:, keep],
     )
 
 

@@ -95,7 +95,7 @@ class Tastes(Protocol):
         """Support points of persons with these draws (p, D, R) and covariates (p, Q)."""
         ...
 
-    def pull_back(  # noqa: PLR0913 - the point at which the derivative is taken, and what is carried back
+    def pull_back(
         self,
         utility: FloatArray,
         own: FloatArray,

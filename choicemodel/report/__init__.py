@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import date as Date
+    import datetime
     from os import PathLike
 
     from choicemodel.data import ChoiceData
     from choicemodel.results import ChoiceResults
-    from choicemodel.simulation import Verification
+    from choicemodel.simulation.evidence import Verification
 
 __all__ = ["report"]
 
@@ -34,14 +34,14 @@ def report(  # noqa: PLR0913 - a public entry point
     multiply: float = 1.0,
     reading: str | None = None,
     title: str | None = None,
-    date: str | Date | None = None,
+    date: str | datetime.date | None = None,
     alpha: float = 0.05,
 ) -> Path:
     """Write a report of a fit: one HTML file that needs nothing else.
 
     It holds the data description; a methods section with what a referee asks for (model and utilities, sample and
-    exclusions, weights, optimiser and convergence, covariance, null models, software); the tables; the verification; the
-    figures; and the code that repeats the fit. There is no script in it, and nothing is loaded from elsewhere.
+    exclusions, weights, optimiser and convergence, covariance, null models, software); the tables; the verification;
+    the figures; and the code that repeats the fit. There is no script in it, and nothing is loaded from elsewhere.
 
     Parameters
     ----------

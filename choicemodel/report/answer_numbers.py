@@ -18,7 +18,7 @@ from choicemodel.data.words import listed
 from choicemodel.exceptions import SpecificationError
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
-from choicemodel.simulation import simulate
+from choicemodel.simulation.simulate import simulate
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]

@@ -1,7 +1,7 @@
 """The report: what a fit found, how, and with which evidence, in one HTML file that needs nothing else.
 
-A section is made by a function that returns its HTML. Where an analysis cannot be had (the data lack choices, a variance
-is undefined), its reason stands in its place: a report says what is missing and does not hide it.
+A section is made by a function that returns its HTML. Where an analysis cannot be had (the data lack choices, say), the
+reason stands in its place: a report says what is missing and does not hide it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import datetime
 import html
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,11 +86,9 @@ def write_report(result: ChoiceResults, path: str | os.PathLike[str], options: O
     data = result.data if options.data is None else options.data
     own = data is not None and (data is result.data or data.fingerprint() == result.fingerprint())
     subject = _Subject(result, data, own, options)
-    with _collected(subject.warned):
-        page = _page(subject)
-    _write(target, page)
+    _write(target, _page(subject))
     for warning in subject.warned:
-        warnings.warn(warning, stacklevel=3)  # type: ignore[arg-type]
+        warnings.warn(warning, stacklevel=3)
     return target
 
 
@@ -138,19 +135,6 @@ def _check(result: Any, options: Options) -> None:
 
 def _named(result: ChoiceResults) -> str:
     return f"{result.model.title}, {result.model.formula}"
-
-
-@contextmanager
-def _collected(warned: list[Warning | str]) -> Iterator[None]:
-    """Keep what the analyses warn of, each once, so that the report can say it too."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", ChoiceModelWarning)
-        yield
-    seen: set[str] = set()
-    for warning in caught:
-        if str(warning.message) not in seen:
-            seen.add(str(warning.message))
-            warned.append(warning.message)
 
 
 def _write(target: Path, page: str) -> None:
@@ -268,7 +252,7 @@ def _shares(subject: _Subject) -> str:
         words = "; ".join(f"{label} {100 * value:.1f} %" for label, value in frame["estimate"].items())
         return _table(found.summary()) + _figure(lambda: answers.shares(found), caption, words)
 
-    return _attempt(make)
+    return _attempt(subject, make)
 
 
 def _fit(subject: _Subject) -> str:
@@ -284,7 +268,7 @@ def _fit(subject: _Subject) -> str:
         words = f"{found.nobs:,} situations; Brier score {found.brier:.4f}"
         return _table(found.summary()) + _figure(lambda: calibration(found), caption, words)
 
-    return _attempt(make)
+    return _attempt(subject, make)
 
 
 def _willingness(subject: _Subject) -> str:
@@ -296,7 +280,7 @@ def _willingness(subject: _Subject) -> str:
     columns = _valued(subject, data, per)
     if not columns:
         return _missing(f"No attribute but {per} enters the utilities as a number.")
-    parts = [_attempt(lambda column=column: _one_value(subject, data, column)) for column in columns]  # type: ignore[misc]
+    parts = [_attempt(subject, lambda column=column: _one_value(subject, data, column)) for column in columns]  # type: ignore[misc]
     return "\n".join(parts)
 
 
@@ -345,15 +329,15 @@ def _verification(subject: _Subject) -> str:
     found = subject.options.verification
     if found is None:
         return _missing(
-            "The model was not verified. verification=cm.verify(result, replications=100, rng=1) holds its probabilities, "
-            "errors, derivatives, optimum and refits against simulation of the random utilities that it claims to come "
-            "from, and adds what it finds."
+            "The model was not verified. verification=cm.verify(result, replications=100, rng=1) adds what is found "
+            "when its probabilities, errors, derivatives, optimum and refits are held against simulation of the random "
+            "utilities that it claims to come from."
         )
     caption = (
         "Simulated frequencies less probabilities, with Monte Carlo bands; a dot for each situation and alternative."
     )
     words = f"verification {'passed' if found.passed else 'failed'}, {len(found.evidence)} comparisons"
-    return _table(found.summary()) + _attempt(lambda: _figure(lambda: figure(found), caption, words))
+    return _table(found.summary()) + _attempt(subject, lambda: _figure(lambda: figure(found), caption, words))
 
 
 def _code(subject: _Subject) -> str:
@@ -364,12 +348,20 @@ def _code(subject: _Subject) -> str:
 # --- HTML ------------------------------------------------------------------------------------------------------------
 
 
-def _attempt(make: Callable[[], str]) -> str:
-    """A part of the report, or why it cannot be had."""
-    try:
-        return make()
-    except ChoiceModelError as error:
-        return _missing(f"Not available: {error}")
+def _attempt(subject: _Subject, make: Callable[[], str]) -> str:
+    """A part of the report with what it warns of; or why it cannot be had."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ChoiceModelWarning)
+        try:
+            part = make()
+        except ChoiceModelError as error:
+            part = _missing(f"Not available: {error}")
+    for text, warning in {str(w.message): w.message for w in caught}.items():
+        if text not in map(str, subject.warned):
+            subject.warned.append(warning)
+        if isinstance(warning, ChoiceModelWarning):
+            part += _missing(f"Warning: {text}")
+    return part
 
 
 def _text(text: str) -> str:

@@ -59,10 +59,11 @@ _LOGIT = (
     r"P_{nj} = \frac{\exp V_{nj}}{\sum_i \exp V_{ni}}",
 )
 _NESTED = (
-    "The errors have the generalised extreme value distribution of the nested logit (McFadden 1978; Train 2009, section "
-    "4.2), in the form that divides utilities within a nest by its dissimilarity parameter lambda; a lambda of one is a "
-    "logit, and values in (0, 1] are consistent with utility maximisation. Lambdas are absolute. For nest m with "
-    "inclusive value I_nm:",
+    "The errors have the generalised extreme value distribution of the nested logit (McFadden 1978; Train 2009, "
+    "section 4.2), in the form that divides utilities within a nest by its dissimilarity parameter lambda; a lambda of "
+    "one is a logit, and values in (0, 1] are consistent with utility maximisation. Lambdas are absolute. For nest m "
+    "with inclusive value I_nm (an alternative in no nest is a nest of its own, of lambda one; nests within nests "
+    "apply the same at each level):",
     "P_nj = exp(V_nj / lambda_m) / exp(I_nm) * exp(lambda_m I_nm) / sum_l exp(lambda_l I_nl), "
     "I_nm = log sum_{i in m} exp(V_ni / lambda_m)",
     r"P_{nj} = \frac{\exp(V_{nj}/\lambda_m)}{\exp I_{nm}} \, \frac{\exp(\lambda_m I_{nm})}{\sum_l \exp(\lambda_l "
@@ -87,7 +88,17 @@ def _model(result: ChoiceResults) -> Paragraph:
     text = _RANDOM_UTILITY + text
     if scaled:
         text = text.removesuffix(":") + ", with V_nj times the scale of the situation's group in place of V_nj:"
+    if varies(result.model):
+        text = text.removesuffix(":") + (
+            ", given the coefficients. These vary over the population, and the probability of a person's choices is "
+            "the mean, over their distribution, of the product of these:"
+        )
     return Paragraph("Model", f"{result.model.title}. {text}", (*filter(None, (plain, latex)), *_nest_lines(errors)))
+
+
+def varies(model: Any) -> bool:
+    """Whether people have different coefficients."""
+    return bool(model.heterogeneity_or_none.to_dict()["kind"] != "homogeneous")
 
 
 def _nest_lines(errors: Any) -> tuple[str, ...]:
@@ -104,8 +115,9 @@ def _nest_lines(errors: Any) -> tuple[str, ...]:
 def _utilities(result: ChoiceResults) -> Paragraph:
     model: Any = result.model
     text = (
-        f"The systematic utilities are those of the formula {model.formula}, with {model.base} as the base alternative; "
-        "b(x) is the coefficient of x and ASC an alternative-specific constant. Below, the same as LaTeX source."
+        f"The systematic utilities are those of the formula {model.formula}, with {model.base} as the base "
+        "alternative; b(x) is the coefficient of x and ASC an alternative-specific constant. Below, the same as LaTeX "
+        "source."
     )
     return Paragraph("Systematic utilities", text, (model.utilities(), model.utilities(latex=True)))
 
@@ -136,8 +148,8 @@ def _exclusions(result: ChoiceResults) -> str:
     if single:
         verb = "offers" if single == 1 else "offer"
         parts.append(
-            f"{_count(single, 'situation')} {verb} a single alternative: with probability one they carry no information, "
-            "and they are not counted."
+            f"{_count(single, 'situation')} {verb} a single alternative: with probability one they carry no "
+            "information, and they are not counted."
         )
     parts += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in s.notes]
     if not parts:
@@ -150,8 +162,8 @@ def _weights(result: ChoiceResults) -> str:
     if s.weight is None:
         return "None: every situation counts once."
     return (
-        f"Situations are weighted by the column {s.weight}, as it is given, without rescaling (sum {s.weight_sum:,.6g}). "
-        "Weights multiply the log-likelihoods and scores of the units."
+        f"Situations are weighted by the column {s.weight}, as it is given, without rescaling (sum "
+        f"{s.weight_sum:,.6g}). Weights multiply the log-likelihoods and scores of the units."
     )
 
 
@@ -193,7 +205,7 @@ def _starts(result: ChoiceResults) -> str:
     if sum(count for _, count in result.optima) > 1:
         found = ", ".join(f"{value:.3f} (from {count})" for value, count in result.optima)
         text += f" Log-likelihoods of the optima found: {found}; the best one is reported."
-    elif result.model.errors.to_dict()["kind"] == "gumbel":
+    elif result.model.errors.to_dict()["kind"] == "gumbel" and not varies(result.model):
         text += " The log-likelihood of a logit is concave, so that its maximum does not depend on them."
     else:
         text += " The log-likelihood may have other maxima: fit(starts=...) looks for them from several points."
@@ -223,11 +235,10 @@ def _covariance(result: ChoiceResults, alpha: float) -> str:
 
 
 def _nulls(result: ChoiceResults) -> str:
-    constants = "a full set of constants only, estimated on the same choice sets"
     return (
-        f"Equal shares over the alternatives available in each situation: log-likelihood {result.ll_zero:,.4f}. "
-        f"{constants[:1].upper()}{constants[1:]}: {result.ll_constants:,.4f}. rho-squared is 1 - LL / LL(equal shares) = "
-        f"{_number(result.rho_squared, '.4f')}, rho-bar-squared 1 - (LL - k) / LL(equal shares) = "
+        f"Equal shares over the alternatives available in each situation: log-likelihood {result.ll_zero:,.4f}. A full "
+        f"set of constants only, estimated on the same choice sets: {result.ll_constants:,.4f}. rho-squared is 1 - LL "
+        f"/ LL(equal shares) = {_number(result.rho_squared, '.4f')}, rho-bar-squared 1 - (LL - k) / LL(equal shares) = "
         f"{_number(result.rho_squared_bar, '.4f')}, pseudo R-squared 1 - LL / LL(constants) = "
         f"{_number(result.prsquared, '.4f')}."
     )

@@ -35,7 +35,7 @@ def picture(draw: Callable[[], Axes], width: str = "double") -> Figure:
     --------
     >>> import choicemodel as cm
     >>> figure = picture(lambda: cm.plots.gumbel(draws=500), "single")
-    >>> round(25.4 * figure.get_figwidth(), 1)
+    >>> round(25.4 * float(figure.get_figwidth()), 1)
     88.0
     """
     import matplotlib.pyplot as plt

@@ -24,6 +24,7 @@ from choicemodel.report.evidence import (
     verification,
 )
 from choicemodel.report.style import save, style
+from choicemodel.report.trees import nests
 
 __all__ = [
     "calibration",
@@ -32,6 +33,7 @@ __all__ = [
     "gumbel",
     "likelihood_contours",
     "likelihood_profile",
+    "nests",
     "probability_curves",
     "recovery",
     "save",

@@ -9,10 +9,13 @@ import numpy as np
 
 from choicemodel.data import ChoiceData
 from choicemodel.models import ChoiceModel
+from choicemodel.report.methods import varies
 from choicemodel.results import ChoiceResults
 from choicemodel.tables.grid import clean
 
 _LONGEST = 100
+# What a result calls groups that were given as values and not by the name of a column.
+GIVEN = "the groups given"
 _DEFAULTS = {"tolerance": 1e-8, "max_iterations": 100, "starts": 1}
 
 
@@ -129,6 +132,8 @@ def _reading(data: ChoiceData | None, reading: str | None) -> list[str]:
 
 def _model(result: ChoiceResults) -> list[str]:
     model: Any = result.model
+    if varies(model):
+        return [f"# model: a {clean(model.title)}, {clean(repr(model.formula))}; its heterogeneity is not written here"]
     errors = model.errors.to_dict()
     names = {"gumbel": "MultinomialLogit", "nested": "NestedLogit", "cross_nested": "CrossNestedLogit"}
     name = names.get(errors["kind"])
@@ -147,9 +152,10 @@ def _composed(model: ChoiceModel) -> list[str]:
     named: dict[str, Any] = {"base": model.base}
     if name != "Gumbel":
         named["errors"] = _Code("".join(line.strip() + " " for line in _call(f"cm.{name}", [], _nests(inner))).strip())
-    for option in ("scale_groups", "stage_scale"):
-        if getattr(model, option, None):
-            named[option] = getattr(model, option)
+    scales = model.recipe.scales
+    if scales is not None:
+        named |= {} if scales.column is None else {"scale_groups": scales.column}
+        named |= {"stage_scale": True} if scales.stages else {}
     return _call("model = cm.ChoiceModel", ["data", literal(model.formula)], named)
 
 
@@ -174,9 +180,8 @@ def _fit(result: ChoiceResults) -> list[str]:
     comments = []
     if result.cov_type == "cluster":
         data = result.data
-        if data is not None and result.groups not in data.columns:
+        named["groups"] = result.groups
+        if result.groups == GIVEN or (data is not None and result.groups not in data.columns):
             comments = ["# groups: the values given to the fit, one for each row of data.frame"]
             named["groups"] = _Code("groups")
-        else:
-            named["groups"] = result.groups
     return [*comments, *_call("result = model.fit", [], named)]

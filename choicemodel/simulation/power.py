@@ -24,8 +24,8 @@ from choicemodel.estimation.fit import Composition, Fit, FitSettings, Prepared, 
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
-from choicemodel.simulation.replicate import draw_structure
-from choicemodel.simulation.simulate import Params, simulator
+from choicemodel.simulation.answers import Drawn, draw_answers, with_answers
+from choicemodel.simulation.simulator import Params, simulator
 from choicemodel.simulation.study import (
     Arrays,
     Job,
@@ -231,21 +231,20 @@ class _Test:
         try:
             drawn = self.laboratory if size is None else self.laboratory.sample(size, persons)
             prepared = self._prepared if size is None else drawn.prepare()
-            structure = draw_structure(drawn.sim, np.random.default_rng(choices))
+            answers = draw_answers(drawn.sim, np.random.default_rng(choices))
             fits = [
-                self._fit(m, p.with_choices(structure), start)
-                for m, p, start in zip(drawn.models, prepared, self.starts, strict=True)
+                self._fit(m, p, answers, start) for m, p, start in zip(drawn.models, prepared, self.starts, strict=True)
             ]
         except ChoiceModelError:
             return float("nan")
         return self.hypothesis.pvalue(fits, self.cov_type) if all(f.converged for f in fits) else float("nan")
 
     @staticmethod
-    def _fit(model: Composition, prepared: Prepared, start: FloatArray) -> Fit:
+    def _fit(model: Composition, prepared: Prepared, answers: Drawn, start: FloatArray) -> Fit:
         names = model.parameters.names
         settings = FitSettings(start=dict(zip(names, start.tolist(), strict=True)), progress=False)
         with executor(1) as pool:
-            return fit_prepared(model, prepared, settings, pool)
+            return fit_prepared(*with_answers(model, prepared, answers, pool), settings, pool)
 
 
 # --- the study -------------------------------------------------------------------------------------------------------
@@ -504,7 +503,8 @@ def power(  # noqa: PLR0913 - a public entry point
     replications : int
         Samples of each size.
     cov_type : {"nonrobust", "opg", "robust"}, optional
-        Covariance of the test; default robust where persons are declared, else nonrobust.
+        Covariance of the test; default robust where persons or rankings are declared, else
+        nonrobust.
     rng, workers, file : optional
         As in `recovery_study`.
 

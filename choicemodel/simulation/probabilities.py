@@ -4,22 +4,26 @@ Utilities are simulated for situations of the user's own data, the winners are c
 what the closed form expects: all cells together (Pearson's chi-square), and in the directions in which a mistake is
 likely (a common scale, the constant of each alternative, a single cell), where a test is far more powerful. Persons
 with several situations are looked at in pairs too, since a mixture can be right in each situation and wrong in how they
-go together. Where tastes vary, the closed form is itself a mean over independent draws, whose variance is part of every
+go together; and rankings and best-worst answers as wholes, whose probability is the product of those of their stages.
+Where tastes vary, the closed form is itself a mean over independent draws, whose variance is part of every
 statistic.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
+from math import perm
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc, chdtrc, chdtri, chndtrinc, ndtr, ndtri
 
+from choicemodel.simulation.answers import by_one_set, one_set_of_utilities, stage_by_stage
 from choicemodel.simulation.evidence import Evidence
-from choicemodel.simulation.simulate import Simulator
+from choicemodel.simulation.simulator import Simulator
 from choicemodel.utility import Group, prepared
 
 FloatArray = NDArray[np.float64]
@@ -98,7 +102,11 @@ def judge_probabilities(
         _largest_cell(counted, simulations, level),
     ]
     pairs = _pairs_of_persons(sim)
-    return [*out, _pairs(sim, pairs, simulations, rng)] if pairs else out
+    if pairs:
+        out.append(_pairs(sim, pairs, simulations, rng))
+    if sim.design.data.structure.stage is not None:
+        out.append(_whole_answers(sim, simulations, rng))
+    return out
 
 
 def cells(counted: Sequence[Counts], draws: int, labels: Sequence[object]) -> dict[str, tuple[Any, ...]]:
@@ -534,3 +542,99 @@ def _draw_pair(
         U = sim.errors.sample((x.shape[1], 1, draws), phi, structure, rng) + _utilities(x, beta)
         winners.append(U[:, 0].argmax(axis=0))
     return winners
+
+
+# --- rankings, best and worst ----------------------------------------------------------------------------------------
+
+
+def _whole_answers(sim: Simulator, draws: int, rng: np.random.Generator) -> Evidence:
+    """Hold frequencies of whole answers against the products of the probabilities of their stages.
+
+    Rankings that come from one set of utilities, sorted, have these probabilities because the errors are independent
+    Gumbel: this is what allows for a ranking to be exploded into choices.
+    """
+    s = sim.design.data.structure
+    stages = np.bincount(s.occasion)
+    first = np.flatnonzero(s.first_stage)
+    depth = np.array([_depth(int(J), int(m)) for J, m in zip(s.sizes[first], stages, strict=True)])
+    several = np.flatnonzero(depth > 1)
+    some = several[:: max(1, len(several) // _MOST_PAIRS)][:_MOST_PAIRS]
+    found = [_answer(sim, int(first[o]), int(depth[o]), (draws, rng)) for o in some]
+    kept = [f for f in found if f is not None]
+    total = _together(kept) if kept else _Chi(0.0, 1.0, 2.0)
+    how = "one set of utilities" if one_set_of_utilities(sim.design) else "utilities of their own at each stage"
+    most = int(depth[some].max()) if len(some) else 0
+    return Evidence(
+        "probabilities",
+        "whole answers",
+        f"how often each sequence of up to {most} answers came from {how}, on {len(kept)} occasions, against the "
+        "products of the probabilities of its stages",
+        f"chi-square {total.statistic:.1f}",
+        f"expected {total.mean:.0f} +- {np.sqrt(total.variance):.0f}",
+        total.pvalue() if kept else 1.0,
+        passed=True,
+    )
+
+
+def _depth(J: int, stages: int) -> int:
+    """How many stages of a set can be looked at together: sequences stay few."""
+    return max((m for m in range(1, min(stages, J) + 1) if perm(J, m) <= _MOST_CELLS), default=0)
+
+
+def _answer(sim: Simulator, first: int, depth: int, draw: tuple[int, np.random.Generator]) -> _Chi | None:
+    """Frequencies of the sequences of one occasion, whose first situation is given."""
+    draws, rng = draw
+    s, at = sim.design.data.structure, [sim.situation(first + k) for k in range(depth)]
+    sign = np.ones(depth) if s.sign is None else s.sign[first : first + depth]
+    X = sim.design.values(at[0].rows) * sign[0]  # (K, J, 1)
+    J, cells = X.shape[1], list(permutations(range(X.shape[1]), depth))
+    exact = sim.heterogeneity.n_points == 1
+    observed, total, squares = np.zeros(len(cells)), np.zeros(len(cells)), np.zeros((len(cells), len(cells)))
+    number = np.array([sum(j * J**k for k, j in enumerate(cell)) for cell in cells])
+    for piece in _pieces(draws, depth * J):
+        taken = _draw_answer(sim, X, (at, sign), (piece, rng))
+        codes = sum((taken == k + 1).argmax(axis=0) * J**k for k in range(depth))
+        observed += np.bincount(codes, minlength=J**depth)[number]
+        joint = _sequences(sim, X, (at, sign), (piece, rng))
+        total += joint.sum(axis=1) * (piece if exact else 1)
+        if not exact:
+            squares += joint @ joint.T
+    mean = total / draws
+    return pearson(observed, mean, draws, None if exact else (squares / draws - np.outer(mean, mean)) / draws)
+
+
+# The stages of an occasion: a situation and a sign for each.
+_Asked = tuple[Sequence[Group], FloatArray]
+
+
+def _draw_answer(sim: Simulator, X: FloatArray, asked: _Asked, draw: tuple[int, np.random.Generator]) -> IntArray:
+    """Stage at which each alternative was taken in each draw (J, draws)."""
+    (at, sign), (draws, rng) = asked, draw
+    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
+    V = np.broadcast_to(_utilities(X, beta)[:, 0], (X.shape[1], draws))
+
+    def errors_at(k: int) -> FloatArray:
+        sets = prepared(sim.errors, replace(at[0], scales=at[k].scales))
+        return sim.errors.sample((X.shape[1], 1, draws), phi, sets, rng)[:, 0]
+
+    stages = np.full(draws, len(sign))
+    if one_set_of_utilities(sim.design):
+        return by_one_set(V + errors_at(0), stages)
+    return stage_by_stage(V, stages, np.broadcast_to(sign[:, np.newaxis], (len(sign), draws)), errors_at)
+
+
+def _sequences(sim: Simulator, X: FloatArray, asked: _Asked, draw: tuple[int, np.random.Generator]) -> FloatArray:
+    """Probability of each sequence of answers (cells, draws), or one column where it is exact."""
+    (at, sign), (draws, rng) = asked, draw
+    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
+    V, codes = _utilities(X, beta), at[0].alternatives
+    joint: dict[tuple[int, ...], FloatArray] = {(): np.ones(V.shape[2])}
+    for k in range(len(sign)):
+        longer: dict[tuple[int, ...], FloatArray] = {}
+        for before, probability in joint.items():
+            left = [j for j in range(len(V)) if j not in before]
+            sets = prepared(sim.errors, Group(at[k].situations, at[0].rows[left], codes[left], at[k].scales))
+            P = sim.errors.probabilities(sign[k] * V[left], phi, sets)[:, 0]  # (left, draws)
+            longer |= {(*before, j): probability * p for j, p in zip(left, P, strict=True)}
+        joint = longer
+    return np.array(list(joint.values()))

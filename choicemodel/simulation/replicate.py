@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
@@ -23,12 +23,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.data import Structure
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, FitSettings, Prepared, fit_prepared, prepare
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
-from choicemodel.simulation.simulate import Simulator, row_utilities, winners
-from choicemodel.utility import prepared
+from choicemodel.simulation.answers import draw_answers, with_answers
+from choicemodel.simulation.simulator import Simulator
 
 FloatArray = NDArray[np.float64]
 Job = TypeVar("Job")
@@ -101,18 +100,6 @@ class Task:
     fixed: Mapping[str, float] | None = None
 
 
-def draw_structure(sim: Simulator, rng: np.random.Generator) -> Structure:
-    """Simulate the choices of every situation from explicit utilities."""
-    structure = sim.design.data.structure
-    gamma = sim.heterogeneity.sample(sim.theta, structure.n_units, rng)
-    U = row_utilities(sim, gamma)
-    for group in sim.groups():
-        phi = gamma[structure.unit[group.situations], sim.n_utility :].T
-        sets = prepared(sim.errors, group)
-        U[group.rows] += sim.errors.sample(group.rows.shape, phi, sets, rng)
-    return replace(structure, chosen=winners(sim.design, U))
-
-
 def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequence], cov_type: str) -> Replications:
     """Simulate and refit once for each seed."""
     out = Replications.blank(len(seeds), len(task.truth))
@@ -123,9 +110,9 @@ def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequ
     with executor(1) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
         for i, seed in enumerate(seeds):
-            drawn = draw_structure(task.sim, np.random.default_rng(seed))
+            drawn = draw_answers(task.sim, np.random.default_rng(seed))
             try:
-                found = fit_prepared(task.model, prepared.with_choices(drawn), settings, pool)
+                found = fit_prepared(*with_answers(task.model, prepared, drawn, pool), settings, pool)
             except ChoiceModelError:
                 continue
             out.estimates[i], out.converged[i], out.llf[i] = found.theta, found.converged, found.value

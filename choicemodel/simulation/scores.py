@@ -16,9 +16,9 @@ from scipy.special import chdtr, chdtrc
 from choicemodel.estimation.executor import Executor
 from choicemodel.estimation.fit import Composition, Prepared, likelihood_of
 from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
+from choicemodel.simulation.answers import draw_answers, with_answers
 from choicemodel.simulation.evidence import Evidence
-from choicemodel.simulation.replicate import draw_structure
-from choicemodel.simulation.simulate import Simulator
+from choicemodel.simulation.simulator import Simulator
 
 FloatArray = NDArray[np.float64]
 
@@ -115,14 +115,16 @@ def _draw(model: Composition, sim: Simulator, prepared: Prepared, plan: Plan) ->
     K, some = len(sim.theta), min(plan.samples, _FEW)
     scores, hessian, units = np.zeros((plan.samples, K)), np.zeros((K, K)), []
     structure, exact = sim.design.data.structure, sim.heterogeneity.n_points == 1
+    # The sets of a ranking's later stages are part of what is simulated: the expectation over them is a mean.
+    times = 1 if structure.stage is None else some
     for s, child in enumerate(plan.seed.spawn(plan.samples)):
-        drawn = draw_structure(sim, np.random.default_rng(child))
-        likelihood = likelihood_of(model, plan.pool, prepared.with_choices(drawn).blocks)
+        drawn = draw_answers(sim, np.random.default_rng(child))
+        likelihood = likelihood_of(model, plan.pool, with_answers(model, prepared, drawn, plan.pool)[1].blocks)
         if s >= some:
             scores[s] = likelihood.evaluate(sim.theta).score
             continue
-        if s == 0 and exact:
-            hessian = expected_hessian(likelihood, sim.theta)
+        if s < times and exact:
+            hessian += expected_hessian(likelihood, sim.theta) / times
         elif not exact:
             hessian += likelihood.evaluate_with_hessian(sim.theta)[1] / some
         scores[s] = likelihood.evaluate(sim.theta).score

@@ -6,8 +6,7 @@ against the probabilities that are claimed to follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,17 +14,16 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.models import ChoiceModel
-from choicemodel.random_utility import ErrorDistribution
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
+from choicemodel.simulation.answers import draw_stages, first_rows, one_set_of_utilities, require_fixed_attributes
 from choicemodel.simulation.keyed import KeyedSource, Keys, combine, label_keys, row_keys, unit_keys
+from choicemodel.simulation.simulator import Params, Simulator, row_utilities, simulator, winners
 from choicemodel.utility import Design, Group, prepared
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-Params = Mapping[str, float] | pd.Series | Sequence[float] | NDArray[np.float64]
 
 # How many times errors are drawn again for the situations whose draw does not give the observed choice.
 _MOST_REJECTIONS = 10_000
@@ -33,66 +31,6 @@ _MOST_REJECTIONS = 10_000
 # Conditional draws are others than those of the same seed without the condition: choices that were simulated with that
 # seed have selected the latter already.
 _CONDITIONAL = np.array([0xC0ED1710], dtype=np.uint64)
-
-
-@dataclass(frozen=True)
-class Simulator:
-    """A model at some parameters on some data: what the simulation functions work on.
-
-    Parameters
-    ----------
-    design : Design
-    errors : ErrorDistribution
-    heterogeneity : Heterogeneity
-    theta : ndarray (K,)
-    """
-
-    design: Design
-    errors: ErrorDistribution
-    heterogeneity: Heterogeneity
-    theta: FloatArray
-
-    @property
-    def n_utility(self) -> int:
-        """Number of utility coefficients; the rest of gamma belongs to the errors."""
-        return len(self.design.columns)
-
-    def situation(self, number: int) -> Group:
-        """One situation by itself."""
-        s, codes = self.design.data.structure, self.design.scale_codes
-        rows = np.arange(s.starts[number], s.starts[number + 1])
-        scales = None if codes is None else codes[:, [number]]
-        return Group(np.array([number]), rows[:, np.newaxis], s.alternative[rows], scales)
-
-    def groups(self) -> list[Group]:
-        """The situations of the data in blocks, those with one alternative included."""
-        return self.design.groups(informative=False)
-
-
-def simulator(
-    model_or_result: ChoiceModel | ChoiceResults, params: Params | None, data: ChoiceData | None
-) -> Simulator:
-    """Read what is to be simulated.
-
-    Raises
-    ------
-    SpecificationError
-        If a model comes without parameters, or a loaded result without data.
-    """
-    if isinstance(model_or_result, ChoiceResults):
-        model = model_or_result.model
-        params = model_or_result.params if params is None else params
-    else:
-        model = model_or_result
-    if not isinstance(model, ChoiceModel):
-        raise SpecificationError(f"Expected a ChoiceModel or its result, not {type(model_or_result).__name__}.")
-    if params is None:
-        raise SpecificationError("A model is simulated at parameters: pass params=, or the result of a fit.")
-    theta, design = model.vector(params, complete=True), model.design_on(data)
-    errors = model.errors.on(design.data.alternatives)
-    for gamma in model.heterogeneity_or_none.support(theta)[0]:
-        errors.require_consistent(gamma[len(design.columns) :])
-    return Simulator(design, errors, model.heterogeneity_or_none, theta)
 
 
 def simulate(  # noqa: PLR0913 - a public entry point
@@ -111,6 +49,10 @@ def simulate(  # noqa: PLR0913 - a public entry point
     error distribution; the alternative with the largest U = V + e is chosen. Draws are keyed by the labels of person,
     situation and alternative: with the same seed, other data (an alternative improved or dropped, rows in another
     order) meet the same errors.
+
+    Rankings at a common scale come from one set of utilities for each occasion, sorted and cut at the number of stages
+    that was observed. Best-worst answers, and stages with a scale of their own, have errors of their own at each stage:
+    no single set of utilities implies them.
 
     Parameters
     ----------
@@ -138,7 +80,8 @@ def simulate(  # noqa: PLR0913 - a public entry point
     Raises
     ------
     SpecificationError
-        If parameters are missing, or `errors` and `conditional` do not go with the data.
+        If parameters are missing, or `errors`, `conditional` or `keep_utilities` do not go with the data: counts, and
+        some of them with rankings and best-worst answers.
 
     Examples
     --------
@@ -155,6 +98,7 @@ def simulate(  # noqa: PLR0913 - a public entry point
     """
     seed = seed_of(rng)
     sim = simulator(model_or_result, params, data)
+    _check_answers(sim.design, keep_utilities or errors is not None, conditional=conditional)
     if errors is not None and conditional:
         raise SpecificationError("errors= and conditional=True are two ways to fix the errors: choose one.")
     gamma, given = _coefficients(sim, seed), None
@@ -165,6 +109,8 @@ def simulate(  # noqa: PLR0913 - a public entry point
     elif errors is not None:
         given = _errors_of(errors, sim.design.data)
     V = row_utilities(sim, gamma)
+    if sim.design.data.structure.stage is not None:
+        return _ranked(sim, (V, gamma), (seed, given), keep_utilities=keep_utilities)
     e = _draw_errors(sim, gamma, row_keys(sim.design.data, seed))
     if given is not None:
         e = _merge_errors(sim, e, given)
@@ -172,19 +118,67 @@ def simulate(  # noqa: PLR0913 - a public entry point
     return _with_columns(sim.design, rows, V, e) if keep_utilities else sim.design.data.with_choices(rows)
 
 
+def _check_answers(design: Design, one_set: bool, *, conditional: bool) -> None:
+    """Refuse what is not defined for counts, rankings and best-worst answers.
+
+    Parameters
+    ----------
+    design : Design
+    one_set : bool
+        Whether the errors are to be kept or given, which takes one set of them for each occasion.
+    conditional : bool
+    """
+    data = design.data
+    if data.roles.kind == "counts" and data.has_choices:
+        raise SpecificationError(
+            "These data are counts: each situation stands for all who chose an alternative, and all of them would now "
+            "make the same choice. Repeat the rows of each set once for every person that it stands for, read them "
+            "with ChoiceData.from_long(..., choice=None), and simulate on these with data=."
+        )
+    if data.structure.stage is None:
+        return
+    require_fixed_attributes(design)
+    if conditional:
+        raise SpecificationError(
+            f"conditional=True draws the errors given one choice of each situation, and these data are of the kind "
+            f"{data.roles.kind}. Specify the model on data.first_choices() and simulate it at the same parameters, "
+            "which gives who would switch from the first choice."
+        )
+    if one_set and not one_set_of_utilities(design):
+        raise SpecificationError(
+            "keep_utilities= and errors= need one set of utilities for each occasion. With a worst choice, or stages "
+            "with a scale of their own, each stage has errors of its own, since no single set of utilities implies "
+            "such answers. Leave them out, or simulate first choices with data=data.first_choices()."
+        )
+
+
+def _by_occasion(data: ChoiceData) -> ChoiceData:
+    """The data with situations called by their occasion, so that first choices and rankings meet the same draws."""
+    return replace(data, roles=replace(data.roles, situation=data.roles.occasion)) if data.roles.stage else data
+
+
+def _ranked(
+    sim: Simulator, at: tuple[FloatArray, FloatArray], draws: tuple[int, FloatArray | None], *, keep_utilities: bool
+) -> ChoiceData:
+    """Simulate rankings or best-worst answers: the sets of later stages follow from the earlier ones."""
+    (V, gamma), (seed, given) = at, draws
+    data, rows = sim.design.data, first_rows(sim.design.data)
+    keys = row_keys(_by_occasion(data), seed)
+
+    def source(of: IntArray, stage: int) -> KeyedSource:
+        return KeyedSource(keys[of] if stage == 1 else combine(keys[of], np.array([stage], dtype=np.uint64)))
+
+    taken, e = draw_stages(sim, (V, gamma), source, given)
+    if not keep_utilities:
+        return data.with_answers(taken[rows])
+    _refuse_taken_columns(sim.design)
+    return data.with_answers(taken[rows], V=V[rows], e=e[rows], U=(V + e)[rows])
+
+
 def _coefficients(sim: Simulator, seed: int) -> FloatArray:
     """One gamma per unit (U, G)."""
-    source = KeyedSource(unit_keys(sim.design.data, seed))
+    source = KeyedSource(unit_keys(_by_occasion(sim.design.data), seed))
     return sim.heterogeneity.sample(sim.theta, sim.design.data.structure.n_units, source)
-
-
-def row_utilities(sim: Simulator, gamma: FloatArray) -> FloatArray:
-    """Systematic utility of each row in sorted order (rows,), with the coefficients of its unit."""
-    structure = sim.design.data.structure
-    if np.all(gamma == gamma[0]):
-        return sim.design.utilities(gamma[0, : sim.n_utility])
-    unit_of_row = np.repeat(structure.unit, structure.sizes)
-    return sim.design.utilities(gamma[unit_of_row, : sim.n_utility].T)
 
 
 def _draw_errors(sim: Simulator, gamma: FloatArray, keys: Keys) -> FloatArray:
@@ -198,23 +192,18 @@ def _draw_errors(sim: Simulator, gamma: FloatArray, keys: Keys) -> FloatArray:
     return e
 
 
-def winners(design: Design, U: FloatArray) -> IntArray:
-    """Row with the largest utility of each situation (N,)."""
-    rows = np.zeros(design.data.n_situations, dtype=np.int64)
-    for group in design.groups(informative=False):
-        best = U[group.rows].argmax(axis=0)
-        rows[group.situations] = group.rows[best, np.arange(len(best))]
-    return rows
-
-
 def _with_columns(design: Design, rows: IntArray, V: FloatArray, e: FloatArray) -> ChoiceData:
     data = design.data
-    needed = {*data.roles.columns(), *(name for column in design.columns for name in column.reads)}
+    _refuse_taken_columns(design)
+    back = data.structure.unsorted_values
+    return data.with_choices(rows, V=back(V), e=back(e), U=back(V + e))
+
+
+def _refuse_taken_columns(design: Design) -> None:
+    needed = {*design.data.roles.columns(), *(name for column in design.columns for name in column.reads)}
     taken = [n for n in ("V", "e", "U") if n in needed]
     if taken:
         raise SpecificationError(f"keep_utilities would overwrite the column {taken[0]!r}, which is used: rename it.")
-    back = data.structure.unsorted_values
-    return data.with_choices(rows, V=back(V), e=back(e), U=back(V + e))
 
 
 def _given_choices(sim: Simulator, seed: int) -> tuple[FloatArray, FloatArray]:
@@ -308,9 +297,9 @@ def _errors_of(earlier: ChoiceData, data: ChoiceData) -> FloatArray:
     """Errors of an earlier simulation on the rows of some data, in sorted order; NaN where there are none."""
     if "e" not in earlier.columns:
         raise SpecificationError("errors= takes a simulation that was made with keep_utilities=True.")
-    kept = earlier.structure.sorted_values(earlier.column("e").to_numpy())
-    known = pd.Series(kept, index=row_keys(earlier, 0))
-    found = known.reindex(row_keys(data, 0)).to_numpy(dtype=np.float64)
+    kept, rows = earlier.structure.sorted_values(earlier.column("e").to_numpy()), first_rows(earlier)
+    known = pd.Series(kept[rows], index=row_keys(_by_occasion(earlier), 0)[rows])
+    found = known.reindex(row_keys(_by_occasion(data), 0)).to_numpy(dtype=np.float64)
     if np.isnan(found).all():
         raise SpecificationError(
             "errors= has no person, situation and alternative in common with these data: both must be read with the "

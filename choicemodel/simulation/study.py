@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from choicemodel import storage
 from choicemodel.data import ChoiceData, Structure
+from choicemodel.data.describe import KINDS
 from choicemodel.data.door import Roles
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Prepared, prepare
@@ -31,9 +32,10 @@ from choicemodel.exceptions import ChoiceModelError, ResultFileError, Specificat
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
+from choicemodel.simulation.answers import require_fixed_attributes
 from choicemodel.simulation.recovery import Recovery, summarise
 from choicemodel.simulation.replicate import COV_TYPES, Replications, Task, in_order, join, replicate
-from choicemodel.simulation.simulate import Params, Simulator, simulator
+from choicemodel.simulation.simulator import Params, Simulator, simulator
 from choicemodel.tables import Block, Cell, Column, Pairs, Table, format_count, format_percent
 from choicemodel.utility import Design
 
@@ -54,34 +56,42 @@ _PATIENCE = 10.0
 
 
 def draw_persons(data: ChoiceData, n: int, rng: np.random.Generator) -> ChoiceData:
-    """Draw persons (situations, where none are declared), with replacement where more are wanted than there are.
+    """Draw persons (occasions, where none are declared), with replacement where more are wanted than there are.
 
-    Persons and situations get new labels, in columns of their own; choices and weights are left behind.
+    Persons and occasions get new labels, in columns of their own; choices and weights are left behind.
     """
     s = data.structure
     units = rng.choice(s.n_units, size=n, replace=n > s.n_units)
     situations, counts = _members(s.unit, s.n_units, units)
     rows, sizes = _ranges(s.starts[:-1][situations], s.sizes[situations])
-    person = None if s.person is None else np.repeat(np.arange(n), counts)
+    person = None if s.person is None else np.repeat(np.arange(n), counts)  # (N,)
     N = len(situations)
+    stage = None if s.stage is None else s.stage[situations]
+    occasion = np.arange(N) if stage is None else np.cumsum(stage == 1) - 1
     structure = Structure(
         order=None,
         alternative=s.alternative[rows],
         starts=np.concatenate(([0], np.cumsum(sizes))),
         chosen=s.starts[:0],
-        occasion=np.arange(N),
+        occasion=occasion,
         person=person,
         weight=None,
         n_alternatives=s.n_alternatives,
+        stage=stage,
+        sign=None if s.sign is None else s.sign[situations],
     )
     names = [_free_name(data, n) for n in ("person", "situation")]
     frame = data.frame.iloc[rows if s.order is None else s.order[rows]].assign(
         **{
-            names[0]: np.repeat(np.arange(N) if person is None else person, sizes),
-            names[1]: np.repeat(np.arange(N), sizes),
+            names[0]: np.repeat(occasion if person is None else person, sizes),
+            names[1]: np.repeat(occasion, sizes),
         }
     )
-    roles = Roles((names[1],), data.roles.alternative, None, None if person is None else names[0], None, None)
+    roles = Roles((names[1],), data.roles.alternative, person=None if person is None else names[0])
+    if data.roles.stage is not None:
+        old = data.roles
+        several = {"situation": (names[1], old.stage), "occasion": (names[1],), "stage": old.stage, "sign": old.sign}
+        roles = replace(roles, **several, kind=old.kind)  # type: ignore[arg-type]
     return ChoiceData(frame.reset_index(drop=True), roles, data.alternatives, _with_any_choice(structure))
 
 
@@ -107,7 +117,7 @@ def _free_name(data: ChoiceData, name: str) -> str:
 
 
 def _with_any_choice(structure: Structure) -> Structure:
-    """The first alternative is chosen everywhere, until choices are simulated; and nobody has a weight."""
+    """The first alternative is chosen everywhere, until answers are simulated; and nobody has a weight."""
     return replace(structure, weight=None, chosen=structure.starts[:-1].copy())
 
 
@@ -134,6 +144,7 @@ class Laboratory:
         SpecificationError
             If a model has other data than those that are simulated.
         """
+        _refuse_counts(sim.design.data)
         bare = _bare(sim.design)
         mark = bare.data.fingerprint()
         found = []
@@ -144,18 +155,20 @@ class Laboratory:
                     f"{model!r} has other situations, alternatives or persons than the model that is simulated: "
                     "specify both on the same data."
                 )
+            require_fixed_attributes(design)
             found.append(Composition(design, model.errors, model.heterogeneity_or_none, model.parameters))
         return cls(replace(sim, design=bare), tuple(found))
 
     @property
     def n_units(self) -> int:
-        """Persons, or situations where no persons are declared."""
+        """Persons, or situations (rankings, best-worst answers) where no persons are declared."""
         return self.sim.design.data.structure.n_units
 
     @property
     def units(self) -> str:
         """What is drawn."""
-        return "situations" if self.sim.design.data.structure.person is None else "persons"
+        data = self.sim.design.data
+        return f"{KINDS.get(data.roles.kind, 'situation')}s" if data.structure.person is None else "persons"
 
     def sample(self, n: int, rng: np.random.Generator) -> Laboratory:
         """Draw n persons."""
@@ -185,9 +198,20 @@ class Laboratory:
             recipe = m.design.recipe
             text = (recipe.formula, recipe.alternatives, recipe.base, m.errors.to_dict(), m.heterogeneity.to_dict())
             digest.update(repr(text).encode())
+            if recipe.scales is not None:
+                digest.update(repr(recipe.scales).encode())
             weights = np.cos(np.arange(1.0, len(m.design.columns) + 1))  # utilities that depend on every column
             digest.update(m.design.utilities(weights).tobytes())
         return digest.hexdigest()
+
+
+def _refuse_counts(data: ChoiceData) -> None:
+    if data.roles.kind == "counts":
+        raise SpecificationError(
+            "These data are counts: each alternative that was chosen in a set stands for all who chose it, so that the "
+            "situations are no sample of people to draw from and to simulate. Repeat the rows of each set once for "
+            "every person that it stands for, and read them with ChoiceData.from_long."
+        )
 
 
 def _bare(design: Design) -> Design:
@@ -347,9 +371,9 @@ def check_plan(replications: int, workers: int, sizes: Sequence[int] | int | Non
 
 
 def check_cov_type(cov_type: str | None, data: ChoiceData) -> str:
-    """The covariance of a study: by default robust where persons are declared."""
+    """The covariance of a study: by default robust where persons or rankings are declared."""
     if cov_type is None:
-        return "nonrobust" if data.structure.person is None else "robust"
+        return "nonrobust" if data.structure.person is None and data.structure.stage is None else "robust"
     if cov_type not in COV_TYPES:
         raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {cov_type!r}.")
     return cov_type
@@ -587,7 +611,7 @@ def recovery_study(  # noqa: PLR0913 - a public entry point
     fit_model : ChoiceModel, optional
         Another model on the same data to fit instead, to see what a wrong model does; parameters are compared by name.
     cov_type : {"nonrobust", "opg", "robust"}, optional
-        Covariance that the summary shows; default robust where persons are declared, else nonrobust.
+        Covariance that the summary shows; default robust where persons or rankings are declared, else nonrobust.
     rng : int, Generator or None
         Seed; it is in the study, and the same seed gives the same study.
     workers : int

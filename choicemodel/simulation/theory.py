@@ -14,7 +14,7 @@ from scipy.special import chdtrc, kolmogorov, ndtr
 
 from choicemodel.random_utility import Claim
 from choicemodel.simulation.evidence import Evidence
-from choicemodel.simulation.simulate import Simulator
+from choicemodel.simulation.simulator import Simulator
 from choicemodel.utility import Group, prepared
 
 FloatArray = NDArray[np.float64]

@@ -17,13 +17,14 @@ from choicemodel.exceptions import SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults, default_cov_type
 from choicemodel.rng import seed_of
+from choicemodel.simulation.answers import draw_answers, require_fixed_attributes
 from choicemodel.simulation.calculus import check_derivatives, check_optimum
 from choicemodel.simulation.evidence import Evidence, Verification, decide
 from choicemodel.simulation.probabilities import Counts, cells, count_choices, judge_probabilities
 from choicemodel.simulation.recovery import Limits, judge, summarise
-from choicemodel.simulation.replicate import Task, draw_structure, run
+from choicemodel.simulation.replicate import Task, run
 from choicemodel.simulation.scores import Plan, check_scores
-from choicemodel.simulation.simulate import Params, Simulator, simulator
+from choicemodel.simulation.simulator import Params, Simulator, simulator
 from choicemodel.simulation.theory import check_theory, count_claims
 from choicemodel.utility import Design
 
@@ -142,6 +143,7 @@ def _model_of(result_or_model: ChoiceResults | ChoiceModel) -> Any:
 
 def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None) -> _Subject:
     sim = simulator(result_or_model, params, None)
+    require_fixed_attributes(sim.design)
     model = _model_of(result_or_model)
     data, observed = sim.design.data, sim.design
     if data.structure.weight is not None:  # simulated choices stand for nobody but themselves
@@ -169,7 +171,7 @@ def _checks(
     evidence += check_theory(sim, rngs[1])
     step("derivatives")
     observed = sim.design.data.structure
-    usable = observed if observed.chosen is not None else draw_structure(sim, rngs[2])
+    usable = observed if observed.chosen is not None else draw_answers(sim, rngs[2]).structure
     data = replace(sim.design.data, structure=usable)
     model = subject.model._replace(design=replace(sim.design, data=data))
     prepared = prepare(model.design, pool)
@@ -191,7 +193,8 @@ def _checks(
 
 def _tests(sim: Simulator) -> int:
     """How many tests with a p-value the report will have, for the power that it states."""
-    return 6 + count_claims(sim) + (sim.design.data.structure.person is not None)
+    s = sim.design.data.structure
+    return 6 + count_claims(sim) + (s.person is not None) + (s.stage is not None)
 
 
 def _held(subject: _Subject) -> tuple[str, ...]:
@@ -242,7 +245,7 @@ def _recovery(
     data = subject.sim.design.data
     design = subject.model.design
     if data.structure.chosen is None:
-        drawn = draw_structure(subject.sim, np.random.default_rng(seed))
+        drawn = draw_answers(subject.sim, np.random.default_rng(seed)).structure
         design = replace(design, data=replace(data, structure=drawn))
     model = subject.model._replace(design=design)
     kind = result_or_model.cov_type if isinstance(result_or_model, ChoiceResults) else default_cov_type(data)

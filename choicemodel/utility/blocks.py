@@ -49,8 +49,8 @@ class Group:
     alternatives: NDArray[np.int32]
     scales: IntArray | None = None
 
-    def some(self, keep: NDArray[np.bool_]) -> Group:
-        """Return some of its situations."""
+    def some(self, keep: NDArray[np.bool_] | IntArray) -> Group:
+        """Return some of its situations, by a mask or by their places in it."""
         codes = self.alternatives if self.alternatives.ndim == 1 else self.alternatives[:, keep]
         scales = None if self.scales is None else self.scales[:, keep]
         return Group(self.situations[keep], self.rows[:, keep], codes, scales)

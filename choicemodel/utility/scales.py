@@ -100,7 +100,13 @@ def read_scales(data: ChoiceData, column: str | None, *, stages: bool) -> Scales
                 "stage_scale=True is for rankings and best-worst answers: these data have one choice per situation. "
                 "Read them with ChoiceData.from_rankings or from_best_worst, or name a column with scale_groups=."
             )
-        later = {name for name in stage_names(data, informative=True) if name != "first"}
+        present = set(stage_names(data, informative=True))
+        if "first" not in present:
+            raise IdentificationError(
+                "stage_scale=True: the worst was asked for throughout, so there is no best choice to compare its scale "
+                "with. Leave it out."
+            )
+        later = present - {"first"}
         own = tuple(sorted(later, key=lambda name: (len(name), name)))  # rank 2 before rank 10
         if not own:
             raise IdentificationError(

@@ -22,6 +22,7 @@ class Case:
     survey: str = "panel"
     common: str | None = "cost"  # a column with one coefficient, the same for all alternatives
     renamed: Callable[[dict[str, str]], Any] = lambda names: cm.Gumbel()  # the errors with other names of alternatives
+    options: tuple[tuple[str, Any], ...] = ()  # what else the model is made with
 
     def model(self) -> cm.ChoiceModel:
         return self.build(survey(self.survey))
@@ -87,7 +88,23 @@ CASES = [
         "correlated weighted",
         renamed=fixed_shares,
     ),
+    Case("logit of rankings", lambda d: cm.MultinomialLogit(d, "cost + log(time) | income"), "ranking"),
+    Case("logit of best and worst", lambda d: cm.MultinomialLogit(d, "cost + time + comfort"), "best-worst"),
+    Case(
+        "logit, scale groups",
+        lambda d: cm.MultinomialLogit(d, "cost + time", scale_groups="sex"),
+        options=(("scale_groups", "sex"),),
+    ),
+    Case(
+        "logit of rankings, stage scale",
+        lambda d: cm.MultinomialLogit(d, "cost + time", base="walk", stage_scale=True),
+        "ranking",
+        options=(("stage_scale", True),),
+    ),
 ]
+
+# Answers beyond the first choice -> the columns that hold them.
+ANSWERS = {"ranking": ("rank",), "best-worst": ("best", "worst")}
 
 
 @cache
@@ -115,7 +132,12 @@ def survey_frame(kind: str) -> pd.DataFrame:
         frame = frame[frame.groupby("situation")["mode"].transform("size") > 1]
     errors = correlated_errors(n, rng).ravel() if "correlated" in kind else rng.gumbel(size=n * J)
     U = V[frame.index] + errors[frame.index]
-    frame["choice"] = (U.groupby(frame.situation).transform("max") == U).astype(int)
+    if kind in ANSWERS:
+        rank, size = U.groupby(frame.situation).rank(ascending=False), frame.groupby("situation").cost.transform("size")
+        columns = {"rank": rank, "best": (rank == 1) * 1, "worst": ((rank == size) & (size > 2)) * 1}
+        frame = frame.assign(**{c: columns[c] for c in ANSWERS[kind]})
+    else:
+        frame["choice"] = (U.groupby(frame.situation).transform("max") == U).astype(int)
     return frame.reset_index(drop=True)
 
 
@@ -126,7 +148,11 @@ def correlated_errors(n: int, rng: np.random.Generator) -> np.ndarray:
     return errors.sample((4, n), np.array([0.4, 0.5, 0.4]), sets, rng).T
 
 
-def read(frame: pd.DataFrame, kind: str, **columns: str) -> cm.ChoiceData:
+def read(frame: pd.DataFrame, kind: str, **columns: Any) -> cm.ChoiceData:
+    if kind in ANSWERS and columns.get("choice", "choice") is not None:
+        roles = {"situation": "situation", "alternative": "mode", "person": "person", **columns}
+        reader = cm.ChoiceData.from_rankings if kind == "ranking" else cm.ChoiceData.from_best_worst
+        return reader(frame, **roles, **{c: c for c in ANSWERS[kind]})
     roles = {"situation": "situation", "alternative": "mode", "choice": "choice"}
     if kind not in ("cross-section", "correlated"):
         roles["person"] = "person"
@@ -138,6 +164,12 @@ def read(frame: pd.DataFrame, kind: str, **columns: str) -> cm.ChoiceData:
 @cache
 def survey(kind: str) -> cm.ChoiceData:
     return read(survey_frame(kind), kind)
+
+
+def full_sets(data: cm.ChoiceData) -> np.ndarray:
+    """Which rows are of first choices: all, unless answers are exploded (rows,)."""
+    s = data.structure
+    return s.first_stage[s.situation_of_rows()]
 
 
 @cache

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
-from tests.contract.models import CASES, Case, fitted, survey_frame
+from tests.contract.models import CASES, Case, fitted, full_sets, survey_frame
 
 pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 
@@ -28,13 +28,18 @@ def column_of(case: Case) -> str:
     return case.common or "cost"
 
 
+def asked(result: cm.ChoiceResults) -> cm.ChoiceData:
+    """What analyses ask about: the estimation data, of rankings and best-worst answers the first choices."""
+    return result.data.first_choices()
+
+
 def weights(result: cm.ChoiceResults) -> np.ndarray:
-    frame = result.data.frame
-    return frame.weight.to_numpy() if result.data.roles.weight else np.ones(len(frame))
+    frame = asked(result).frame
+    return frame.weight.to_numpy() if asked(result).roles.weight else np.ones(len(frame))
 
 
 def predicted(result: cm.ChoiceResults, theta: np.ndarray, data: cm.ChoiceData | None = None) -> np.ndarray:
-    return result.model.probabilities(theta, data).to_numpy()
+    return result.model.probabilities(theta, asked(result) if data is None else data).to_numpy()
 
 
 def by_brute_force(result: cm.ChoiceResults, function) -> tuple[np.ndarray, np.ndarray]:
@@ -59,8 +64,8 @@ def assert_estimates(found, expected: tuple[np.ndarray, np.ndarray], rtol: float
 
 def test_shares_are_mean_probabilities(case: Case) -> None:
     result = fitted(case)
-    frame, w = result.data.frame, weights(result)
-    labels = list(result.data.alternatives)
+    frame, w = asked(result).frame, weights(result)
+    labels = list(asked(result).alternatives)
     total = w[~frame.situation.duplicated().to_numpy()].sum()
 
     def function(theta: np.ndarray) -> np.ndarray:
@@ -75,14 +80,14 @@ def test_shares_are_mean_probabilities(case: Case) -> None:
 
 
 def moved(result: cm.ChoiceResults, column: str, label: str, factor: float = 1.0, plus: float = 0.0) -> cm.ChoiceData:
-    return result.data.assign(
+    return asked(result).assign(
         **{column: lambda d: np.where(d["mode"] == label, d[column] * factor + plus, d[column].to_numpy())}
     )
 
 
 def both_there(result: cm.ChoiceResults, changed: str, responding: str) -> tuple[np.ndarray, np.ndarray]:
     """Rows of the responding alternative where the changed one is available, and their weights."""
-    frame = result.data.frame
+    frame = asked(result).frame
     having = set(frame.situation[frame["mode"] == changed])
     rows = np.flatnonzero((frame["mode"] == responding) & frame.situation.isin(having))
     return rows, weights(result)[rows]
@@ -110,7 +115,7 @@ def test_elasticities_are_changes_of_predictions(case: Case) -> None:
 def test_arc_elasticities_are_the_change_of_logarithms(case: Case) -> None:
     result, column = fitted(case), column_of(case)
     after = predicted(result, result.params.to_numpy(), moved(result, column, other(case), 1.25))
-    ratio = np.log(after / result.predict().to_numpy()) / np.log(1.25)
+    ratio = np.log(after / result.predict(asked(result)).to_numpy()) / np.log(1.25)
     rows, w = both_there(result, other(case), other(case))
     found = cm.elasticities(result, column, of=other(case), to=other(case), kind="arc", change=0.25, average="simple")
     assert found.estimate == pytest.approx((w * ratio[rows]).sum() / w.sum(), rel=1e-10)
@@ -147,7 +152,7 @@ def test_willingness_to_pay_keeps_utilities(case: Case) -> None:
     paid = after.assign(
         **{per: lambda d: np.where(d["mode"] == other(case), d[per] + value.estimate, d[per].to_numpy())}
     )
-    np.testing.assert_allclose(result.predict(paid), result.predict(), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(result.predict(paid), result.predict(asked(result)), rtol=1e-9, atol=1e-12)
 
 
 def test_intervals_of_draws_and_delta_agree(case: Case) -> None:
@@ -185,7 +190,8 @@ def test_comparison_lists_every_parameter(case: Case) -> None:
     text = str(cm.compare([result, result]))
     for name in result.params.index:
         assert str(name) in text
-    assert len(survey_frame(case.survey)) == result.sample.n_rows
+    assert full_sets(result.data).sum() == len(survey_frame(case.survey))
+    assert result.sample.n_rows == result.data.n_rows
 
 
 def test_a_small_rise_of_the_price_costs_what_is_bought(case: Case) -> None:
@@ -197,8 +203,8 @@ def test_a_small_rise_of_the_price_costs_what_is_bought(case: Case) -> None:
         pytest.skip("no random utilities have these choice probabilities")
     after = moved(result, per, other(case), plus=h)
     found = cm.consumer_surplus(result, None, after, per=per)
-    P = pd.Series(result.predict().to_numpy() * weights(result))
-    here = (result.data.frame["mode"] == other(case)).to_numpy()
+    P = pd.Series(result.predict(asked(result)).to_numpy() * weights(result))
+    here = (asked(result).frame["mode"] == other(case)).to_numpy()
     assert found.to_frame().loc["total", "estimate"] == pytest.approx(-h * P[here].sum(), rel=1e-3)
 
 

@@ -1,7 +1,9 @@
 """The command line: the demo reproduces the book, `fit` equals the library, and no input ends in a traceback."""
 
 import builtins
+import contextlib
 import gzip
+import io
 import os
 import re
 import subprocess
@@ -19,6 +21,14 @@ from choicemodel.random_utility import Gumbel
 LONG = ["--situation", "trip", "--alternative", "mode", "--choice", "chosen"]
 WIDE = ["--wide", "--choice", "PICK", "--alternatives", "train=1,sm=2,car=3"]
 TIME = ["--attribute", "time={alternative}_TT"]
+FIGURES = (
+    "coefficients",
+    "probability_curves",
+    "elasticity_matrix",
+    "scenario",
+    "calibration",
+    "verification_figure",
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,23 +111,51 @@ def fitted(capsys, arguments, folder, code=0):
 # --- demo ------------------------------------------------------------------------------------------------------------
 
 
-def test_demo_reproduces_the_book_and_lists_what_it_wrote(capsys, tmp_path):
-    folder = tmp_path / "new" / "folder"
-    assert cli.main(["demo", "--output", str(folder)]) == 0
-    out, err = capsys.readouterr()
-    assert err == ""
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Run the demo once: exit code, what it prints, the folder."""
+    folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
+    shown, complaints = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(complaints):
+        code = cli.main(["demo", "--output", str(folder)])
+    return code, shown.getvalue(), complaints.getvalue(), folder
+
+
+def test_demo_reproduces_the_book_and_lists_what_it_wrote(demo):
+    code, out, err, folder = demo
+    assert (code, err) == (0, "")
     assert "Choice data" in out
     assert "Every number agrees" in out
     written = {path.name for path in folder.iterdir()}
-    tables = {f"{n}.{s}" for n in ("summary", "published", "verification") for s in ("txt", "tex", "html")}
-    assert written == tables | {"results.json", "verification.json"}
-    assert all(name in out.splitlines()[-1] for name in written)
-    assert (folder / "summary.txt").read_text(encoding="utf-8").strip() in out
+    names = ("summary", "published", "elasticities", "willingness_to_pay", "verification")
+    tables = {f"{n}.{s}" for n in names for s in ("txt", "tex", "html")}
+    figures = {f"{n}.{s}" for n in FIGURES for s in ("pdf", "svg", "png")}
+    assert written == tables | figures | {"results.json", "verification.json", "report.html"}
+    listed = out.partition(f"Written to {folder}:\n")[2]
+    assert set(listed.split()) == written
+    for name in names:
+        assert (folder / f"{name}.txt").read_text(encoding="utf-8").strip()[:200] in out
     assert cm.load_results(folder / "results.json").llf == pytest.approx(-199.1284, abs=1e-4)
     page = (folder / "summary.html").read_text(encoding="utf-8")
     assert page.startswith("<!DOCTYPE html>")
     assert "<title>Multinomial logit: gc + ttme + at(hinc, &quot;air&quot;)</title>" in page
     assert r"\toprule" in (folder / "published.tex").read_text(encoding="utf-8")
+
+
+def test_the_demo_ends_with_the_verification_its_figures_and_the_report(demo):
+    _, out, _, folder = demo
+    assert "Verification of Multinomial logit" in out
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "The fit converged. The verification by simulation passed." in page
+    assert "6. Simulated, refitted, compared" in page
+    assert "Value of a reduction of ttme" in page
+    for name in FIGURES:
+        assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"</svg>" in (folder / f"{name}.svg").read_bytes()
+        # a single column of a journal: 88 mm at 600 dots per inch
+        width = int.from_bytes((folder / f"{name}.png").read_bytes()[16:20], "big")
+        assert width == pytest.approx(88 / 25.4 * 600, abs=1)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +168,7 @@ def test_demo_reproduces_the_book_and_lists_what_it_wrote(capsys, tmp_path):
 )
 def test_demo_fails_if_it_does_not_reproduce_the_book(capsys, monkeypatch, tmp_path, name, value, words):
     monkeypatch.setattr(cli, name, value)
+    monkeypatch.setattr(cli, "_DEMO_STEPS", cli._DEMO_STEPS[:-1])
     assert cli.main(["demo", "--output", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert err.startswith("failed: ")
@@ -650,9 +689,3 @@ def test_verify_refuses_what_makes_no_sense(
 ) -> None:
     assert cli.main([*verify_command(small_survey(tmp_path)), *options]) == 2
     assert options[0].strip("-") in capsys.readouterr().err
-
-
-def test_the_demo_ends_with_the_verification(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["demo", "--output", str(tmp_path)]) == 0
-    assert "Verification of Multinomial logit" in capsys.readouterr().out
-    assert (tmp_path / "verification.txt").exists()

@@ -1,0 +1,397 @@
+"""The likelihood of a mixture: a mean over support points of each person's coefficients, people by blocks.
+
+For a person with coefficients beta_r at point r, log l_r = sum_t log P_t(beta_r). With Gumbel errors and x_tj the
+differences from the first alternative of the set,
+
+    log l_r = c' beta_r - sum_t log(1 + sum_j exp(x_tj' beta_r)),    c the sum of the x of what was chosen,
+    d log l_r / d beta = c - sum_tj P_tj x_tj,
+
+so that what is chosen enters through c alone, and one exponential is computed for each alternative but the first. Other
+error distributions are asked for log P and its derivative in V, with the points as trailing axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.data.structure import Structure
+from choicemodel.estimation.executor import Executor
+from choicemodel.estimation.likelihood import STEP, Evaluation, Workspace
+from choicemodel.estimation.people import Part, People
+from choicemodel.estimation.quasi_newton import difference_hessian
+from choicemodel.heterogeneity.mixture import mix_points
+from choicemodel.heterogeneity.protocol import Points, Tastes
+from choicemodel.random_utility import ErrorDistribution, Gumbel
+from choicemodel.utility import prepared
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Utilities up to here, and sums of their exponentials over a set, cannot overflow; a product of such sums over the
+# situations of a person is kept below the same bound, in logarithms.
+_SAFE = 600.0
+
+
+class Theta(NamedTuple):
+    """The parameters by what they belong to."""
+
+    utility: FloatArray
+    phi: FloatArray
+    own: FloatArray
+
+
+class PersonFacts(NamedTuple):
+    """What is known of each unit: standard draws (U, D, R) or None, and covariates (U, Q)."""
+
+    draws: FloatArray | None
+    covariates: FloatArray
+
+
+class _Kernel(NamedTuple):
+    """What a part gives at all points.
+
+    Parameters
+    ----------
+    log_likelihood : ndarray (p, R)
+        Summed over the situations of each person.
+    in_beta : ndarray (p, V, R)
+        Its derivative in the coefficients that vary.
+    in_V : ndarray
+        Minus its derivative in V of the alternatives but the first, of the shape of the part's differences with the
+        points in place of the columns.
+    in_phi : ndarray (P, n, R) or None
+        Derivative of each situation in the parameters of the errors.
+    """
+
+    log_likelihood: FloatArray
+    in_beta: FloatArray
+    in_V: FloatArray  # noqa: N815 - V is the field's letter
+    in_phi: FloatArray | None
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A part with its columns sorted into those whose coefficients vary and the others.
+
+    Parameters
+    ----------
+    varying : ndarray (..., V)
+        Differences of the columns whose coefficients vary, as in `Part.differences`.
+    common : ndarray (..., K - V)
+        Of the others.
+    chosen : ndarray (p, K)
+        Sum of the differences of what was chosen.
+    sets : object
+        What the errors need to know; None for Gumbel errors.
+    """
+
+    part: Part
+    varying: FloatArray
+    common: FloatArray
+    chosen: FloatArray
+    sets: object
+
+
+@dataclass(frozen=True)
+class MixedLikelihood:
+    """The log-likelihood of a mixture as a function of theta, with the interface of `Likelihood`.
+
+    Parameters
+    ----------
+    people : sequence of People
+    errors : ErrorDistribution
+    tastes : Tastes
+    facts : PersonFacts
+    n_units : int
+    executor : Executor
+    lower, upper : ndarray (K,)
+        Where the parameters have no meaning beyond; differences keep inside.
+    """
+
+    people: Sequence[People]
+    errors: ErrorDistribution
+    tastes: Tastes
+    facts: PersonFacts
+    n_units: int
+    executor: Executor
+    lower: FloatArray
+    upper: FloatArray
+    _work: Workspace = field(default_factory=Workspace, repr=False, compare=False)
+    _coded: dict[int, tuple[_Coded, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    # --- what is asked of it -----------------------------------------------------------------------------------------
+
+    @property
+    def mean_weight(self) -> float:
+        """Mean weight of the people."""
+        weights = [p.weight for p in self.people if p.weight is not None]
+        return float(np.concatenate(weights).mean()) if weights else 1.0
+
+    def evaluate(self, theta: FloatArray) -> Evaluation:
+        """Compute value and score."""
+        value, scores = self._units(theta)
+        return Evaluation(float(value.sum()), scores.sum(axis=0), None)
+
+    def value(self, theta: FloatArray) -> float:
+        """Compute the value."""
+        return float(self._units(theta)[0].sum())
+
+    def unit_values(self, theta: FloatArray) -> FloatArray:
+        """Log-likelihood of each unit (U,)."""
+        return self._units(theta)[0]
+
+    def unit_scores(self, theta: FloatArray) -> FloatArray:
+        """Score of each unit (U, K)."""
+        return self._units(theta)[1]
+
+    def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
+        """Compute value, score and Hessian, by differences of the score."""
+        room = np.minimum(theta - self.lower, self.upper - theta)
+        steps = np.where(room > 1e-8, np.minimum(STEP * self.spread(theta), 0.01 * room), 0.0)
+        hessian = difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
+        return self.evaluate(theta), hessian
+
+    def spread(self, theta: FloatArray) -> FloatArray:
+        """About a standard error of each parameter (K,), from the squares of the scores alone."""
+        squares = (self.unit_scores(theta) ** 2).sum(axis=0)
+        return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares, 1.0)))
+
+    def has_meaning(self, theta: FloatArray) -> bool:
+        """Whether every parameter is inside the range in which it means something."""
+        return bool(np.all((theta > self.lower) & (theta < self.upper)))
+
+    def with_choices(self, structure: Structure) -> MixedLikelihood:
+        """Return the same with the choices of another structure of the same sets."""
+        return replace(self, people=[p.with_choices(structure) for p in self.people])
+
+    def posterior(self, theta: FloatArray) -> FloatArray:
+        """Posterior of the points of each unit (U, R); that of units without information is the weights."""
+        out = np.full((self.n_units, self.tastes.n_points), np.nan)
+
+        def fill(block: People) -> None:
+            out[block.units] = self._mix(block, self.split(theta))[1]
+
+        self.executor.map(fill, self.people)
+        return out
+
+    def split(self, theta: FloatArray) -> Theta:
+        """Tell the parameters apart."""
+        Ku, H = len(self.tastes.utility), len(self.tastes.own)
+        return Theta(theta[:Ku], theta[Ku : len(theta) - H], theta[len(theta) - H :])
+
+    # --- one block ---------------------------------------------------------------------------------------------------
+
+    def _units(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log-likelihood (U,) and score (U, K) of each unit, weights included."""
+        value, scores = np.zeros(self.n_units), np.zeros((self.n_units, len(theta)))
+        parts = self.split(theta)
+
+        def fill(block: People) -> None:
+            found, own = self._block(block, parts)
+            weight = 1.0 if block.weight is None else block.weight
+            value[block.units] = found * weight
+            scores[block.units] = own * (weight if block.weight is None else block.weight[:, np.newaxis])
+
+        self.executor.map(fill, self.people)
+        return value, scores
+
+    def _block(self, block: People, theta: Theta) -> tuple[FloatArray, FloatArray]:
+        """Log-likelihoods (p,) and scores (p, K) of the people of a block."""
+        value, posterior, kernels, points = self._mix(block, theta)
+        coded, facts = self._code(block), self._facts(block)
+        in_beta = _gathered([k.in_beta for k in kernels], coded, len(block.units))
+        in_beta *= posterior[:, np.newaxis]
+        found = self.tastes.pull_back(theta.utility, theta.own, *facts, in_beta, posterior)
+        utility = found.utility.copy()
+        phi = np.zeros((len(block.units), len(theta.phi)))
+        columns, of = self.tastes.common
+        for c, k in zip(coded, kernels, strict=True):
+            if len(columns):
+                in_common = c.chosen[:, columns] - _common_score(c, k.in_V, posterior[c.part.people])
+                np.add.at(utility, (c.part.people[:, np.newaxis], of[np.newaxis]), in_common)
+            if k.in_phi is not None and len(theta.phi):
+                h = np.repeat(posterior[c.part.people], np.diff(c.part.starts), axis=0)  # (n, R)
+                of_situation = np.einsum("knr,nr->nk", k.in_phi, h)
+                phi[c.part.people] += np.add.reduceat(of_situation, c.part.starts[:-1], axis=0)
+        del points
+        return value, np.hstack([utility, phi, found.own])
+
+    def _mix(self, block: People, theta: Theta) -> tuple[FloatArray, FloatArray, list[_Kernel], Points]:
+        """Log-likelihoods, posteriors, and what the parts gave."""
+        facts = self._facts(block)
+        points = self.tastes.points(theta.utility, theta.own, *facts)
+        columns, of = self.tastes.common
+        beta = np.zeros(len(self.tastes.varying) + len(columns))
+        beta[columns] = theta.utility[of]
+        coded = self._code(block)
+        kernels = [self._kernel(i, c, points.beta, (beta[columns], theta.phi)) for i, c in enumerate(coded)]
+        total = _gathered([k.log_likelihood for k in kernels], coded, len(block.units))
+        value, posterior = mix_points(total, points.log_weights)
+        return value, posterior, kernels, points
+
+    def _facts(self, block: People) -> PersonFacts:
+        draws = self.facts.draws
+        return PersonFacts(None if draws is None else _rows(draws, block.units), self.facts.covariates[block.units])
+
+    def _code(self, block: People) -> tuple[_Coded, ...]:
+        """Columns of a block's parts, sorted once."""
+        if not self._coded:
+            self._coded.update({id(b): () for b in self.people})
+        found = self._coded.get(id(block), ())
+        if not found:
+            found = tuple(_coded(part, self.tastes, self.errors) for part in block.parts)
+            if id(block) in self._coded:
+                self._coded[id(block)] = found
+        return found
+
+    def _kernel(self, i: int, c: _Coded, beta: FloatArray, others: tuple[FloatArray, FloatArray]) -> _Kernel:
+        """Probabilities of one part at all points."""
+        common, phi = others
+        own = beta if len(beta) == 1 or len(c.part.people) == len(beta) else beta[c.part.people]
+        with_rest, one = self._augmented(c, own, common)
+        E = self._work.array(f"E{i}", (*c.varying.shape[:-1], beta.shape[2]))
+        _utilities(c.part, with_rest, one, E)
+        if c.sets is not None:
+            return self._general(c, own, E, phi)
+        bound = float((np.abs(with_rest) @ np.abs(one).max(axis=(0, 2))).max(initial=0.0))
+        log_total = self._logit(c.part, E, bound)
+        in_beta = _in_beta(c, E, own.shape[1])
+        np.subtract(c.chosen[:, self.tastes.varying][:, :, np.newaxis], in_beta, out=in_beta)
+        chosen = c.chosen[:, np.newaxis, self.tastes.varying] @ own  # (p, 1, R)
+        at_chosen = chosen[:, 0] + (c.chosen[:, self.tastes.common[0]] @ common)[:, np.newaxis]
+        return _Kernel(at_chosen - log_total, in_beta, E, None)
+
+    def _augmented(self, c: _Coded, beta: FloatArray, common: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Columns that vary and, as one more of coefficient one, what the others add up to."""
+        V = c.varying.shape[-1]
+        A = np.empty((*c.varying.shape[:-1], V + 1))
+        A[..., :V] = c.varying
+        A[..., V] = c.common @ common
+        B = self._work.array("B", (len(beta), V + 1, beta.shape[2]))
+        B[:, :V] = beta
+        B[:, V] = 1.0
+        return A, B
+
+    def _logit(self, part: Part, E: FloatArray, bound: float) -> FloatArray:
+        """Turn utilities into probabilities in place; return the logarithms of the denominators, summed (p, R)."""
+        axis = 1 if part.regular else 0
+        shape = (*E.shape[:axis], *E.shape[axis + 1 :])
+        total = self._work.array("total", shape)
+        most = int(np.diff(part.starts).max())
+        log_J = float(np.log(E.shape[axis] + 1))
+        if bound + log_J < _SAFE:
+            with np.errstate(under="ignore"):
+                np.exp(E, out=E)
+            np.add.reduce(E, axis=axis, out=total)
+            total += 1.0
+            small = most * (bound + log_J) < _SAFE
+            sums = _sum_of_logs(part, total, as_product=small)
+            np.reciprocal(total, out=total)
+        else:
+            top = np.maximum(E.max(axis=axis), 0.0)
+            E -= np.expand_dims(top, axis)
+            with np.errstate(under="ignore"):
+                np.exp(E, out=E)
+                np.add.reduce(E, axis=axis, out=total)
+                total += np.exp(-top)
+            sums = _sum_of_logs(part, total, as_product=False) + _by_person(part, top)
+            np.reciprocal(total, out=total)
+        with np.errstate(under="ignore"):
+            E *= np.expand_dims(total, axis)
+        return sums
+
+    def _general(self, c: _Coded, beta: FloatArray, E: FloatArray, phi: FloatArray) -> _Kernel:
+        """Ask an error distribution for log P and its derivatives; the part is ragged."""
+        part, n = c.part, len(c.part.chosen)
+        V = np.empty((len(E) + 1, *E.shape[1:]))  # (J, n, R)
+        V[0], V[1:] = 0.0, E
+        chosen = part.chosen * n + np.arange(n)
+        found = self.errors.log_probability(V, chosen, phi, c.sets)
+        np.negative(found.gradient[1:], out=E)
+        in_beta = _in_beta(c, E, beta.shape[1])
+        np.negative(in_beta, out=in_beta)
+        return _Kernel(_by_person(part, found.value), in_beta, E, found.own_gradient)
+
+
+def _coded(part: Part, tastes: Tastes, errors: ErrorDistribution) -> _Coded:
+    D, n = part.differences, len(part.chosen)
+    varying = np.ascontiguousarray(D[..., tastes.varying])
+    common = np.ascontiguousarray(D[..., tastes.common[0]])
+    gumbel = isinstance(errors, Gumbel)
+    chosen = np.zeros((len(part.people), D.shape[-1]))
+    if gumbel:
+        flat = D.transpose(1, 0, 2, 3).reshape(D.shape[1], n, -1) if part.regular else D  # (J - 1, n, K)
+        rows = np.where(part.chosen[:, np.newaxis] > 0, flat[np.maximum(part.chosen - 1, 0), np.arange(n)], 0.0)
+        chosen = np.add.reduceat(rows, part.starts[:-1], axis=0)
+    return _Coded(part, varying, common, chosen, None if gumbel else prepared(errors, part.group))
+
+
+def _utilities(part: Part, A: FloatArray, B: FloatArray, out: FloatArray) -> None:
+    """Utilities of the alternatives but the first at all points."""
+    if part.regular:
+        p, R = len(A), B.shape[2]
+        np.matmul(A.reshape(p, -1, A.shape[-1]), B, out=out.reshape(p, -1, R))
+        return
+    for i, (start, stop) in enumerate(zip(part.starts[:-1], part.starts[1:], strict=True)):
+        np.matmul(A[:, start:stop], B[i if len(B) > 1 else 0], out=out[:, start:stop])
+
+
+def _in_beta(c: _Coded, E: FloatArray, V: int) -> FloatArray:
+    """Sum of x E over the rows of each person (p, V, R)."""
+    part, D = c.part, c.varying
+    p, R = len(part.people), E.shape[-1]
+    if part.regular:
+        return np.asarray(D.reshape(p, -1, V).transpose(0, 2, 1) @ E.reshape(p, -1, R))
+    out = np.empty((p, V, R))
+    for i, (start, stop) in enumerate(zip(part.starts[:-1], part.starts[1:], strict=True)):
+        out[i] = (D[:, start:stop].transpose(0, 2, 1) @ E[:, start:stop]).sum(axis=0)
+    return out
+
+
+def _common_score(c: _Coded, E: FloatArray, posterior: FloatArray) -> FloatArray:
+    """Sum of x E over rows and, with the posterior, over points (p, K - V)."""
+    part = c.part
+    if part.regular:
+        p, R = len(part.people), E.shape[-1]
+        mean = (E.reshape(p, -1, R) @ posterior[:, :, np.newaxis])[:, :, 0]  # (p, rows)
+        return np.asarray(np.einsum("pm,pmk->pk", mean, c.common.reshape(p, -1, c.common.shape[-1])))
+    h = np.repeat(posterior, np.diff(part.starts), axis=0)  # (n, R)
+    mean = np.einsum("jnr,nr->jn", E, h)
+    return np.add.reduceat(np.einsum("jn,jnk->nk", mean, c.common), part.starts[:-1], axis=0)
+
+
+def _sum_of_logs(part: Part, total: FloatArray, *, as_product: bool) -> FloatArray:
+    """Sum of the logarithms of denominators over the situations of each person (p, R)."""
+    if as_product:  # one logarithm instead of one for each situation
+        product = (
+            np.multiply.reduce(total, axis=1) if part.regular else np.multiply.reduceat(total, part.starts[:-1], axis=0)
+        )
+        return np.asarray(np.log(product, out=product))
+    return _by_person(part, np.log(total))
+
+
+def _by_person(part: Part, values: FloatArray) -> FloatArray:
+    """Sum over the situations of each person (p, R)."""
+    return values.sum(axis=1) if part.regular else np.add.reduceat(values, part.starts[:-1], axis=0)
+
+
+def _gathered(found: Sequence[FloatArray], coded: Sequence[_Coded], n: int) -> FloatArray:
+    """Add up what the parts give to each person (n, ...)."""
+    if len(found) == 1 and len(found[0]) == n:
+        return found[0]
+    out = np.zeros((n, *found[0].shape[1:]))
+    for values, c in zip(found, coded, strict=True):
+        out[c.part.people] += values
+    return out
+
+
+def _rows(array: FloatArray, rows: IntArray) -> FloatArray:
+    """Rows of an array, without a copy where they follow on each other."""
+    if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows) and np.all(np.diff(rows) == 1):
+        return array[int(rows[0]) : int(rows[-1]) + 1]
+    return array[rows]

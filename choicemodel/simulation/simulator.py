@@ -1,0 +1,100 @@
+"""What is simulated: a model at some parameters on some data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.data import ChoiceData
+from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity import Heterogeneity
+from choicemodel.models import ChoiceModel
+from choicemodel.random_utility import ErrorDistribution
+from choicemodel.results import ChoiceResults
+from choicemodel.utility import Design, Group
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+Params = Mapping[str, float] | pd.Series | Sequence[float] | NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Simulator:
+    """A model at some parameters on some data: what the simulation functions work on.
+
+    Parameters
+    ----------
+    design : Design
+    errors : ErrorDistribution
+    heterogeneity : Heterogeneity
+    theta : ndarray (K,)
+    """
+
+    design: Design
+    errors: ErrorDistribution
+    heterogeneity: Heterogeneity
+    theta: FloatArray
+
+    @property
+    def n_utility(self) -> int:
+        """Number of utility coefficients; the rest of gamma belongs to the errors."""
+        return len(self.design.columns)
+
+    def situation(self, number: int) -> Group:
+        """One situation by itself."""
+        s, codes = self.design.data.structure, self.design.scale_codes
+        rows = np.arange(s.starts[number], s.starts[number + 1])
+        scales = None if codes is None else codes[:, [number]]
+        return Group(np.array([number]), rows[:, np.newaxis], s.alternative[rows], scales)
+
+    def groups(self) -> list[Group]:
+        """The situations of the data in blocks, those with one alternative included."""
+        return self.design.groups(informative=False)
+
+
+def simulator(
+    model_or_result: ChoiceModel | ChoiceResults, params: Params | None, data: ChoiceData | None
+) -> Simulator:
+    """Read what is to be simulated.
+
+    Raises
+    ------
+    SpecificationError
+        If a model comes without parameters, or a loaded result without data.
+    """
+    if isinstance(model_or_result, ChoiceResults):
+        model = model_or_result.model
+        params = model_or_result.params if params is None else params
+    else:
+        model = model_or_result
+    if not isinstance(model, ChoiceModel):
+        raise SpecificationError(f"Expected a ChoiceModel or its result, not {type(model_or_result).__name__}.")
+    if params is None:
+        raise SpecificationError("A model is simulated at parameters: pass params=, or the result of a fit.")
+    theta, design = model.vector(params, complete=True), model.design_on(data)
+    errors = model.errors.on(design.data.alternatives)
+    for gamma in model.heterogeneity_or_none.support(theta)[0]:
+        errors.require_consistent(gamma[len(design.columns) :])
+    return Simulator(design, errors, model.heterogeneity_or_none, theta)
+
+
+def row_utilities(sim: Simulator, gamma: FloatArray) -> FloatArray:
+    """Systematic utility of each row in sorted order (rows,), with the coefficients of its unit."""
+    structure = sim.design.data.structure
+    if np.all(gamma == gamma[0]):
+        return sim.design.utilities(gamma[0, : sim.n_utility])
+    unit_of_row = np.repeat(structure.unit, structure.sizes)
+    return sim.design.utilities(gamma[unit_of_row, : sim.n_utility].T)
+
+
+def winners(design: Design, U: FloatArray) -> IntArray:
+    """Row with the largest utility of each situation (N,)."""
+    rows = np.zeros(design.data.n_situations, dtype=np.int64)
+    for group in design.groups(informative=False):
+        best = U[group.rows].argmax(axis=0)
+        rows[group.situations] = group.rows[best, np.arange(len(best))]
+    return rows
