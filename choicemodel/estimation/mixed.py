@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from choicemodel.data.structure import Structure
 from choicemodel.estimation.executor import Executor
-from choicemodel.estimation.likelihood import STEP, Evaluation, Workspace
+from choicemodel.estimation.likelihood import Workspace
 from choicemodel.estimation.people import Part, People
-from choicemodel.estimation.quasi_newton import difference_hessian
+from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.heterogeneity.mixture import mix_points
 from choicemodel.heterogeneity.protocol import Points, Tastes
 from choicemodel.random_utility import ErrorDistribution, Gumbel
@@ -35,6 +35,8 @@ IntArray = NDArray[np.int64]
 # Utilities up to here, and sums of their exponentials over a set, cannot overflow; a product of such sums over the
 # situations of a person is kept below the same bound, in logarithms.
 _SAFE = 600.0
+# Up to so many alternatives, dividing each is faster than multiplying each by a reciprocal.
+_FEW = 5
 
 
 class Theta(NamedTuple):
@@ -98,7 +100,7 @@ class _Coded:
 
 
 @dataclass(frozen=True)
-class MixedLikelihood:
+class MixedLikelihood(UnitLikelihood):
     """The log-likelihood of a mixture as a function of theta, with the interface of `Likelihood`.
 
     Parameters
@@ -132,39 +134,6 @@ class MixedLikelihood:
         weights = [p.weight for p in self.people if p.weight is not None]
         return float(np.concatenate(weights).mean()) if weights else 1.0
 
-    def evaluate(self, theta: FloatArray) -> Evaluation:
-        """Compute value and score."""
-        value, scores = self._units(theta)
-        return Evaluation(float(value.sum()), scores.sum(axis=0), None)
-
-    def value(self, theta: FloatArray) -> float:
-        """Compute the value."""
-        return float(self._units(theta)[0].sum())
-
-    def unit_values(self, theta: FloatArray) -> FloatArray:
-        """Log-likelihood of each unit (U,)."""
-        return self._units(theta)[0]
-
-    def unit_scores(self, theta: FloatArray) -> FloatArray:
-        """Score of each unit (U, K)."""
-        return self._units(theta)[1]
-
-    def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
-        """Compute value, score and Hessian, by differences of the score."""
-        room = np.minimum(theta - self.lower, self.upper - theta)
-        steps = np.where(room > 1e-8, np.minimum(STEP * self.spread(theta), 0.01 * room), 0.0)
-        hessian = difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
-        return self.evaluate(theta), hessian
-
-    def spread(self, theta: FloatArray) -> FloatArray:
-        """About a standard error of each parameter (K,), from the squares of the scores alone."""
-        squares = (self.unit_scores(theta) ** 2).sum(axis=0)
-        return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares, 1.0)))
-
-    def has_meaning(self, theta: FloatArray) -> bool:
-        """Whether every parameter is inside the range in which it means something."""
-        return bool(np.all((theta > self.lower) & (theta < self.upper)))
-
     def with_choices(self, structure: Structure) -> MixedLikelihood:
         """Return the same with the choices of another structure of the same sets."""
         return replace(self, people=[p.with_choices(structure) for p in self.people])
@@ -186,7 +155,7 @@ class MixedLikelihood:
 
     # --- one block ---------------------------------------------------------------------------------------------------
 
-    def _units(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def units(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Log-likelihood (U,) and score (U, K) of each unit, weights included."""
         value, scores = np.zeros(self.n_units), np.zeros((self.n_units, len(theta)))
         parts = self.split(theta)
@@ -260,7 +229,7 @@ class MixedLikelihood:
             return self._general(c, own, E, phi)
         bound = float((np.abs(with_rest) @ np.abs(one).max(axis=(0, 2))).max(initial=0.0))
         log_total = self._logit(c.part, E, bound)
-        in_beta = _in_beta(c, E, own.shape[1])
+        in_beta = _in_beta(c, E, self._work.array(f"G{i}", (len(c.part.people), own.shape[1], own.shape[2])))
         np.subtract(c.chosen[:, self.tastes.varying][:, :, np.newaxis], in_beta, out=in_beta)
         chosen = c.chosen[:, np.newaxis, self.tastes.varying] @ own  # (p, 1, R)
         at_chosen = chosen[:, 0] + (c.chosen[:, self.tastes.common[0]] @ common)[:, np.newaxis]
@@ -287,11 +256,9 @@ class MixedLikelihood:
         if bound + log_J < _SAFE:
             with np.errstate(under="ignore"):
                 np.exp(E, out=E)
-            np.add.reduce(E, axis=axis, out=total)
-            total += 1.0
+            np.add.reduce(E, axis=axis, out=total, initial=1.0)
             small = most * (bound + log_J) < _SAFE
             sums = _sum_of_logs(part, total, as_product=small)
-            np.reciprocal(total, out=total)
         else:
             top = np.maximum(E.max(axis=axis), 0.0)
             E -= np.expand_dims(top, axis)
@@ -300,9 +267,12 @@ class MixedLikelihood:
                 np.add.reduce(E, axis=axis, out=total)
                 total += np.exp(-top)
             sums = _sum_of_logs(part, total, as_product=False) + _by_person(part, top)
-            np.reciprocal(total, out=total)
         with np.errstate(under="ignore"):
-            E *= np.expand_dims(total, axis)
+            if E.shape[axis] <= _FEW:
+                E /= np.expand_dims(total, axis)
+            else:  # one division for many products
+                np.reciprocal(total, out=total)
+                E *= np.expand_dims(total, axis)
         return sums
 
     def _general(self, c: _Coded, beta: FloatArray, E: FloatArray, phi: FloatArray) -> _Kernel:
@@ -313,7 +283,7 @@ class MixedLikelihood:
         chosen = part.chosen * n + np.arange(n)
         found = self.errors.log_probability(V, chosen, phi, c.sets)
         np.negative(found.gradient[1:], out=E)
-        in_beta = _in_beta(c, E, beta.shape[1])
+        in_beta = _in_beta(c, E, np.empty((len(part.people), beta.shape[1], beta.shape[2])))
         np.negative(in_beta, out=in_beta)
         return _Kernel(_by_person(part, found.value), in_beta, E, found.own_gradient)
 
@@ -341,13 +311,12 @@ def _utilities(part: Part, A: FloatArray, B: FloatArray, out: FloatArray) -> Non
         np.matmul(A[:, start:stop], B[i if len(B) > 1 else 0], out=out[:, start:stop])
 
 
-def _in_beta(c: _Coded, E: FloatArray, V: int) -> FloatArray:
+def _in_beta(c: _Coded, E: FloatArray, out: FloatArray) -> FloatArray:
     """Sum of x E over the rows of each person (p, V, R)."""
     part, D = c.part, c.varying
-    p, R = len(part.people), E.shape[-1]
+    p, V, R = out.shape
     if part.regular:
-        return np.asarray(D.reshape(p, -1, V).transpose(0, 2, 1) @ E.reshape(p, -1, R))
-    out = np.empty((p, V, R))
+        return np.matmul(D.reshape(p, -1, V).transpose(0, 2, 1), E.reshape(p, -1, R), out=out)
     for i, (start, stop) in enumerate(zip(part.starts[:-1], part.starts[1:], strict=True)):
         out[i] = (D[:, start:stop].transpose(0, 2, 1) @ E[:, start:stop]).sum(axis=0)
     return out

@@ -47,7 +47,8 @@ Variate = Literal["normal", "uniform", "triangular"]
 _LARGEST_INDEX = 300.0
 # A truncated normal is a ratio of m and s: below this share of |m| a spread is as good as none.
 _LEAST_SPREAD = 1e-9
-_SMALLEST = 1e-300
+# Below this many standard deviations a normal's tail is taken by its logarithm.
+_FAR_TAIL = -20.0
 # Nodes of the integrals over a standard normal: the trapezoidal rule converges faster than any power of the step.
 _NODES = np.linspace(-12.0, 12.0, 1921)
 _MASSES = np.exp(-0.5 * _NODES**2) / np.sqrt(2 * np.pi) * (_NODES[1] - _NODES[0])
@@ -125,17 +126,19 @@ class Distribution:
         """Coefficient at an index."""
         return x
 
-    def slope(self, x: FloatArray) -> FloatArray:
-        """Derivative of the coefficient in the index."""
-        return np.ones_like(x)
+    def slope(self, coefficient: FloatArray) -> FloatArray:
+        """Derivative of the coefficient in the index, from the coefficient itself."""
+        return np.ones_like(coefficient)
 
     def coefficient(self, m: FloatArray, s: FloatArray, t: FloatArray) -> FloatArray:
         """Coefficient at a location, a spread and a standard variate."""
         return self.transform(m + s * t)
 
-    def slopes(self, m: FloatArray, s: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Derivatives of the coefficient in the location and the spread."""
-        slope = self.slope(m + s * t)
+    def slopes(
+        self, m: FloatArray, s: FloatArray, t: FloatArray, coefficient: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Derivatives of the coefficient in the location and the spread, where it has this value."""
+        slope = self.slope(coefficient)
         return slope, slope * t
 
     def quantile(self, q: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
@@ -265,8 +268,10 @@ class BoundedTriangular(Distribution):
         """Coefficient at a location, a spread that does not matter, and a standard variate."""
         return m * (1 + t)
 
-    def slopes(self, m: FloatArray, s: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Derivatives of the coefficient in the location and the spread."""
+    def slopes(
+        self, m: FloatArray, s: FloatArray, t: FloatArray, coefficient: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Derivatives of the coefficient in the location and the spread, where it has this value."""
         return 1 + t, np.zeros_like(t)
 
     def quantile(self, q: FloatArray, m: FloatArray, s: FloatArray) -> FloatArray:
@@ -340,11 +345,13 @@ class Lognormal(_Signed):
 
     def transform(self, x: FloatArray) -> FloatArray:
         """Coefficient at an index."""
-        return self.sign * np.exp(np.minimum(x, _LARGEST_INDEX))
+        out = np.minimum(x, _LARGEST_INDEX)
+        out = np.exp(out, out=out if isinstance(out, np.ndarray) else None)
+        return -out if self.negative else out
 
-    def slope(self, x: FloatArray) -> FloatArray:
+    def slope(self, coefficient: FloatArray) -> FloatArray:
         """Derivative of the coefficient in the index: itself."""
-        return self.transform(x)
+        return coefficient
 
     def moments(self, m: FloatArray, s: FloatArray) -> Moments:
         """Mean, median and standard deviation of the coefficient."""
@@ -372,9 +379,9 @@ class CensoredNormal(_Signed):
         """Coefficient at an index."""
         return self.sign * np.maximum(x, 0)
 
-    def slope(self, x: FloatArray) -> FloatArray:
+    def slope(self, coefficient: FloatArray) -> FloatArray:
         """Derivative of the coefficient in the index."""
-        return np.where(x > 0, self.sign, 0.0)
+        return np.sign(coefficient)
 
     def moments(self, m: FloatArray, s: FloatArray) -> Moments:
         """Mean, median and standard deviation of the coefficient."""
@@ -411,16 +418,28 @@ class TruncatedNormal(_Signed):
     def coefficient(self, m: FloatArray, s: FloatArray, t: FloatArray) -> FloatArray:
         """Coefficient at a location, a spread and a standard variate."""
         s = _positive(s, m)
-        q = -ndtri_exp(log_ndtr(-t) + log_ndtr(m / s))
+        c = m / s
+        if np.min(c) < _FAR_TAIL:
+            q = -ndtri_exp(log_ndtr(-t) + log_ndtr(c))
+        else:
+            # without logarithms in half the time: the smaller of both tails keeps its digits
+            beyond = ndtr(-np.abs(t))
+            above = np.where(t < 0, 1 - beyond, beyond)
+            tail = above * ndtr(c)
+            is_upper = tail < 0.5
+            q = ndtri(np.where(is_upper, tail, np.where(t < 0, beyond, 1 - beyond) + above * ndtr(-c)))
+            q = np.where(is_upper, -q, q)
         return self.sign * np.maximum(m + s * q, 0)
 
-    def slopes(self, m: FloatArray, s: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Derivatives of the coefficient in the location and the spread."""
+    def slopes(
+        self, m: FloatArray, s: FloatArray, t: FloatArray, coefficient: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Derivatives of the coefficient in the location and the spread, where it has this value."""
         s = _positive(s, m)
-        c, log_tail = m / s, log_ndtr(-t)
-        q = -ndtri_exp(log_tail + log_ndtr(c))
-        # never above zero but by rounding: q is at least -c
-        in_c = -np.exp(np.minimum(log_tail + (q * q - c * c) / 2, 0))
+        c, q = m / s, (self.sign * coefficient - m) / s
+        # the coefficient rises with m: more than -1 but for rounding
+        in_c = -ndtr(-t) * np.exp(np.minimum((q * q - c * c) / 2, _LARGEST_INDEX))
+        in_c = np.maximum(in_c, -1)
         return self.sign * (1 + in_c), self.sign * (q - c * in_c)
 
     def moments(self, m: FloatArray, s: FloatArray) -> Moments:
@@ -481,10 +500,9 @@ class JohnsonSB(Distribution):
         """Coefficient at an index."""
         return self.lower + self.range * np.asarray(expit(x))
 
-    def slope(self, x: FloatArray) -> FloatArray:
+    def slope(self, coefficient: FloatArray) -> FloatArray:
         """Derivative of the coefficient in the index."""
-        p = np.asarray(expit(x))
-        return self.range * p * (1 - p)
+        return (coefficient - self.lower) * (self.upper - coefficient) / self.range
 
     def moments(self, m: FloatArray, s: FloatArray) -> Moments:
         """Mean, median and standard deviation of the coefficient, the first and last by quadrature."""
@@ -575,8 +593,10 @@ class Quantile(Distribution):
         """Coefficient at a location, a spread and a standard variate."""
         return np.asarray(self.ppf((1 + t) / 2, m, s), dtype=np.float64)
 
-    def slopes(self, m: FloatArray, s: FloatArray, t: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Derivatives of the coefficient in the location and the spread."""
+    def slopes(
+        self, m: FloatArray, s: FloatArray, t: FloatArray, coefficient: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Derivatives of the coefficient in the location and the spread, where it has this value."""
         in_m, in_s = self.derivative((1 + t) / 2, m, s)
         return np.asarray(in_m, dtype=np.float64), np.asarray(in_s, dtype=np.float64)
 
@@ -683,20 +703,18 @@ def correlation(
     """
     if first[0].is_plain and second[0].is_plain:
         return rho
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        f, g = _hermite(*first), _hermite(*second)
-        size = np.sqrt((f @ f) * (g @ g))
-        value = (f * g) @ rho ** np.arange(1, len(f) + 1) / size if size > 0 else np.nan
-    return float(value)
+    with np.errstate(over="ignore", under="ignore", divide="ignore", invalid="ignore"):
+        return float((_hermite(*first) * _hermite(*second)) @ rho ** np.arange(1, 101))
 
 
 def _hermite(distribution: Distribution, m: float, s: float) -> FloatArray:
-    """Coefficients of a function of a standard normal in normalised Hermite polynomials 1, 2, ..., 100."""
+    """Coefficients of a function of a standard normal, of variance one, in Hermite polynomials 1 to 100."""
     if isinstance(distribution, Lognormal):
         k = np.arange(1, 101)
-        # s^k / sqrt(k!), up to a factor that the correlation does not see
-        return np.asarray(distribution.sign * np.exp(k * np.log(max(s, _SMALLEST)) - 0.5 * np.cumsum(np.log(k))))
-    values = distribution.transform(m + s * _NODES) * _MASSES
+        # exp(m + s^2 / 2) s^k / sqrt(k!), over the standard deviation
+        logs = k * np.log(s) - 0.5 * np.cumsum(np.log(k)) - 0.5 * np.log(np.expm1(s * s))
+        return np.asarray(distribution.sign * np.exp(logs))
+    values = distribution.transform(m + s * _NODES) * _MASSES / distribution.moments(np.array(m), np.array(s)).sd
     before, now, out = np.ones_like(_NODES), _NODES, []
     for order in range(1, 101):
         out.append(float(values @ now))

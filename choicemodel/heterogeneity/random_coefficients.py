@@ -419,8 +419,8 @@ def _terms(formula: str, where: str) -> list[str]:
 
 
 def _bare(column: str) -> str:
-    """A coded column without its levels: ``sex[T.f]:income`` is from the term ``sex:income``."""
-    return re.sub(r"\[[^\]]*\]|[\s`]", "", column)
+    """A coded column without its levels, whatever its order: ``sex[T.f]:income`` is from the term ``income:sex``."""
+    return ":".join(sorted(re.sub(r"\[[^\]]*\]|[\s`]", "", column).split(":")))
 
 
 def _read_coefficient(name: Any, given: Any) -> RandomCoefficient:

@@ -262,12 +262,12 @@ class RandomTastes:
         to, t = self.layout, self._standard(draws)
         margins = self._margins(utility, own, covariates)
         out = Derivative(np.zeros((len(in_beta), len(utility))), np.zeros((len(in_beta), len(own))))
-        x = self._index(margins, t) if to.multiplier or not all(d.is_plain for d in self.distributions) else None
-        in_b = in_beta
-        if to.multiplier and x is not None:
-            b = self._coefficients(x.copy(), margins, t)
+        b, in_b = None, in_beta
+        if to.multiplier or not all(d.is_plain for d in self.distributions):
+            b = self._coefficients(self._index(margins, t), margins, t)
+        if to.multiplier and b is not None:
             in_b = self._back_through_multiplier((b, self._multiplier(b, own, t)), utility, own, t, in_beta, out)
-        in_x, outer = self._back_to_index(margins, x, t, in_b)
+        in_x, outer = self._back_to_index(margins, b, t, in_b)
         in_m = in_x.sum(axis=2)  # (p, B)
         out.utility[:, to.location] += in_m
         if margins.stretch is not None:
@@ -285,18 +285,19 @@ class RandomTastes:
         return out
 
     def _back_to_index(
-        self, margins: _Margins, x: FloatArray | None, t: FloatArray, in_b: FloatArray
+        self, margins: _Margins, b: FloatArray | None, t: FloatArray, in_b: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Derivatives in the index (p, B, R), and in the stretched loadings, (p, B, B) or their diagonal (p, B, 1)."""
         bent = [i for i, d in enumerate(self.distributions) if not d.is_plain]
-        in_x, in_spread = (in_b.copy() if bent else in_b), {}
-        for i in bent:
+        in_x, in_spread = (in_b.copy() if bent else in_b), {}  # the derivatives may be those of the caller
+        for i in bent if b is not None else ():
             distribution = self.distributions[i]
-            if distribution.is_index and x is not None:
-                in_x[:, i] *= distribution.slope(x[:, i])
+            if distribution.is_index:
+                in_x[:, i] *= distribution.slope(b[:, i])
             else:
-                by_m, by_s = distribution.slopes(margins.m[:, i, np.newaxis], margins.s[:, i, np.newaxis], t[:, i])
-                in_spread[i] = np.einsum("pr,pr->p", in_b[:, i], np.broadcast_to(by_s, t[:, i].shape))
+                m, s = margins.m[:, i, np.newaxis], margins.s[:, i, np.newaxis]
+                by_m, by_s = distribution.slopes(m, s, t[:, i], b[:, i])
+                in_spread[i] = np.einsum("pr,pr->p", in_b[:, i], np.broadcast_to(by_s, b[:, i].shape))
                 in_x[:, i] *= by_m
         of_index = t[:, : len(self.names)]
         if self.layout.correlated:
@@ -320,8 +321,11 @@ class RandomTastes:
         (b, q), to, B = at, self.layout, len(self.names)
         in_b, in_fixed = in_beta[:, :B].copy(), in_beta[:, B:]
         in_q = np.matmul(utility[to.fixed], in_fixed)  # (p, R)
-        in_q += np.einsum("pbr,pbr->pr", in_b[:, to.multiplied], b[:, to.multiplied])
-        in_b[:, to.multiplied] *= q[:, np.newaxis]
+        alone = np.flatnonzero(~to.multiplied)
+        in_b[:, alone] = 0.0
+        in_q += np.einsum("pbr,pbr->pr", in_b, b)
+        in_b *= q[:, np.newaxis]
+        in_b[:, alone] = in_beta[:, alone]
         out.utility[:, to.fixed] = np.einsum("pfr,pr->pf", in_fixed, q)
         if to.multiplier == "wtp":
             in_b[:, to.source] -= in_q  # the multiplier is minus the cost coefficient
@@ -383,8 +387,9 @@ class RandomTastes:
         """All varying coefficients (p, V, R)."""
         to, B = self.layout, len(self.names)
         out = np.empty((len(b), len(self.varying), b.shape[2]))
-        out[:, :B] = b
-        out[:, :B][:, to.multiplied] *= q[:, np.newaxis]
+        np.multiply(b, q[:, np.newaxis], out=out[:, :B])
+        alone = np.flatnonzero(~to.multiplied)
+        out[:, alone] = b[:, alone]
         np.multiply(utility[to.fixed][:, np.newaxis], q[:, np.newaxis], out=out[:, B:])
         return out
 

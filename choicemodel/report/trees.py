@@ -62,7 +62,7 @@ def nests(
     digits : int
         Decimals of the parameters.
     ax : Axes, optional
-        Where to draw; default a new figure, as tall as the labels need.
+        Where to draw; default a new figure, as tall as the labels need. Axes of your own stay as they are.
 
     Returns
     -------

@@ -18,6 +18,7 @@ from choicemodel.exceptions import CovarianceWarning, SpecificationError
 FORMULA = 'gc + ttme + at(hinc, "air")'
 TWO = {"public": ["train", "bus"], "private": ["air", "car"]}
 DEEP = {"ground": {"public": ["train", "bus"], "car": None}}
+DEEP_NESTS = ("public", "private", "ground", "land")
 LONG = (
     "public transport (train)",
     "car as driver_$5 toll$",
@@ -300,6 +301,10 @@ def figure_of(name: str) -> Any:
         return cm.NestedLogit(survey(4), "x", WORDY["nested"]).fit()
     if name == "deep":
         return cm.NestedLogit(survey(8), "x", WORDY["deep"]).fit(fixed={"lambda[bus]": 0.5})
+    if name == "star":  # one alternative in all nests
+        return cm.CrossNestedLogit(
+            survey(8), "x", {f"with {other}": [LONG[4], other] for other in LONG if other != "taxi"}
+        )
     if name == "pairs":
         pairs = cm.paired_nests(LONG[:5])
         return cm.CrossNestedLogit(survey(5), "x", pairs.nests, allocation=pairs.allocation)
@@ -312,15 +317,30 @@ def nests_of(alternative: str) -> list[str]:
 
 
 @pytest.mark.parametrize("width", ["single", "double"])
-@pytest.mark.parametrize("name", ["three", "nested", "deep", "crossed", "pairs"])
+@pytest.mark.parametrize("name", ["three", "nested", "deep", "crossed", "pairs", "star"])
 def test_nothing_overlaps_and_nothing_is_clipped(name: str, width: str) -> None:
     with cm.plots.style(width):
         ax = cm.plots.nests(figure_of(name))
-        figure = ax.figure
-        figure.draw_without_rendering()
-        boxes = {t.get_text(): t.get_window_extent() for t in ax.texts if t.get_text()}
-        all_boxes = [t.get_window_extent() for t in ax.texts if t.get_text()]
-    assert figure.get_figwidth() == pytest.approx({"single": 88, "double": 180}[width] * MM)
+        assert ax.figure.get_figwidth() == pytest.approx({"single": 88, "double": 180}[width] * MM)
+        assert_tidy(ax)
+
+
+def test_names_longer_than_their_nests_are_tall_have_room() -> None:
+    long = {
+        nest: f"{nest} means of transport, as far as they were known to those who were asked" for nest in DEEP_NESTS
+    }
+    with cm.plots.style("single", height=15):
+        assert_tidy(cm.plots.nests(two(), names=long))
+        assert_tidy(cm.plots.nests(deep(), names=long))
+        assert_tidy(cm.plots.nests(crossed(), names=long))
+
+
+def assert_tidy(ax: Axes) -> None:
+    """No text is over another, beyond the figure, or under a line."""
+    figure = ax.figure
+    figure.draw_without_rendering()
+    boxes = {t.get_text(): t.get_window_extent() for t in ax.texts if t.get_text()}
+    all_boxes = [t.get_window_extent() for t in ax.texts if t.get_text()]
     for i, a in enumerate(all_boxes):
         for b in all_boxes[:i]:
             # a box of text has air around its letters

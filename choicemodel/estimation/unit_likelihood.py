@@ -1,0 +1,67 @@
+"""What all mixtures share: everything follows from the log-likelihood and the score of each unit."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.estimation.likelihood import STEP, Evaluation
+from choicemodel.estimation.quasi_newton import difference_hessian
+
+FloatArray = NDArray[np.float64]
+
+
+class UnitLikelihood(ABC):
+    """A log-likelihood that is known unit by unit, with the interface of `Likelihood`.
+
+    Attributes
+    ----------
+    lower, upper : ndarray (K,)
+        Where the parameters have no meaning beyond; differences keep inside.
+    """
+
+    lower: FloatArray
+    upper: FloatArray
+
+    @abstractmethod
+    def units(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log-likelihood (U,) and score (U, K) of each unit, weights included."""
+
+    @property
+    @abstractmethod
+    def mean_weight(self) -> float:
+        """Mean weight of the units."""
+
+    def evaluate(self, theta: FloatArray) -> Evaluation:
+        """Compute value and score, summed over units in their order."""
+        value, scores = self.units(theta)
+        return Evaluation(float(value.sum()), scores.sum(axis=0), None)
+
+    def value(self, theta: FloatArray) -> float:
+        """Compute the value."""
+        return float(self.unit_values(theta).sum())
+
+    def unit_values(self, theta: FloatArray) -> FloatArray:
+        """Log-likelihood of each unit (U,)."""
+        return self.units(theta)[0]
+
+    def unit_scores(self, theta: FloatArray) -> FloatArray:
+        """Score of each unit (U, K)."""
+        return self.units(theta)[1]
+
+    def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
+        """Compute value, score and Hessian, by differences of the score."""
+        room = np.minimum(theta - self.lower, self.upper - theta)
+        steps = np.where(room > 1e-8, np.minimum(STEP * self.spread(theta), 0.01 * room), 0.0)
+        return self.evaluate(theta), difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
+
+    def spread(self, theta: FloatArray) -> FloatArray:
+        """About a standard error of each parameter (K,), from the squares of the scores alone."""
+        squares = (self.unit_scores(theta) ** 2).sum(axis=0)
+        return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares, 1.0)))
+
+    def has_meaning(self, theta: FloatArray) -> bool:
+        """Whether every parameter is inside the range in which it means something."""
+        return bool(np.all((theta > self.lower) & (theta < self.upper)))
