@@ -33,7 +33,7 @@ def kernels() -> None:
         model = cm.ChoiceModel(data, formula(), errors)
         own = [p.start for p in model.parameters.items if p.role == "error"]
         theta = np.concatenate([np.linspace(-1, 1, len(model.columns)), [0.8 * start for start in own]])
-        composition = model._composition()
+        composition = model.composition()
         with executor(1) as pool:
             likelihood = likelihood_of(composition, pool, build_blocks(composition.design, pool))
         functions.append(partial(likelihood.evaluate, theta))

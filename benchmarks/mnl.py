@@ -28,7 +28,7 @@ def kernel() -> None:
     for threads in dict.fromkeys((1, available_cores())):
         print(f"-- {threads} thread{'s' if threads > 1 else ''}")
         model = cm.MultinomialLogit(data, formula())
-        composition = model._composition()
+        composition = model.composition()
         with executor(threads) as pool:
             likelihood = likelihood_of(composition, pool, build_blocks(composition.design, pool))
             stream, score, hessian = [], [], []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,19 +15,24 @@ from numpy.typing import NDArray
 from choicemodel import storage
 from choicemodel.data import ChoiceData
 from choicemodel.estimation import Composition, FitSettings
+from choicemodel.estimation import choice_based as by_choice
+from choicemodel.estimation.constants import constants_only
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import fit as estimate
 from choicemodel.estimation.fit import likelihood_of, unit_scores
 from choicemodel.estimation.likelihood import Evaluation
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
-from choicemodel.heterogeneity import Heterogeneity, Homogeneous
+from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.random_utility import CrossNested, ErrorDistribution, Gumbel, Nested, Scaled
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
 from choicemodel.tables import escape_latex
 from choicemodel.utility import Design, Recipe, Scales, build_design, design_from_recipe, read_scales
 from choicemodel.utility.coding import Memory
+from choicemodel.utility.covariates import read_covariates
 from choicemodel.utility.design import DesignColumn
 
 FloatArray = NDArray[np.float64]
@@ -76,14 +82,17 @@ class ChoiceModel:
     data: ChoiceData | None
     formula: str
     errors: ErrorDistribution = field(default_factory=Gumbel)
-    heterogeneity: Heterogeneity | None = None
+    heterogeneity: RandomCoefficients | None = None
     base: Any = None
     scale_groups: str | None = None
     stage_scale: bool = False
     recipe: Recipe = field(init=False)
     columns: tuple[DesignColumn, ...] = field(init=False)
     parameters: Parameters = field(init=False)
+    mixing: Homogeneous | Mixing = field(init=False)
     _design: Design | None = field(init=False)
+    population_shares: Mapping[Any, float] | None = field(init=False, default=None)
+    _before: ChoiceModel | None = field(init=False, default=None)  # the same without population shares
 
     def __post_init__(self) -> None:
         if not isinstance(self.data, ChoiceData):
@@ -94,9 +103,27 @@ class ChoiceModel:
         _check_kind(self.data, self.errors)
         scales = read_scales(self.data, self.scale_groups, stages=self.stage_scale)
         design = build_design(self.data, self.formula, self.base, scales)
-        self._settle(design.recipe, design.columns, design)
+        self._settle(design.recipe, design.columns, design, self._mixing(design.columns))
 
-    def _settle(self, recipe: Recipe, columns: tuple[DesignColumn, ...], design: Design | None) -> None:
+    def _mixing(self, columns: tuple[DesignColumn, ...]) -> Homogeneous | Mixing:
+        """Bind the heterogeneity to the columns of the design."""
+        if self.heterogeneity is None:
+            return Homogeneous()
+        if not hasattr(self.heterogeneity, "covariate_formulas"):
+            return self.heterogeneity  # bound already
+        assert self.data is not None  # noqa: S101 - checked
+        formulas = self.heterogeneity.covariate_formulas()
+        covariates = read_covariates(self.data, formulas)
+        tastes = self.heterogeneity.on([c.name for c in columns], covariates.names)
+        return Mixing(self.heterogeneity, tastes, formulas, covariates.names, covariates.memory)
+
+    def _settle(
+        self,
+        recipe: Recipe,
+        columns: tuple[DesignColumn, ...],
+        design: Design | None,
+        mixing: Homogeneous | Mixing,
+    ) -> None:
         errors = self.errors
         if recipe.scales is not None and not isinstance(errors, Scaled):
             errors = Scaled(errors, recipe.scales.names)
@@ -107,11 +134,11 @@ class ChoiceModel:
             errors.check([g.alternatives for g in design.groups()])
         settled = {
             "errors": errors,
-            "heterogeneity": self.heterogeneity or Homogeneous(),
+            "mixing": mixing,
             "base": recipe.base,
             "recipe": recipe,
             "columns": columns,
-            "parameters": assemble([c.name for c in columns], error),
+            "parameters": assemble(_utility(columns, mixing), error, _own(mixing)),
             "_design": design,
         }
         for name, value in settled.items():
@@ -124,7 +151,10 @@ class ChoiceModel:
         """What the model is called in tables."""
         inner, scales = self.errors.errors if isinstance(self.errors, Scaled) else self.errors, self.recipe.scales
         of = [] if scales is None else ["group"] * (scales.column is not None) + ["stage"] * bool(scales.stages)
-        return _TITLES[inner.to_dict()["kind"]] + (f" with {' and '.join(of)} scales" if of else "")
+        name = _TITLES[inner.to_dict()["kind"]]
+        if isinstance(self.mixing, Mixing):
+            name = "Mixed " + (name[0].lower() + name[1:]).removeprefix("multinomial ")
+        return name + (f" with {' and '.join(of)} scales" if of else "")
 
     @property
     def alternatives(self) -> tuple[Any, ...]:
@@ -144,12 +174,7 @@ class ChoiceModel:
     @property
     def full_constants(self) -> bool:
         """Whether the constants can reproduce any shares: those of all alternatives but one."""
-        constants = [c.alternatives or () for c in self.columns if c.is_constant]
-        spread = np.zeros((len(constants) + 1, len(self.alternatives)))
-        spread[0] = 1.0
-        for row, codes in zip(spread[1:], constants, strict=True):
-            row[list(codes)] = 1.0
-        return bool(np.linalg.matrix_rank(spread) == len(self.alternatives))
+        return _full_constants(self.columns, len(self.alternatives))
 
     def utilities(self, *, latex: bool = False) -> str:
         """Write the systematic utilities out, one line for each alternative.
@@ -217,7 +242,7 @@ class ChoiceModel:
             ``value``, ``score`` (K,) and ``hessian`` (K, K) or None.
         """
         with executor(threads) as pool:
-            likelihood, theta = likelihood_of(self._composition(), pool), self.vector(params)
+            likelihood, theta = likelihood_of(self.composition(), pool), self.vector(params)
             if not hessian:
                 return likelihood.evaluate(theta)
             found, matrix = likelihood.evaluate_with_hessian(theta)
@@ -236,7 +261,7 @@ class ChoiceModel:
         ndarray (U, K)
             Units in the order of their sorted labels.
         """
-        composition = self._composition()
+        composition = self.composition()
         with executor(threads) as pool:
             return unit_scores(likelihood_of(composition, pool), self.vector(params), composition.design)
 
@@ -270,12 +295,14 @@ class ChoiceModel:
         return self._design
 
     @property
-    def heterogeneity_or_none(self) -> Heterogeneity:
-        """The heterogeneity, which is homogeneity where none was given."""
-        return self.heterogeneity or Homogeneous()
+    def heterogeneity_or_none(self) -> Homogeneous | Mixing:
+        """The heterogeneity as bound to the design; homogeneity where none was given."""
+        return self.mixing
 
-    def _composition(self) -> Composition:
-        return Composition(self._own_design("Estimation"), self.errors, self.heterogeneity_or_none, self.parameters)
+    def composition(self, design: Design | None = None) -> Composition:
+        """The three axes and the parameters, as estimation and simulation take them, on a design; default its own."""
+        design = self._own_design("Estimation") if design is None else design
+        return Composition(design, self.errors, self.mixing, self.parameters)
 
     # --- estimation --------------------------------------------------------------------------------------------------
 
@@ -292,6 +319,7 @@ class ChoiceModel:
         checkpoint: str | os.PathLike[str] | None = None,
         progress: bool | None = None,
         threads: int | None = None,
+        population_shares: Mapping[Any, float] | None = None,
     ) -> ChoiceResults:
         """Estimate by maximum likelihood.
 
@@ -319,6 +347,14 @@ class ChoiceModel:
             Show progress on stderr; default on a terminal only.
         threads : int, optional
             Default all cores. The numbers are the same to the last bit for any number.
+        population_shares : dict, optional
+            For a sample drawn by what was chosen (choice-based, endogenously stratified): the share of each alternative
+            in the population, such as ``{"car": 0.7, "bus": 0.3}``. A multinomial logit with a free constant for every
+            alternative but one has the offset ln(sample share / population share) in its likelihood (McFadden);
+            otherwise each situation counts population share / sample share of what was chosen, times its weight if
+            there are weights (Manski and Lerman 1977). Estimates are those of the population either way, and
+            covariances are ``robust``, with scores centred within strata. The result's data hold the column
+            ``population_weight``, by which averages over situations are the population's.
 
         Returns
         -------
@@ -338,7 +374,9 @@ class ChoiceModel:
         CovarianceWarning
             If standard errors are undefined.
         """
-        design = self._own_design("fit")
+        shares = self.population_shares if population_shares is None else population_shares
+        model = self if shares is None else self._by_choice(shares, fixed, cov_type)
+        design = model._own_design("fit")
         settings = FitSettings(
             start=None if start is None else dict(zip(self.parameters.names, self.vector(start).tolist(), strict=True)),
             fixed=None if fixed is None else dict(fixed),
@@ -348,20 +386,51 @@ class ChoiceModel:
             checkpoint=None if checkpoint is None else os.fspath(checkpoint),
             progress=progress,
             threads=threads,
+            population_shares=model.population_shares,
         )
         wanted = default_cov_type(design.data) if cov_type is None else cov_type
-        found = estimate(self._composition(), settings)
+        found = estimate(model.composition(), settings)
+        sample, stored = model._facts()
         plain = ChoiceResults(
-            model=self,
+            model=model,
             data=design.data,
-            sample=Sample.of(design.data),
+            sample=sample,
             settings=settings,
             cov_type="nonrobust",
             groups=None,
             _fit=found,
             _covariance=found.covariances["nonrobust"],
+            _stored=stored,
         )
         return plain.with_cov(wanted, groups)
+
+    def _by_choice(
+        self, shares: Mapping[Any, float], fixed: Mapping[str, float] | None, cov_type: str | None
+    ) -> ChoiceModel:
+        """The model with a likelihood for a sample that was drawn by what was chosen."""
+        before = self._before or self
+        shares = by_choice.read_shares(shares, before.alternatives)
+        by_choice.check_cov_type(cov_type or "robust")
+        free = [c for c in self.columns if c.name not in (fixed or {})]
+        plain = isinstance(self.errors, Gumbel) and isinstance(self.mixing, Homogeneous)
+        offset = plain and _full_constants(free, len(self.alternatives))
+        design = by_choice.to_population(before._own_design("fit"), shares, offset=offset)
+        model = copy(before)
+        settled = {"data": design.data, "_design": design, "population_shares": shares, "_before": before}
+        for name, value in settled.items():
+            object.__setattr__(model, name, value)
+        return model
+
+    def _facts(self) -> tuple[Sample, dict[str, Any]]:
+        """Facts of the estimation data, and of their null model where weights are not those of the likelihood."""
+        design, before, shares = self._own_design("fit"), self._before, self.population_shares
+        if before is None or shares is None:
+            return Sample.of(design.data), {}
+        offset = design.correction is not None
+        data = before._own_design("fit").data if offset else design.data
+        sample = Sample.of(data)
+        sample = replace(sample, notes=(*sample.notes, by_choice.note(shares, offset=offset)))
+        return sample, dict(zip(("ll_constants", "never_chosen"), constants_only(data.structure), strict=True))
 
     # --- files -------------------------------------------------------------------------------------------------------
 
@@ -376,7 +445,7 @@ class ChoiceModel:
             "columns": [asdict(c) for c in self.columns],
             "scales": None if recipe.scales is None else asdict(recipe.scales),
             "errors": self.errors.to_dict(),
-            "heterogeneity": self.heterogeneity_or_none.to_dict(),
+            "heterogeneity": self.mixing.to_dict(),
         }
 
     @classmethod
@@ -396,16 +465,42 @@ class ChoiceModel:
             "data": None,
             "formula": recipe.formula,
             "errors": _errors_from(content["errors"]),
-            "heterogeneity": _HETEROGENEITY[content["heterogeneity"]["kind"]](),
+            "heterogeneity": None,
         }
+        columns = tuple(DesignColumn(**c) for c in content["columns"])
+        mixing = _mixing_from(content["heterogeneity"], [c.name for c in columns])
+        if isinstance(mixing, Mixing):
+            fixed["heterogeneity"] = mixing.spec
         for name, value in fixed.items():
             object.__setattr__(model, name, value)
-        model._settle(recipe, tuple(DesignColumn(**c) for c in content["columns"]), None)
+        model._settle(recipe, columns, None, mixing)
         return model
 
     def __repr__(self) -> str:
         data = "no data" if self.data is None else repr(self.data)
         return f"<ChoiceModel: {self.title}, {self.formula!r}, {len(self.parameters.names)} parameters, on {data}>"
+
+
+def _full_constants(columns: Sequence[DesignColumn], n_alternatives: int) -> bool:
+    """Whether the constants among some columns are those of all alternatives but one, or as good."""
+    constants = [c.alternatives or () for c in columns if c.is_constant]
+    spread = np.zeros((len(constants) + 1, n_alternatives))
+    spread[0] = 1.0
+    for row, codes in zip(spread[1:], constants, strict=True):
+        row[list(codes)] = 1.0
+    return bool(np.linalg.matrix_rank(spread) == n_alternatives)
+
+
+def _utility(columns: Sequence[DesignColumn], mixing: Homogeneous | Mixing) -> list[Parameter]:
+    """The utility parameters: the columns, where everybody has the same coefficients."""
+    if isinstance(mixing, Mixing):
+        return [Parameter(p.name, "utility", *p[1:]) for p in mixing.tastes.utility]
+    return [Parameter(c.name, "utility") for c in columns]
+
+
+def _own(mixing: Homogeneous | Mixing) -> list[Parameter]:
+    """The parameters of the heterogeneity."""
+    return [Parameter(p.name, "heterogeneity", *p[1:]) for p in mixing.tastes.own] if isinstance(mixing, Mixing) else []
 
 
 def _check_kind(data: ChoiceData, errors: ErrorDistribution) -> None:
@@ -419,6 +514,16 @@ def _check_kind(data: ChoiceData, errors: ErrorDistribution) -> None:
         )
 
 
+def _mixing_from(content: Mapping[str, Any], columns: list[str]) -> Homogeneous | Mixing:
+    """Rebuild a heterogeneity from its description."""
+    if content["kind"] == "homogeneous":
+        return Homogeneous()
+    spec = RandomCoefficients.from_dict(content)
+    memory = {k: Memory(**m) for k, m in content["memory"].items()}
+    names = tuple(content["covariates"])
+    return Mixing(spec, spec.on(columns, names), spec.covariate_formulas(), names, memory)
+
+
 def _errors_from(content: Mapping[str, Any]) -> ErrorDistribution:
     """Rebuild an error distribution from its description."""
     if content["kind"] == "scaled":
@@ -429,7 +534,6 @@ def _errors_from(content: Mapping[str, Any]) -> ErrorDistribution:
 
 _ERRORS: dict[str, Any] = {"gumbel": Gumbel, "nested": Nested, "cross_nested": CrossNested}
 _TITLES = {"gumbel": "Multinomial logit", "nested": "Nested logit", "cross_nested": "Cross-nested logit"}
-_HETEROGENEITY = {"homogeneous": Homogeneous}
 
 
 def _term(column: DesignColumn, *, latex: bool) -> str:

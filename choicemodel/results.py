@@ -19,6 +19,7 @@ from choicemodel.data import ChoiceData
 from choicemodel.data.describe import KINDS
 from choicemodel.estimation import Fit, FitSettings
 from choicemodel.estimation import covariance as cov
+from choicemodel.estimation.choice_based import check_cov_type
 from choicemodel.estimation.constants import constants_only, equal_shares
 from choicemodel.estimation.delta import COLUMNS, delta_method
 from choicemodel.estimation.likelihood import sum_by_unit
@@ -285,7 +286,7 @@ class ChoiceResults:
 
     @cached_property
     def _null(self) -> tuple[float, tuple[int, ...]]:
-        if self.data is None:
+        if self.data is None or "ll_constants" in self._stored:
             return float(self._stored["ll_constants"]), tuple(self._stored["never_chosen"])
         return constants_only(self.data.structure)
 
@@ -413,6 +414,8 @@ class ChoiceResults:
                 if groups is None
                 else f"groups belong to cov_type='cluster', not to {cov_type!r}."
             )
+        if self.settings.population_shares is not None:
+            check_cov_type(cov_type, "nonrobust")  # the bread of influence functions
         if cov_type == "cluster":
             label = groups if isinstance(groups, str) else "the groups given"
             return replace(self, cov_type=cov_type, groups=label, _covariance=self._clustered(groups))
@@ -728,6 +731,8 @@ class ChoiceResults:
             "std err" if first == "nonrobust" else f"{first}\nstd err": (first_se, shown.format),
             "z": (z["first"], format_statistic),
         }
+        if self.settings.population_shares is not None:  # only robust ones know of the strata
+            columns = {}
         p: dict[str, tuple[pd.Series[float], Format]] = {"p": (self.pvalues, format_p)}
         robust: dict[str, tuple[pd.Series[float], Format]] = {
             "robust\nstd err": (robust_se, shown.format),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from choicemodel.analysis.boundary import chi_bar_tail, chi_bar_weights
-from choicemodel.analysis.nesting import error_parameters, errors_inside, is_special_case, model_name
+from choicemodel.analysis.nesting import (
+    error_parameters,
+    errors_inside,
+    images,
+    is_special_case,
+    left_behind,
+    model_name,
+    too_wide,
+)
 from choicemodel.estimation.covariance import expand, invert
 from choicemodel.exceptions import ComparisonWarning, SpecificationError
 from choicemodel.models import ChoiceModel
@@ -91,12 +99,14 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
     Raises
     ------
     SpecificationError
-        If the data differ, are weighted, a fit did not converge, or the models are not nested.
+        If the data differ, are weighted, a fit did not converge, or the models are not nested; with `restrict=True`
+        for one model only, also where a parameter left its bound.
 
     Warns
     -----
     ComparisonWarning
-        If persons answered several times and the models take their answers as independent.
+        If persons answered several times and the models take their answers as independent, or the statistic is not
+        chi-square for another reason.
 
     Examples
     --------
@@ -126,7 +136,8 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
             "pass the smaller one first."
         )
     _check_nested(restricted, unrestricted)
-    _warn(restricted, unrestricted)
+    moved = _left_behind(restricted, unrestricted)
+    _warn(restricted, unrestricted, moved)
     statistic = 2 * (unrestricted.llf - restricted.llf)
     if statistic < -1e-6 * (1 + abs(restricted.llf)):
         raise SpecificationError(
@@ -158,12 +169,32 @@ def _check_fit(result: ChoiceResults) -> None:
         )
 
 
-def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults) -> None:
+def _left_behind(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[str]:
+    """Parameters that are on a bound in the smaller model only; refuse those that had one there only."""
+    moved = left_behind(restricted, unrestricted)
+    loose = [name for name, same in moved if not same]
+    if loose:
+        raise SpecificationError(
+            f"{', '.join(loose)} is on the bound of its range in the restricted model and free beyond it in the other, "
+            "so that its leaving the bound is part of the gain: the statistic would not be that of the restrictions "
+            "alone. Fit both with the same restrict=."
+        )
+    return [name for name, _ in moved]
+
+
+def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults, moved: list[str]) -> None:
     sample = restricted.sample
     if sample.n_persons is not None and sample.n_persons < sample.nobs:
         warnings.warn(
             "The likelihood takes the situations of a person as independent; where they are not, this test rejects "
             "too often. Compare wald_test of the larger model with its robust covariance.",
+            ComparisonWarning,
+            stacklevel=3,
+        )
+    if moved:
+        warnings.warn(
+            f"{', '.join(moved)} is on the bound of its range in the restricted model and inside it in the other, so "
+            "the statistic is not chi-square: read the p-value as a rough guide, or hold it in both with fixed=.",
             ComparisonWarning,
             stacklevel=3,
         )
@@ -179,14 +210,12 @@ def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults) -> None:
 
 def _on_bound(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[int]:
     """Parameters of the larger model that the smaller one holds on the bound of their range."""
-    known = dict(zip(restricted.params.index, restricted.params, strict=True))
-    out = []
-    for k, p in enumerate(unrestricted.model.parameters.items):
-        held = p.name in restricted.fixed or p.name not in known
-        at = known.get(p.name, p.null)
-        if p.role == "error" and held and p.name not in unrestricted.fixed and at == p.upper:
-            out.append(k)
-    return out
+    held = images(restricted, unrestricted) or {}
+    return [
+        k
+        for k, p in enumerate(unrestricted.model.parameters.items)
+        if p.name in held and p.name not in unrestricted.fixed and held[p.name] == p.upper
+    ]
 
 
 def _null_covariance(restricted: ChoiceResults, unrestricted: ChoiceResults, bounded: list[int]) -> FloatArray:
@@ -196,8 +225,11 @@ def _null_covariance(restricted: ChoiceResults, unrestricted: ChoiceResults, bou
             return np.ones((1, 1))
         raise SpecificationError("The weights of the chi-bar-square need the estimation data: fit the models again.")
     model = cast(ChoiceModel, unrestricted.model)
-    known = dict(zip(restricted.params.index, restricted.params, strict=True))
-    at = [known.get(p.name, unrestricted.params[p.name] if p.null is None else p.null) for p in model.parameters.items]
+    known: dict[str, Any] = dict(zip(restricted.params.index, restricted.params, strict=True))
+    for name, image in (images(restricted, unrestricted) or {}).items():
+        known[name] = restricted.params[image] if isinstance(image, str) else image
+    at = [known.get(p.name, p.null) for p in model.parameters.items]
+    at = [own if value is None else value for value, own in zip(at, unrestricted.params, strict=True)]
     hessian = model.evaluate(at, hessian=True).hessian
     free = ~unrestricted.params.index.isin(unrestricted.fixed)
     V = expand(invert(-cast(FloatArray, hessian)[np.ix_(free, free)]), free)
@@ -211,14 +243,14 @@ def _null_covariance(restricted: ChoiceResults, unrestricted: ChoiceResults, bou
 
 def _check_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> None:
     """Refuse models of which the first is not a special case of the second."""
-    if restricted.data is None or unrestricted.data is None:
-        free = set(unrestricted.params.index) - set(unrestricted.fixed)
-        same_fixed = all(
-            name in free or np.isclose(unrestricted.params.get(name, np.nan), restricted.params[name])
-            for name in restricted.params.index
+    wide = too_wide(restricted, unrestricted)
+    if wide:
+        raise SpecificationError(
+            f"{', '.join(wide)} may be larger in the restricted model than in the other, which keeps it within its "
+            "range (restrict=True), so neither is a special case of the other: fit both with the same restrict=."
         )
-        nested = same_fixed and set(restricted.params.index) <= set(unrestricted.params.index)
-        nested = nested and errors_inside(restricted, unrestricted)
+    if restricted.data is None or unrestricted.data is None:
+        nested = _named_alike(restricted, unrestricted) and errors_inside(restricted, unrestricted)
     else:
         nested = is_special_case(restricted, unrestricted)
     if not nested:
@@ -226,3 +258,14 @@ def _check_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Non
             f"{model_name(restricted)} is not a special case of {model_name(unrestricted)}: a likelihood-ratio test "
             "needs nested models. Compare them by AIC or BIC."
         )
+
+
+def _named_alike(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool:
+    """Whether the smaller model's coefficients are among the larger one's, by their names."""
+    smaller, larger = (
+        {p.name: float(r.params[p.name]) for p in r.model.parameters.items if p.role == "utility"}
+        for r in (restricted, unrestricted)
+    )
+    held = {name: value for name, value in larger.items() if name in unrestricted.fixed}
+    known = {n: v for n, v in smaller.items() if n in restricted.fixed or n not in held}
+    return smaller.keys() <= larger.keys() and all(np.isclose(known.get(n, 0.0), v) for n, v in held.items())

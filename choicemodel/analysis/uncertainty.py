@@ -385,7 +385,7 @@ def _refits(result: ChoiceResults, draws: int, seed: int) -> tuple[FloatArray, i
     n_units, found = int(unit.max()) + 1, []
     with executor(settings.threads) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
-        prepared = prepare(composition.design, pool)
+        prepared = prepare(composition, pool)
         for child in np.random.SeedSequence(seed).spawn(draws):
             counts = np.random.default_rng(child).multinomial(n_units, np.full(n_units, 1 / n_units))
             try:

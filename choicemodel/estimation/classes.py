@@ -99,7 +99,8 @@ class ClassLikelihood(UnitLikelihood):
             utility, own, None, self.covariates, in_gamma[:, self.tastes.varying], mixed.posterior
         )
         in_utility = found.utility.copy()
-        np.add.at(in_utility, (slice(None), of), in_gamma[:, columns].sum(axis=2))
+        for column, k in zip(columns, of, strict=True):
+            in_utility[:, k] += in_gamma[:, column].sum(axis=1)
         scores = np.hstack([in_utility, in_gamma[:, K:].sum(axis=2), found.own])
         if self.weight is None:
             return mixed.value, scores

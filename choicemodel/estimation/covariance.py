@@ -2,8 +2,9 @@
 
 With A = -H the information and B the outer product of unit scores (U, K): ``nonrobust`` is A^-1, ``opg`` is B^-1,
 ``robust`` is A^-1 B A^-1, ``cluster`` is the same with scores summed over groups first (Huber 1967; White 1982; Berndt,
-Hall, Hall and Hausman 1974). There is no small-sample factor. A matrix that cannot be inverted gives NaN for the
-parameters concerned and never a pseudo-inverse.
+Hall, Hall and Hausman 1974). There is no small-sample factor. Where a sample was drawn in strata of fixed size, the
+scores of the sandwich are centred within them. A matrix that cannot be inverted gives NaN for the parameters concerned
+and never a pseudo-inverse.
 """
 
 from __future__ import annotations
@@ -117,6 +118,32 @@ def robust(bread: FloatArray, outer: FloatArray) -> FloatArray:
     middle = inner @ outer[np.ix_(defined, defined)] @ inner
     out[np.ix_(defined, defined)] = (middle + middle.T) / 2
     return out
+
+
+def centred(scores: FloatArray, stratum: NDArray[np.int64], weight: FloatArray | None = None) -> FloatArray:
+    """Take the mean score of its stratum from the score of each unit (U, K).
+
+    In strata of fixed size only what varies within them varies between samples (Wooldridge 2001, section 3). Weighted
+    scores w s lose w times the weighted mean of s, so that the weights of a stratum may be scaled to a known total.
+
+    Parameters
+    ----------
+    scores : ndarray (U, K)
+        Weighted, if there are weights.
+    stratum : ndarray of int (U,)
+        From 0, none of them empty.
+    weight : ndarray (U,), optional
+
+    Examples
+    --------
+    >>> centred(np.array([[1.0], [3.0], [5.0]]), np.array([0, 0, 1])).ravel().tolist()
+    [-1.0, 1.0, 0.0]
+    """
+    weight = np.ones(len(scores)) if weight is None else weight
+    size = np.bincount(stratum, weights=weight)
+    total = np.zeros((len(size), scores.shape[1]))
+    np.add.at(total, stratum, scores)
+    return np.asarray(scores - weight[:, np.newaxis] * (total / size[:, np.newaxis])[stratum])
 
 
 def expand(free_covariance: FloatArray, free: NDArray[np.bool_]) -> FloatArray:

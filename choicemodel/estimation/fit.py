@@ -13,19 +13,26 @@ from numpy.typing import NDArray
 
 from choicemodel.data import Structure
 from choicemodel.estimation import covariance as cov
+from choicemodel.estimation.choice_based import centred_scores, change_of_strata, restratified
 from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.identification import check_identified, gram
 from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
+from choicemodel.estimation.mixed import MixedLikelihood, PersonFacts
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
-from choicemodel.estimation.optimise import Composition, FitSettings, Search, mean_weight, search
+from choicemodel.estimation.optimise import Composition, FitSettings, Search, search
 from choicemodel.estimation.parameters import Parameter, Parameters
+from choicemodel.estimation.people import People, people_blocks
 from choicemodel.estimation.separation import Separation, find_separation, in_words
+from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import (
     ConvergenceWarning,
     CovarianceWarning,
     EmptyDataError,
     SeparationWarning,
 )
+from choicemodel.heterogeneity import Homogeneous
+from choicemodel.random_utility import Gumbel
 from choicemodel.utility import Block, Design
 
 __all__ = [
@@ -111,17 +118,42 @@ def build_blocks(design: Design, pool: Executor) -> list[Block]:
     return pool.map(design.block, design.groups())
 
 
-def likelihood_of(model: Composition, pool: Executor, blocks: list[Block] | None = None) -> Likelihood:
-    """Put the likelihood of a model on its data together."""
+def likelihood_of(
+    model: Composition, pool: Executor, prepared: Prepared | list[Block] | None = None
+) -> Likelihood | UnitLikelihood:
+    """Put the likelihood of a model on its data together.
+
+    Parameters
+    ----------
+    model : Composition
+    pool : Executor
+    prepared : Prepared or list of Block, optional
+        Its data, coded; blocks will do where there is no heterogeneity.
+    """
+    lower, upper = _ranges(model.parameters)
+    if isinstance(model.heterogeneity, Mixing):
+        coded = prepared if isinstance(prepared, Prepared) else prepare(model, pool)
+        assert coded.people is not None  # noqa: S101 - coded wherever there is heterogeneity
+        assert coded.facts is not None  # noqa: S101
+        units, tastes = model.design.data.structure.n_units, model.heterogeneity.tastes
+        return MixedLikelihood(coded.people, model.errors, tastes, coded.facts, units, pool, lower, upper)
+    blocks = prepared.blocks if isinstance(prepared, Prepared) else prepared
     blocks = build_blocks(model.design, pool) if blocks is None else blocks
-    items = model.parameters.items
-    lower = np.array([-np.inf if p.scale == "linear" else 0.0 for p in items])
-    upper = np.array([1.0 if p.scale == "share" else np.inf for p in items])
     return Likelihood(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
 
 
-def unit_scores(likelihood: Likelihood, theta: FloatArray, design: Design) -> FloatArray:
+def _ranges(parameters: Parameters) -> tuple[FloatArray, FloatArray]:
+    """Where the parameters have no meaning beyond."""
+    items = parameters.items
+    lower = np.array([-np.inf if p.scale == "linear" else 0.0 for p in items])
+    upper = np.array([1.0 if p.scale == "share" else np.inf for p in items])
+    return lower, upper
+
+
+def unit_scores(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, design: Design) -> FloatArray:
     """Score of each independent unit (U, K)."""
+    if isinstance(likelihood, UnitLikelihood):
+        return likelihood.unit_scores(theta)
     structure = design.data.structure
     return sum_by_unit(likelihood.situation_scores(theta, structure.n_situations), structure.unit, structure.n_units)
 
@@ -135,20 +167,32 @@ class Prepared:
     blocks : list of Block
     products : ndarray (K, K)
         Sum of products of the differenced design.
+    people : list of People or None
+        The same situations by person, where coefficients vary over persons.
+    facts : PersonFacts or None
+        Draws and covariates of the persons.
     """
 
     blocks: list[Block]
     products: FloatArray
+    people: list[People] | None = None
+    facts: PersonFacts | None = None
 
     def with_choices(self, structure: Structure) -> Prepared:
         """Return the same data with the choices of another structure of the same sets."""
-        return replace(self, blocks=[b.with_choices(structure) for b in self.blocks])
+        people = None if self.people is None else [p.with_choices(structure) for p in self.people]
+        return replace(self, blocks=[b.with_choices(structure) for b in self.blocks], people=people)
 
 
-def prepare(design: Design, pool: Executor) -> Prepared:
-    """Code the data in blocks and sum their products."""
+def prepare(model: Composition, pool: Executor) -> Prepared:
+    """Code the data of a model in blocks and sum their products."""
+    design = model.design
     blocks = build_blocks(design, pool)
-    return Prepared(blocks, gram(blocks, len(design.columns), pool))
+    plain = Prepared(blocks, gram(blocks, len(design.columns), pool))
+    if not isinstance(model.heterogeneity, Mixing):
+        return plain
+    people = people_blocks(design, model.heterogeneity.n_points, regular=isinstance(model.errors, Gumbel))
+    return replace(plain, people=people, facts=model.heterogeneity.facts(design.data))
 
 
 def fit(model: Composition, settings: FitSettings) -> Fit:
@@ -165,23 +209,48 @@ def fit(model: Composition, settings: FitSettings) -> Fit:
         If the optimum is none, or standard errors are undefined.
     """
     with executor(settings.threads) as pool:
-        return fit_prepared(model, prepare(model.design, pool), settings, pool)
+        return fit_prepared(model, prepare(model, pool), settings, pool)
 
 
 def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, pool: Executor) -> Fit:
     """Estimate a model on data that are coded already; as `fit`."""
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
+    if settings.population_shares is not None:
+        prepared = _restratified(prepared, model.design)
     blocks, products = prepared.blocks, prepared.products
     utility_free = free[: len(model.design.columns)]
     check_identified(model.design, blocks, products, utility_free)
-    likelihood = likelihood_of(model, pool, blocks)
-    found = search(likelihood, theta, free, (model, settings))
+    likelihood = likelihood_of(model, pool, prepared)
+    found = search(likelihood, theta, free, (model, settings), _logit(model, blocks, pool))
     optimum = found.optimum
     theta[free] = optimum.theta
     scores = unit_scores(likelihood, theta, model.design)
-    separation = _separation(optimum, products, (blocks, utility_free, settings), pool)
+    if settings.population_shares is not None:
+        scores = centred_scores(scores, model.design)
+    separation = None
+    if isinstance(likelihood, Likelihood):
+        separation = _separation(optimum, products, (likelihood, utility_free, settings), pool)
     return _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
+
+
+def _restratified(prepared: Prepared, design: Design) -> Prepared:
+    """Bring units that were resampled at random back to their strata."""
+    change = change_of_strata(prepared.blocks, design)
+    if change is None:
+        return prepared
+    blocks = [restratified(b, change, design) for b in prepared.blocks]
+    people = None
+    if prepared.people is not None:
+        people = [replace(p, weight=p.weight / change.of_unit[p.units]) for p in prepared.people]  # type: ignore[operator]
+    return replace(prepared, blocks=blocks, people=people)
+
+
+def _logit(model: Composition, blocks: list[Block], pool: Executor) -> Likelihood | None:
+    """The logit from which a mixture starts."""
+    if not isinstance(model.heterogeneity, Mixing):
+        return None
+    return Likelihood(blocks, Gumbel(), Homogeneous(), len(model.design.columns), pool)
 
 
 def _start(parameters: Parameters, settings: FitSettings) -> tuple[FloatArray, BoolArray]:
@@ -196,10 +265,11 @@ def _start(parameters: Parameters, settings: FitSettings) -> tuple[FloatArray, B
 
 
 def _separation(
-    optimum: Optimum, products: FloatArray, where: tuple[list[Block], BoolArray, FitSettings], pool: Executor
+    optimum: Optimum, products: FloatArray, where: tuple[Likelihood, BoolArray, FitSettings], pool: Executor
 ) -> Separation | None:
     """Look for perfect prediction where the fit shows the signs of it."""
-    blocks, free, settings = where
+    likelihood, free, settings = where
+    blocks = likelihood.blocks
     k = int(free.sum())
     if not k or len(optimum.theta) < k:
         return None
@@ -207,14 +277,14 @@ def _separation(
     information = -optimum.hessian[:k, :k]
     # A loose tolerance stops earlier on the way to infinity.
     suspicious = max(_SUSPICIOUS, 100 * k * settings.tolerance)
-    information = information / mean_weight(blocks)
+    information = information / likelihood.mean_weight
     if (
         optimum.decrement < settings.tolerance
         and _least_information(information, products[np.ix_(free, free)]) > suspicious
     ):
         return None
     rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
-    return find_separation(blocks, free, size / np.sqrt(rows), pool)
+    return find_separation(list(blocks), free, size / np.sqrt(rows), pool)
 
 
 def _least_information(information: FloatArray, products: FloatArray) -> float:

@@ -121,6 +121,23 @@ class Likelihood:
             sum(self.executor.map(lambda b: _total(self._log_probability(b, gamma).value, b.weight), self.blocks))
         )
 
+    @property
+    def mean_weight(self) -> float:
+        """Mean weight of the situations."""
+        total = sum(b.n_situations if b.weight is None else float(b.weight.sum()) for b in self.blocks)
+        return total / sum(b.n_situations for b in self.blocks)
+
+    def situation_values(self, theta: FloatArray, n_situations: int) -> FloatArray:
+        """Log-probability of the choice of each situation (N,), zero for those without information."""
+        gamma = self.heterogeneity.support(theta)[0][0]
+        values = np.zeros(n_situations)
+
+        def fill(block: Block) -> None:
+            values[block.situations] = self._log_probability(block, gamma).value
+
+        self.executor.map(fill, self.blocks)
+        return values
+
     def situation_scores(self, theta: FloatArray, n_situations: int) -> FloatArray:
         """Score of each situation (N, K), zero for those without information."""
         gamma = self.heterogeneity.support(theta)[0][0]
@@ -156,6 +173,8 @@ class Likelihood:
         V = self._work.array("V", (others + 1, n))  # (J, n)
         V[0] = 0.0
         np.matmul(gamma[:K], block.differences.reshape(K, -1), out=V[1:].reshape(-1))
+        if block.offset is not None:
+            V[1:] += block.offset
         structure = self._sets_of(block)
         scratch = self._work.array("P", V.shape)
         return self.errors.log_probability(V, block.chosen, gamma[K:], structure, curvature=curvature, scratch=scratch)

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from choicemodel.estimation.checkpoint import read_checkpoint, write_checkpoint
 from choicemodel.estimation.likelihood import STEP, Likelihood
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, maximise
 from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.quasi_newton import Smooth, climb, difference_hessian
+from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity import Heterogeneity
+from choicemodel.heterogeneity import Homogeneous
 from choicemodel.random_utility import ErrorDistribution, Gumbel
-from choicemodel.utility import Block, Design
+from choicemodel.utility import Design
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -41,7 +43,7 @@ class Composition(NamedTuple):
 
     design: Design
     errors: ErrorDistribution
-    heterogeneity: Heterogeneity
+    heterogeneity: Homogeneous | Mixing
     parameters: Parameters
 
 
@@ -62,6 +64,8 @@ class FitSettings:
     progress : bool or None
         Whether to show progress; None where stderr is a terminal.
     threads : int or None
+    population_shares : dict or None
+        Share of each alternative in the population, for a sample that was drawn by what was chosen.
     """
 
     start: Mapping[str, float] | None = None
@@ -72,6 +76,7 @@ class FitSettings:
     checkpoint: str | None = None
     progress: bool | None = None
     threads: int | None = None
+    population_shares: Mapping[Any, float] | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.tolerance < 1:
@@ -108,14 +113,19 @@ class Objective:
     It is divided by the mean weight, so that convergence does not depend on the scale of the weights.
     """
 
-    likelihood: Likelihood
+    likelihood: Likelihood | UnitLikelihood
     working: Working
-    weight: float
+
+    @property
+    def weight(self) -> float:
+        """Mean weight."""
+        return self.likelihood.mean_weight
 
     @property
     def has_curvature(self) -> bool:
         """Whether the Hessian has a closed form."""
-        return self.working.is_plain and self.likelihood.errors.has_curvature
+        single = isinstance(self.likelihood, Likelihood) and self.likelihood.errors.has_curvature
+        return single and self.working.is_plain
 
     def score(self, eta: FloatArray) -> tuple[float, FloatArray]:
         """Value and derivative (k,)."""
@@ -150,7 +160,15 @@ class Objective:
         how = {"tolerance": settings.tolerance, "max_iterations": settings.max_iterations, "on_step": on_step}
         if self.has_curvature:
             return maximise(self.exact, start, **how)  # type: ignore[arg-type]
-        return climb(Smooth(self.score, self.hessian), start, lost=self._lost, **how)  # type: ignore[arg-type]
+        first = self.outer if isinstance(self.likelihood, UnitLikelihood) else None
+        return climb(Smooth(self.score, self.hessian, first), start, lost=self._lost, **how)  # type: ignore[arg-type]
+
+    def outer(self, eta: FloatArray) -> FloatArray:
+        """Minus the outer product of unit scores (k, k): what the Hessian is on average at the true parameters."""
+        values, likelihood = self.working.reported(eta), self.likelihood
+        assert isinstance(likelihood, UnitLikelihood)  # noqa: S101 - asked of those alone
+        scores = likelihood.unit_scores(self._full(values))[:, self.working.free] @ self.working.jacobian(values)
+        return np.asarray(-(scores.T @ scores) / self.weight)
 
     def _lost(self, eta: FloatArray) -> bool:
         """Whether a parameter is far beyond the edge of its range."""
@@ -161,19 +179,27 @@ class Objective:
         )
 
 
-def search(likelihood: Likelihood, theta: FloatArray, free: BoolArray, task: tuple[Composition, FitSettings]) -> Search:
+def search(
+    likelihood: Likelihood | UnitLikelihood,
+    theta: FloatArray,
+    free: BoolArray,
+    task: tuple[Composition, FitSettings],
+    logit: Likelihood | None = None,
+) -> Search:
     """Find the maximum over the free parameters.
 
     Parameters
     ----------
-    likelihood : Likelihood
+    likelihood : Likelihood or UnitLikelihood
     theta : ndarray (K,)
         Starting values, and those of the parameters that are not free.
     free : ndarray of bool (K,)
     task : (Composition, FitSettings)
+    logit : Likelihood, optional
+        The same data without heterogeneity and with Gumbel errors, to start from.
     """
     model, settings = task
-    start = theta if settings.start is not None else _start(likelihood, theta, free)
+    start = theta if settings.start is not None else _start(likelihood, (theta, free), model, logit)
     found = _search(likelihood, start, free, task)
     edges = _edges(model.parameters)
     values = start.copy()
@@ -212,7 +238,7 @@ def _edges_of(p: Parameter) -> tuple[float, float, float, float]:
 
 
 def _on_edges(
-    likelihood: Likelihood,
+    likelihood: Likelihood | UnitLikelihood,
     where: tuple[FloatArray, BoolArray, BoolArray],
     edges: _Edges,
     task: tuple[Composition, FitSettings],
@@ -247,7 +273,9 @@ def _emptied(values: FloatArray, over: BoolArray, edges: _Edges, groups: Sequenc
     return np.array([g in full for g in groups])
 
 
-def _with_bound(likelihood: Likelihood, found: Search, where: tuple[FloatArray, BoolArray, BoolArray]) -> Search:
+def _with_bound(
+    likelihood: Likelihood | UnitLikelihood, found: Search, where: tuple[FloatArray, BoolArray, BoolArray]
+) -> Search:
     """Put the parameters on their bounds among the free ones again."""
     values, free, over = where
     score = likelihood.evaluate(values).score[free]
@@ -259,12 +287,12 @@ def _with_bound(likelihood: Likelihood, found: Search, where: tuple[FloatArray, 
 
 
 def _search(
-    likelihood: Likelihood, theta: FloatArray, free: BoolArray, task: tuple[Composition, FitSettings]
+    likelihood: Likelihood | UnitLikelihood, theta: FloatArray, free: BoolArray, task: tuple[Composition, FitSettings]
 ) -> Search:
     model, settings = task
-    weight = mean_weight(likelihood.blocks)
+    weight = likelihood.mean_weight
     working = working_scale(model.parameters, theta, free)
-    objective = Objective(likelihood, working, weight)
+    objective = Objective(likelihood, working)
     start = working.working(theta[free])
     path, key = None, ""
     if settings.checkpoint is not None:
@@ -312,14 +340,27 @@ def _optima(found: Sequence[Optimum], settings: FitSettings, weight: float) -> t
     return tuple((value, int(count)) for value, count in out)
 
 
-def mean_weight(blocks: Sequence[Block]) -> float:
-    """Mean weight of the situations."""
-    total = sum(b.n_situations if b.weight is None else float(b.weight.sum()) for b in blocks)
-    return total / sum(b.n_situations for b in blocks)
-
-
-def _start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> FloatArray:
+def _start(
+    likelihood: Likelihood | UnitLikelihood,
+    where: tuple[FloatArray, BoolArray],
+    model: Composition,
+    logit: Likelihood | None,
+) -> FloatArray:
     """Where the search starts: at the logit estimates, with the other parameters where they declare it."""
+    theta, free = where
+    if isinstance(likelihood, Likelihood):
+        return _from_logit(likelihood, theta, free)
+    assert logit is not None  # noqa: S101 - given wherever there is heterogeneity
+    assert isinstance(model.heterogeneity, Mixing)  # noqa: S101
+    K = logit.n_utility
+    beta = _from_logit(logit, np.zeros(K), np.ones(K, dtype=np.bool_), solve=True)
+    parts = model.heterogeneity.split(theta)
+    utility, own = model.heterogeneity.tastes.starts(beta)
+    return np.where(free, np.concatenate([utility, parts.phi, own]), theta)
+
+
+def _from_logit(likelihood: Likelihood, theta: FloatArray, free: BoolArray, *, solve: bool = False) -> FloatArray:
+    """Utility coefficients of the logit, near its optimum if `solve`; other parameters as they are."""
     utility = free.copy()
     utility[likelihood.n_utility :] = False
     if not utility.any():
@@ -328,10 +369,9 @@ def _start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> FloatA
     n = len(theta) if logit is likelihood else likelihood.n_utility
     out = theta.copy()
     out[utility] = _cheap_start(logit, theta[:n], utility[:n])
-    if logit is not likelihood:
-        objective = Objective(
-            logit, Working(out[:n], utility[:n], np.empty(0, np.int64), ()), mean_weight(logit.blocks)
-        )
+    if logit is not likelihood or solve:
+        working = Working(out[:n], utility[:n], np.empty(0, np.int64), ())
+        objective = Objective(logit, working)
         optimum = maximise(objective.exact, out[utility], tolerance=1e-4, max_iterations=50)
         if np.isfinite(optimum.theta).all():
             out[utility] = optimum.theta
@@ -347,7 +387,7 @@ def _cheap_start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> 
     if len(some) < 2:
         return theta[free]
     working = Working(theta, free, np.empty(0, dtype=np.int64), ())
-    objective = Objective(replace(likelihood, blocks=some), working, mean_weight(some))
+    objective = Objective(replace(likelihood, blocks=some), working)
     optimum = maximise(objective.exact, theta[free], tolerance=1e-2, max_iterations=12)
     good = optimum.decrement < 1e-2 and likelihood.value(working.full(optimum.theta)) > likelihood.value(theta)
     return optimum.theta if good else theta[free]

@@ -126,9 +126,12 @@ def _number(value: object, where: str) -> float:
     raise SpecificationError(f"{where} holds {value!r}, which is not a finite number.")
 
 
-def assemble(utility: Sequence[str], error: Sequence[Parameter], heterogeneity: Sequence[Parameter] = ()) -> Parameters:
+def assemble(
+    utility: Sequence[Parameter | str], error: Sequence[Parameter], heterogeneity: Sequence[Parameter] = ()
+) -> Parameters:
     """Put theta together and refuse equal names."""
-    items = (*(Parameter(n, "utility") for n in utility), *error, *heterogeneity)
+    own = [p if isinstance(p, Parameter) else Parameter(p, "utility") for p in utility]
+    items = (*own, *error, *heterogeneity)
     names = [p.name for p in items]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:

@@ -32,10 +32,13 @@ class Smooth(NamedTuple):
         eta (k,) -> (value, derivative (k,)).
     hessian : callable
         eta (k,) -> second derivative (k, k).
+    first : callable, optional
+        A cheap stand-in for it at the start, which the updates improve.
     """
 
     score: Callable[[FloatArray], tuple[float, FloatArray]]
     hessian: Callable[[FloatArray], FloatArray]
+    first: Callable[[FloatArray], FloatArray] | None = None
 
 
 class _State(NamedTuple):
@@ -76,7 +79,9 @@ def climb(
         nowhere = np.full((len(start),) * 2, np.nan)
         message = "the log-likelihood is not finite at the starting values"
         return Optimum(start.copy(), value, score, nowhere, 0, np.inf, message)
-    state = _State(start.copy(), value, score, function.hessian(start), fresh=True)
+    fresh = function.first is None
+    hessian = function.hessian(start) if function.first is None else function.first(start)
+    state = _State(start.copy(), value, score, hessian, fresh=fresh)
     message = f"stopped after {max_iterations} iterations"
     for iteration in range(max_iterations + 1):
         found = scaled_step(state.score, state.hessian)

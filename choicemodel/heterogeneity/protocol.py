@@ -111,6 +111,10 @@ class Tastes(Protocol):
         """
         ...
 
+    def starts(self, logit: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Starting values of the utility parameters and of its own, from the coefficients of the logit (K,)."""
+        ...
+
     def sample(self, utility: FloatArray, own: FloatArray, covariates: FloatArray, rng: Any) -> FloatArray:
         """Varying coefficients of one point for each person (U, V), drawn from the distribution itself.
 

@@ -148,7 +148,7 @@ class RandomCoefficients:
     {'cost': -1.6487, 'median[cost]': -1.0, 'sd[cost]': 2.1612}
     """
 
-    random: Mapping[str, str | Distribution | RandomCoefficient]
+    random: Mapping[str, str | Distribution | RandomCoefficient] = field(hash=False)
     correlated: bool | Sequence[Sequence[str]] = False
     draws: Draws | str | ArrayLike = field(default_factory=Draws)
     wtp_space: str | None = None

@@ -217,7 +217,7 @@ class RandomTastes:
         b = self._coefficients(self._index(margins, t), margins, t)
         if self.layout.multiplier:
             b = self._multiply(b, utility, self._multiplier(b, own, t))
-        if self.node_weights is not None:
+        if draws is None and self.node_weights is not None:
             return Points(b, self.node_weights)
         return Points(b, np.full((1, t.shape[2]), -np.log(t.shape[2])))
 
@@ -254,6 +254,18 @@ class RandomTastes:
     ) -> Derivative:
         """Carry derivatives in the varying coefficients (p, V, R) back to the parameters; weights do not move.
 
+        Parameters
+        ----------
+        utility, own : ndarray
+            The parameters (K,) and (H,).
+        draws : ndarray (p, D, R) or None
+            Standard variates; None for a quadrature.
+        covariates : ndarray (p, Q)
+        in_beta : ndarray (p, V, R)
+            Derivatives in `Points.beta`, the posterior weights of the points in them. It is not changed.
+        in_log_weights : ndarray (p, R)
+            Not used: no parameter moves the weights of draws.
+
         Returns
         -------
         Derivative
@@ -262,10 +274,10 @@ class RandomTastes:
         to, t = self.layout, self._standard(draws)
         margins = self._margins(utility, own, covariates)
         out = Derivative(np.zeros((len(in_beta), len(utility))), np.zeros((len(in_beta), len(own))))
-        b, in_b = None, in_beta
+        b = in_b = in_beta  # where coefficients are the index itself, nobody asks for their values
         if to.multiplier or not all(d.is_plain for d in self.distributions):
             b = self._coefficients(self._index(margins, t), margins, t)
-        if to.multiplier and b is not None:
+        if to.multiplier:
             in_b = self._back_through_multiplier((b, self._multiplier(b, own, t)), utility, own, t, in_beta, out)
         in_x, outer = self._back_to_index(margins, b, t, in_b)
         in_m = in_x.sum(axis=2)  # (p, B)
@@ -285,12 +297,12 @@ class RandomTastes:
         return out
 
     def _back_to_index(
-        self, margins: _Margins, b: FloatArray | None, t: FloatArray, in_b: FloatArray
+        self, margins: _Margins, b: FloatArray, t: FloatArray, in_b: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
         """Derivatives in the index (p, B, R), and in the stretched loadings, (p, B, B) or their diagonal (p, B, 1)."""
         bent = [i for i, d in enumerate(self.distributions) if not d.is_plain]
         in_x, in_spread = (in_b.copy() if bent else in_b), {}  # the derivatives may be those of the caller
-        for i in bent if b is not None else ():
+        for i in bent:
             distribution = self.distributions[i]
             if distribution.is_index:
                 in_x[:, i] *= distribution.slope(b[:, i])
@@ -337,11 +349,11 @@ class RandomTastes:
 
     def _standard(self, draws: FloatArray | None) -> FloatArray:
         """Standard variates (p, D, R), or those of the nodes (1, D, R)."""
-        if self.nodes is not None:
-            return self.nodes
-        if draws is None:
+        if draws is not None:
+            return draws
+        if self.nodes is None:
             raise ValueError("Random coefficients need draws, unless their points are those of a quadrature.")
-        return draws
+        return self.nodes
 
     def _margins(self, utility: FloatArray, own: FloatArray, covariates: FloatArray) -> _Margins:
         """Locations, loadings and stretches of spreads."""

@@ -299,7 +299,7 @@ def likelihood_contours(
 
 def _refits(result: ChoiceResults, names: tuple[str, ...], pool: Executor) -> Refits:
     model: ChoiceModel = result.model  # type: ignore[assignment]
-    return Refits(result, names, prepare(model.design_on(), pool), pool)
+    return Refits(result, names, prepare(model.composition(), pool), pool)
 
 
 def _square_root(covariance: FloatArray) -> FloatArray:

@@ -76,7 +76,7 @@ def with_answers(model: Composition, prepared_: Prepared, drawn: Drawn, pool: Ex
     data = replace(design.data, structure=drawn.structure)
     sources = tuple(None if v is None else v[drawn.rows] for v in design._sources)
     own = model._replace(design=replace(design, data=data, _sources=sources))
-    return own, prepare(own.design, pool)
+    return own, prepare(own, pool)
 
 
 # --- rankings, best and worst ----------------------------------------------------------------------------------------

@@ -477,11 +477,11 @@ def _cell_pvalue(c: Counts, draws: int) -> FloatArray:
 
 
 def _pairs_of_persons(sim: Simulator) -> list[tuple[int, int]]:
-    """Two informative situations of each of some persons."""
+    """Two informative situations of each of some persons; of rankings the first choices."""
     structure = sim.design.data.structure
     if structure.person is None:
         return []
-    several = np.flatnonzero(structure.informative)
+    several = np.flatnonzero(structure.informative & structure.first_stage)
     person = structure.person[several]
     order = np.argsort(person, kind="stable")
     follows = np.flatnonzero(person[order[1:]] == person[order[:-1]])
@@ -558,16 +558,18 @@ def _whole_answers(sim: Simulator, draws: int, rng: np.random.Generator) -> Evid
     first = np.flatnonzero(s.first_stage)
     depth = np.array([_depth(int(J), int(m)) for J, m in zip(s.sizes[first], stages, strict=True)])
     several = np.flatnonzero(depth > 1)
+    if not len(several):  # one stage each, or sets so large that their sequences are too many to be counted
+        what = "no occasion has few enough sequences of answers to be looked at"
+        return Evidence("probabilities", "whole answers", what, "nothing to see", "-", None, passed=True)
     some = several[:: max(1, len(several) // _MOST_PAIRS)][:_MOST_PAIRS]
     found = [_answer(sim, int(first[o]), int(depth[o]), (draws, rng)) for o in some]
     kept = [f for f in found if f is not None]
     total = _together(kept) if kept else _Chi(0.0, 1.0, 2.0)
     how = "one set of utilities" if one_set_of_utilities(sim.design) else "utilities of their own at each stage"
-    most = int(depth[some].max()) if len(some) else 0
     return Evidence(
         "probabilities",
         "whole answers",
-        f"how often each sequence of up to {most} answers came from {how}, on {len(kept)} occasions, against the "
+        f"how often each sequence of up to {depth[some].max()} answers came from {how}, on {len(kept)} occasions, against the "
         "products of the probabilities of its stages",
         f"chi-square {total.statistic:.1f}",
         f"expected {total.mean:.0f} +- {np.sqrt(total.variance):.0f}",

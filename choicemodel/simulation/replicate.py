@@ -143,7 +143,7 @@ class _Refits:
     @cached_property
     def prepared(self) -> Prepared:
         with executor(1) as pool:
-            return prepare(self.task.model.design, pool)
+            return prepare(self.task.model, pool)
 
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> Replications:
         return replicate(self.task, self.prepared, seeds, self.cov_type)

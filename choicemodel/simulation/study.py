@@ -187,7 +187,7 @@ class Laboratory:
     def prepare(self) -> tuple[Prepared, ...]:
         """Code the data of the models."""
         with executor(1) as pool:
-            return tuple(prepare(m.design, pool) for m in self.models)
+            return tuple(prepare(m, pool) for m in self.models)
 
     def fingerprint(self) -> str:
         """Return a hash of the models, the parameters and the data."""

@@ -174,7 +174,7 @@ def _checks(
     usable = observed if observed.chosen is not None else draw_answers(sim, rngs[2]).structure
     data = replace(sim.design.data, structure=usable)
     model = subject.model._replace(design=replace(sim.design, data=data))
-    prepared = prepare(model.design, pool)
+    prepared = prepare(model, pool)
     likelihood = likelihood_of(model, pool, prepared.blocks)
     hessian = likelihood.evaluate_with_hessian(sim.theta)[1]
     scale = _scale(hessian, prepared, subject.free)

@@ -1,11 +1,12 @@
 """Formula -> Design: columns, names, recipe; and the array layout of the numerical core."""
 
 from choicemodel.utility.blocks import Block, Group, groups, prepared
-from choicemodel.utility.design import Design, DesignColumn, Recipe, build_design, design_from_recipe
+from choicemodel.utility.design import Correction, Design, DesignColumn, Recipe, build_design, design_from_recipe
 from choicemodel.utility.scales import Scales, read_scales
 
 __all__ = [
     "Block",
+    "Correction",
     "Design",
     "DesignColumn",
     "Group",

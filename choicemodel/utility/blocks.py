@@ -76,6 +76,9 @@ class Block:
         Which answer of its occasion each situation is; None where occasions are not exploded.
     scales : ndarray of int (F, n) or None
         Which scale of the errors each situation has; None where there is only one.
+    offset : ndarray (J - 1, n) or None
+        What the likelihood adds to V besides the design, less that of the first alternative: the correction for how
+        the sample was drawn.
     """
 
     differences: FloatArray
@@ -85,6 +88,7 @@ class Block:
     situations: IntArray
     stage: IntArray | None = None
     scales: IntArray | None = None
+    offset: FloatArray | None = None
 
     @property
     def n_alternatives(self) -> int:
@@ -97,8 +101,11 @@ class Block:
         return int(self.differences.shape[2])
 
     def with_choices(self, structure: Structure) -> Block:
-        """Return the same situations with the choices of another structure of the same sets."""
-        return replace(self, chosen=chosen_positions(structure, self.situations))
+        """Return the same situations with the choices of another structure of the same sets.
+
+        Other choices were not drawn as the sample was, so they come without its offset.
+        """
+        return replace(self, chosen=chosen_positions(structure, self.situations), offset=None)
 
 
 def prepared(errors: ErrorDistribution, of: Group | Block) -> object:

@@ -114,6 +114,22 @@ class Recipe:
         return replace(self, like={**self.like, **like})
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What a likelihood must know of how the sample was drawn, in the place of the weights of the data.
+
+    Parameters
+    ----------
+    offset : ndarray (rows,)
+        What it adds to the utility of each sorted row.
+    weight : ndarray (N,) or None
+        Weights of the situations in it; those of the data weight averages over situations only.
+    """
+
+    offset: FloatArray
+    weight: FloatArray | None
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Design:
     """The columns of systematic utility on some data.
@@ -128,12 +144,16 @@ class Design:
         What each column is.
     data : ChoiceData
         The data it codes.
+    correction : Correction or None
+        How the likelihood allows for the way in which the sample was drawn. Utilities and probabilities, which are the
+        population's, know nothing of it.
     """
 
     recipe: Recipe
     columns: tuple[DesignColumn, ...]
     data: ChoiceData
     _sources: tuple[NDArray[Any] | None, ...]
+    correction: Correction | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -151,6 +171,11 @@ class Design:
         found = groups(self.data.structure, len(self.columns), informative=informative)
         codes = self.scale_codes
         return found if codes is None else [replace(g, scales=codes[:, g.situations]) for g in found]
+
+    @property
+    def weight(self) -> FloatArray | None:
+        """Weights of the situations in the likelihood (N,); None where each counts once."""
+        return self.data.structure.weight if self.correction is None else self.correction.weight
 
     @cached_property
     def scale_codes(self) -> NDArray[np.int64] | None:
@@ -237,9 +262,12 @@ class Design:
         at = group.situations
         if structure.sign is not None:  # after coding, so that transforms and checks see the columns as they are
             differences *= structure.sign[at]
-        weight = None if structure.weight is None else structure.weight[at]
+        weight = None if self.weight is None else self.weight[at]
         stage = None if structure.stage is None else structure.stage[at]
-        return Block(differences, group.alternatives, chosen_positions(structure, at), weight, at, stage, group.scales)
+        chosen, offset = chosen_positions(structure, at), None
+        if self.correction is not None:
+            offset = self.correction.offset[group.rows[1:]] - self.correction.offset[group.rows[0]]
+        return Block(differences, group.alternatives, chosen, weight, at, stage, group.scales, offset)
 
 
 @dataclass(frozen=True)

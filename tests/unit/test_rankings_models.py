@@ -494,7 +494,7 @@ def test_sets_that_follow_from_answers_are_those_that_the_door_makes(kind: str) 
     for name in ("alternative", "starts", "chosen", "occasion", "stage"):
         np.testing.assert_array_equal(getattr(drawn.structure, name), getattr(s, name))
     expected = model.design_on(other)
-    composition, prepared_ = model._composition(), None
+    composition, prepared_ = model.composition(), None
     with cm.estimation.executor.executor(1) as pool:
         prepared_ = cm.estimation.fit.prepare(composition.design, pool)
         again, own = with_answers(composition, prepared_, drawn, pool)
@@ -514,8 +514,8 @@ def test_ordinary_choices_keep_their_sets(ranked: cm.ChoiceResults) -> None:
     assert drawn.rows is None
     with cm.estimation.executor.executor(1) as pool:
         prepared_ = cm.estimation.fit.prepare(sim.design, pool)
-        own, after = with_answers(model._composition(), prepared_, drawn, pool)
-    assert own.design is model._composition().design
+        own, after = with_answers(model.composition(), prepared_, drawn, pool)
+    assert own.design is model.composition().design
     assert after.blocks[0].differences is prepared_.blocks[0].differences
     assert not one_set_of_utilities(sim.design)
 
