@@ -22,7 +22,10 @@ from choicemodel.analysis import (
     willingness_to_pay,
 )
 from choicemodel.data import ChoiceData
-from choicemodel.models import ChoiceModel, CrossNestedLogit, MultinomialLogit, NestedLogit, load_results
+from choicemodel.heterogeneity.distributions import JohnsonSB, Quantile
+from choicemodel.heterogeneity.draws import Draws
+from choicemodel.heterogeneity.random_coefficients import RandomCoefficient, RandomCoefficients
+from choicemodel.models import ChoiceModel, CrossNestedLogit, MixedLogit, MultinomialLogit, NestedLogit, load_results
 from choicemodel.random_utility import CrossNested, Gumbel, Nested, log_softmax, logsum, paired_nests, softmax
 from choicemodel.report import report
 from choicemodel.results import ChoiceResults
@@ -56,11 +59,17 @@ __all__ = [
     "ChoiceResults",
     "CrossNested",
     "CrossNestedLogit",
+    "Draws",
     "Gumbel",
+    "JohnsonSB",
+    "MixedLogit",
     "MultinomialLogit",
     "Nested",
     "NestedLogit",
     "PowerStudy",
+    "Quantile",
+    "RandomCoefficient",
+    "RandomCoefficients",
     "RecoveryStudy",
     "Verification",
     "compare",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from choicemodel import storage
 from choicemodel.data import ChoiceData
+from choicemodel.data.keys import unit_keys
 from choicemodel.estimation import Composition, FitSettings
 from choicemodel.estimation import choice_based as by_choice
 from choicemodel.estimation.constants import constants_only
@@ -26,6 +27,7 @@ from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.random_utility import CrossNested, ErrorDistribution, Gumbel, Nested, Scaled
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
@@ -114,8 +116,9 @@ class ChoiceModel:
         assert self.data is not None  # noqa: S101 - checked
         formulas = self.heterogeneity.covariate_formulas()
         covariates = read_covariates(self.data, formulas)
-        tastes = self.heterogeneity.on([c.name for c in columns], covariates.names)
-        return Mixing(self.heterogeneity, tastes, formulas, covariates.names, covariates.memory)
+        spec = self.heterogeneity.with_draws(self.heterogeneity.sampler.for_persons(unit_keys(self.data, 0)))
+        tastes = spec.on([c.name for c in columns], covariates.names)
+        return Mixing(spec, tastes, formulas, covariates.names, covariates.memory)
 
     def _settle(
         self,
@@ -713,6 +716,66 @@ def CrossNestedLogit(  # noqa: PLR0913 - a public entry point
         base=base,
         scale_groups=scale_groups,
     )
+
+
+def MixedLogit(  # noqa: PLR0913 - a public entry point
+    data: ChoiceData,
+    formula: str,
+    random: Mapping[str, Any],
+    *,
+    correlated: bool | Sequence[Sequence[str]] = False,
+    draws: Draws | str | NDArray[np.float64] | None = None,
+    wtp_space: str | None = None,
+    scale: bool | Sequence[str] | None = None,
+    errors: ErrorDistribution | None = None,
+    base: Any = None,
+) -> ChoiceModel:
+    """Specify a mixed logit: coefficients that vary over persons.
+
+    The probability of a person's choices is the mean of their product over the distribution of the coefficients, taken
+    over draws (Revelt and Train 1998; Train 2009, chapter 6).
+
+    Parameters
+    ----------
+    data : ChoiceData
+        Where persons are declared, coefficients vary over them; else over situations.
+    formula : str
+        Three parts, see `ChoiceModel`.
+    random : dict
+        Column of the design, by its exact name -> its distribution: ``"normal"``, ``"lognormal"``, ``"-lognormal"``,
+        ``"uniform"``, ``"triangular"``, ..., or a `choicemodel.RandomCoefficient` with covariates that shift it.
+    correlated : bool or list of tuples
+        Whether all random coefficients are correlated, or blocks of those that are.
+    draws : Draws, str or array, optional
+        Default 512 scrambled Sobol draws for each person, of a fresh seed that is kept; an array (person, draw,
+        coefficient) holds standard variates.
+    wtp_space : str, optional
+        Column of the cost: coefficients of the others are then willingness to pay.
+    scale : bool or list of str, optional
+        An overall scale that varies over persons as well (generalised multinomial logit).
+    errors : error distribution, optional
+        Default independent Gumbel errors.
+    base : label, optional
+        The alternative without constant and covariate coefficients; default the first.
+
+    Returns
+    -------
+    ChoiceModel
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> model = cm.MixedLogit(data, "gc + ttme", {"ttme": "normal"}, draws=cm.Draws("sobol", 64, rng=0), base="car")
+    >>> model.parameters.names
+    ('gc', 'ttme', 'ASC[air]', 'ASC[bus]', 'ASC[train]', 'sd[ttme]')
+    """
+    tastes = RandomCoefficients(
+        random, correlated, Draws() if draws is None else draws, wtp_space=wtp_space, scale=scale
+    )
+    return ChoiceModel(data, formula, errors=errors or Gumbel(), heterogeneity=tastes, base=base)
 
 
 def load_results(path: str | os.PathLike[str]) -> ChoiceResults:

@@ -92,7 +92,7 @@ class Sample:
         Independent units.
     available, chosen : tuple of int
         How often each alternative was available and chosen; in rankings as the first choice, in best-worst answers as
-        the best of what was left.
+        the best of what was left, in counts by all who were counted.
     weight : str or None
         Column of the weights.
     weight_sum : float
@@ -127,6 +127,11 @@ class Sample:
     def noun(self) -> str:
         """What an observation is called."""
         return _NOUNS[self.kind]
+
+    @property
+    def counted(self) -> bool:
+        """Whether the weights are numbers of independent choices."""
+        return self.kind == "counts" and self.n_persons is None
 
     @property
     def unit(self) -> str:
@@ -168,6 +173,11 @@ def _taken(data: ChoiceData) -> tuple[tuple[int, ...], tuple[int, ...], tuple[in
     if data.roles.kind == "best-worst":
         best = np.ones(s.n_situations, dtype=np.bool_) if s.sign is None else s.sign > 0
         worst = chosen[~best]
+    if data.roles.kind == "counts" and s.weight is not None:
+        weights = np.repeat(s.weight, s.sizes), s.weight
+        of = zip((s.alternative, chosen), weights, strict=True)
+        sums = [tuple(np.bincount(c, weights=w, minlength=J).round().astype(np.int64).tolist()) for c, w in of]
+        return sums[0], sums[1], ()
     counted = (s.alternative[np.repeat(first, s.sizes)], chosen[best], worst)
     available, taken, last = (tuple(np.bincount(codes, minlength=J).tolist()) for codes in counted)
     return available, taken, last if len(worst) else ()
@@ -690,14 +700,9 @@ class ChoiceResults:
             ("rho-bar-squared", self.rho_squared_bar, ".4f"),
             ("pseudo R-squared (constants)", self.prsquared, ".4f"),
         ]
-        if self.sample.weight is None or self._counted:
+        if self.sample.weight is None or self.sample.counted:
             items += self._likelihood_ratios()
         return Pairs(items)
-
-    @property
-    def _counted(self) -> bool:
-        """Whether the weights are numbers of independent choices."""
-        return self.sample.kind == "counts" and self.sample.n_persons is None
 
     def _likelihood_ratios(self) -> list[tuple[Any, ...]]:
         tests = []
@@ -789,7 +794,7 @@ class ChoiceResults:
         never = [str(self.model.alternatives[j]) for j in self._null[1]]
         if never:
             notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
-        if self.sample.weight is not None and not self._counted:
+        if self.sample.weight is not None and not self.sample.counted:
             notes.append("LR tests are not shown: with weights their statistic is not chi-square.")
         elif self.sample.n_persons is not None and self.sample.n_persons < self.nobs:
             notes.append("LR tests treat the situations of a person as independent.")

@@ -1,8 +1,8 @@
 """Whether one model is a special case of another: its utilities, the scales of its errors, and the errors themselves.
 
-Every parameter of the larger model's errors must be able to be what the smaller one makes it: a parameter of the
-smaller model (its *image*), or a number. A nest that the smaller tree lacks has the lambda of the nest it is in; without
-nests every lambda is 1. The scale of a situation is a product, so that its logarithm is linear in those of the
+Every parameter of the larger model's errors must be able to be what the smaller one makes it, its *image*: a parameter
+of the smaller model, or a number. A nest that the smaller tree lacks has the lambda of the nest it is in; without nests
+every lambda is 1. The scale of a situation is a product, so that its logarithm is linear in the logarithms of the
 scales, and one set of scales is among another as columns are.
 """
 
@@ -35,8 +35,10 @@ def error_parameters(result: ChoiceResults) -> list[Parameter]:
 
 
 def model_name(result: ChoiceResults) -> str:
-    """Name of a model in messages: what it is, and its formula."""
-    return f"{result.model.title} {result.model.formula!r}"
+    """Name of a model in messages: what it is, its formula, and whose scales it has."""
+    scales = cast(ChoiceModel, result.model).recipe.scales
+    by = "" if scales is None or scales.column is None else f" (scales by `{scales.column}`)"
+    return f"{result.model.title} {result.model.formula!r}{by}"
 
 
 def errors_inside(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool:
@@ -66,7 +68,9 @@ def images(restricted: ChoiceResults, unrestricted: ChoiceResults) -> dict[str, 
     Scales of groups are left out.
     """
     found = _images(restricted, unrestricted)
-    for name in unrestricted.fixed if found is not None else ():
+    if found is None:
+        return None
+    for name in unrestricted.fixed:
         image = found.get(name)
         if image is not None and (isinstance(image, str) or not np.isclose(image, unrestricted.params[name])):
             return None
@@ -130,7 +134,7 @@ def left_behind(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[
     """
     mine = {p.name: p for p in inner_parameters(restricted)}
     theirs = {p.name: p for p in inner_parameters(unrestricted)}
-    out = {}
+    out: dict[str, bool] = {}
     for name, image in (images(restricted, unrestricted) or {}).items():
         moved = name not in unrestricted.fixed and name not in unrestricted.at_bound
         if isinstance(image, str) and image in restricted.at_bound and moved:

@@ -81,12 +81,15 @@ class ScoreTest:
         Formula of the model tested.
     robust : bool
         Whether the robust version is the verdict: where persons or weights are declared.
+    at_bound : tuple of str
+        Parameters that the fit left on a bound of their range, which the test takes as known.
     """
 
     joint: ScoreStatistic
     each: tuple[ScoreStatistic, ...]
     formula: str
     robust: bool
+    at_bound: tuple[str, ...] = ()
 
     @property
     def statistic(self) -> float:
@@ -135,6 +138,8 @@ class ScoreTest:
         ]
         if self.joint.spanned:
             notes.append(f"Combinations of other columns, not tested: {', '.join(self.joint.spanned)}.")
+        if self.at_bound:
+            notes.append(f"On the bound of their range, and taken as known: {', '.join(self.at_bound)}.")
         return Table("Score test of omitted columns", [Block(heads, rows, rules=rules)], notes)
 
     def __str__(self) -> str:
@@ -243,14 +248,19 @@ def scored_with(result: ChoiceResults, names: Sequence[str], values: FloatArray)
         With its data.
     names : sequence of str
     values : ndarray (m, rows)
-        The columns, rows in sorted order.
+        The columns, rows in sorted order, as `Design.values` gives them: reversed where the worst was asked for.
     """
     model = fitted_model(result, "A score test")
     design = model.design_on()
+    sign = design.data.structure.row_sign
+    if sign is not None:  # the larger design reverses them itself
+        values = values * sign
     K, m = len(design.columns), len(names)
     first = len(design._sources)
     added = tuple(DesignColumn(n, first + i, None, 1, n, ()) for i, n in enumerate(names))
-    larger = Design(design.recipe, (*design.columns, *added), design.data, (*design._sources, *values))
+    sign = design.data.structure.row_sign
+    sources = values if sign is None else values * sign  # a design reverses the sign itself
+    larger = Design(design.recipe, (*design.columns, *added), design.data, (*design._sources, *sources))
     others = model.parameters.items[K:]
     parameters = assemble([f"{i}" for i in range(K + m)], [p for p in others if p.role == "error"])
     theta: FloatArray = np.asarray(result.params, dtype=np.float64)
@@ -259,8 +269,8 @@ def scored_with(result: ChoiceResults, names: Sequence[str], values: FloatArray)
         likelihood = likelihood_of(Composition(larger, model.errors, model.heterogeneity_or_none, parameters), pool)
         _, hessian = likelihood.evaluate_with_hessian(theta)
         scores = unit_scores(likelihood, theta, larger)
-    new = np.arange(K, K + m)
-    own = np.setdiff1d(np.arange(len(theta)), new)[~np.isin(result.params.index, result.fixed)]
+    new, known = np.arange(K, K + m), [*result.fixed, *result.at_bound]
+    own = np.setdiff1d(np.arange(len(theta)), new)[~np.isin(result.params.index, known)]
     order = np.concatenate([own, new])
     return Scored(tuple(names), scores[:, own], scores[:, new], -hessian[np.ix_(order, order)])
 
@@ -342,7 +352,8 @@ def lm_test(result: ChoiceResults, columns_formula: str) -> ScoreTest:
         )
     each = tuple(scored.statistic([names.index(n)]) for n in joint.names)
     structure = result.data.structure  # type: ignore[union-attr]
-    return ScoreTest(joint, each, model.formula, structure.person is not None or structure.weight is not None)
+    robust = structure.person is not None or structure.weight is not None
+    return ScoreTest(joint, each, model.formula, robust, result.at_bound)
 
 
 def _columns_of(formula: str, model: ChoiceModel, data: ChoiceData) -> tuple[list[str], FloatArray]:

@@ -162,7 +162,7 @@ def _check_fit(result: ChoiceResults) -> None:
         )
     if not result.converged:
         raise SpecificationError(f"{result!r} did not converge, so its log-likelihood is not the maximum.")
-    if result.sample.weight is not None:
+    if result.sample.weight is not None and not result.sample.counted:
         raise SpecificationError(
             f"The fits are weighted by `{result.sample.weight}`: the statistic is not chi-square. Use wald_test of "
             "the larger model with its robust covariance."
@@ -228,8 +228,8 @@ def _null_covariance(restricted: ChoiceResults, unrestricted: ChoiceResults, bou
     known: dict[str, Any] = dict(zip(restricted.params.index, restricted.params, strict=True))
     for name, image in (images(restricted, unrestricted) or {}).items():
         known[name] = restricted.params[image] if isinstance(image, str) else image
-    at = [known.get(p.name, p.null) for p in model.parameters.items]
-    at = [own if value is None else value for value, own in zip(at, unrestricted.params, strict=True)]
+    held = [known.get(p.name, p.null) for p in model.parameters.items]
+    at = [float(own if value is None else value) for value, own in zip(held, unrestricted.params, strict=True)]
     hessian = model.evaluate(at, hessian=True).hessian
     free = ~unrestricted.params.index.isin(unrestricted.fixed)
     V = expand(invert(-cast(FloatArray, hessian)[np.ix_(free, free)]), free)
@@ -266,6 +266,7 @@ def _named_alike(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool
         {p.name: float(r.params[p.name]) for p in r.model.parameters.items if p.role == "utility"}
         for r in (restricted, unrestricted)
     )
+    free = set(smaller) - set(restricted.fixed)
     held = {name: value for name, value in larger.items() if name in unrestricted.fixed}
-    known = {n: v for n, v in smaller.items() if n in restricted.fixed or n not in held}
-    return smaller.keys() <= larger.keys() and all(np.isclose(known.get(n, 0.0), v) for n, v in held.items())
+    same = all(name not in free and np.isclose(smaller.get(name, 0.0), value) for name, value in held.items())
+    return same and smaller.keys() <= larger.keys()

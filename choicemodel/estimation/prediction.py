@@ -5,15 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.heterogeneity import Heterogeneity
+from choicemodel.estimation.mixed import PersonFacts
+from choicemodel.estimation.mixing import Mixing
+from choicemodel.heterogeneity import Homogeneous
 from choicemodel.random_utility import ErrorDistribution
-from choicemodel.utility import Design, prepared
+from choicemodel.utility import Design, Group, prepared
 
 FloatArray = NDArray[np.float64]
 
+# Bytes of the utilities of one piece of work.
+_BYTES = 16_000_000
+
 
 def probabilities(
-    theta: FloatArray, design: Design, errors: ErrorDistribution, heterogeneity: Heterogeneity
+    theta: FloatArray, design: Design, errors: ErrorDistribution, heterogeneity: Homogeneous | Mixing
 ) -> FloatArray:
     """Compute the probability of every row.
 
@@ -23,13 +28,15 @@ def probabilities(
     design : Design
         Of the data to predict.
     errors : ErrorDistribution
-    heterogeneity : Heterogeneity
+    heterogeneity : Homogeneous or Mixing
 
     Returns
     -------
     ndarray (rows,)
         In the order of the data's table; they sum to one within each situation.
     """
+    if isinstance(heterogeneity, Mixing):
+        return _mixed(theta, design, errors, heterogeneity)
     points, log_weights = heterogeneity.support(theta)
     structure, errors = design.data.structure, errors.on(design.data.alternatives)
     K = len(design.columns)
@@ -40,3 +47,41 @@ def probabilities(
             sets = prepared(errors, group)
             P[group.rows] += np.exp(log_weight) * errors.probabilities(V[group.rows], gamma[K:], sets)
     return structure.unsorted_values(P)
+
+
+def _mixed(theta: FloatArray, design: Design, errors: ErrorDistribution, mixing: Mixing) -> FloatArray:
+    """Mean of the probabilities over each person's points, a block of situations after the other."""
+    structure, errors = design.data.structure, errors.on(design.data.alternatives)
+    facts, phi = mixing.facts(design.data), mixing.split(theta).phi
+    P = np.zeros(design.data.n_rows)
+    for group in design.groups(informative=False):
+        J, n = group.rows.shape
+        for part in np.array_split(np.arange(n), max(1, J * n * mixing.n_points * 8 // _BYTES)):
+            some = group.some(part)
+            V, weights = utilities_at_points(theta, design, mixing, (facts, some))
+            found = errors.probabilities(V, phi, prepared(errors, some))
+            P[some.rows] = (found * weights).sum(axis=2)
+    return structure.unsorted_values(P)
+
+
+def utilities_at_points(
+    theta: FloatArray, design: Design, mixing: Mixing, where: tuple[PersonFacts, Group]
+) -> tuple[FloatArray, FloatArray]:
+    """Utilities of some situations at the points of their persons (J, n, R), and the weights of the points (n, R).
+
+    Parameters
+    ----------
+    theta : ndarray (K,)
+    design : Design
+    mixing : Mixing
+    where : (PersonFacts, Group)
+        Draws and covariates of all persons, and the situations.
+    """
+    facts, group = where
+    points = mixing.points(theta, facts, design.data.structure.unit[group.situations])
+    columns, of = mixing.tastes.common
+    X = design.values(group.rows)  # (K, J, n)
+    fixed = np.einsum("kjn,k->jn", X[columns], mixing.split(theta).utility[of])
+    varying = np.ascontiguousarray(X[mixing.tastes.varying].transpose(2, 1, 0))  # (n, J, V)
+    V = np.matmul(varying, points.beta).transpose(1, 0, 2) + fixed[:, :, np.newaxis]
+    return V, np.exp(points.log_weights)

@@ -569,8 +569,8 @@ def _whole_answers(sim: Simulator, draws: int, rng: np.random.Generator) -> Evid
     return Evidence(
         "probabilities",
         "whole answers",
-        f"how often each sequence of up to {depth[some].max()} answers came from {how}, on {len(kept)} occasions, against the "
-        "products of the probabilities of its stages",
+        f"how often each sequence of up to {depth[some].max()} answers came from {how}, on {len(kept)} occasions, "
+        "against the products of the probabilities of its stages",
         f"chi-square {total.statistic:.1f}",
         f"expected {total.mean:.0f} +- {np.sqrt(total.variance):.0f}",
         total.pvalue() if kept else 1.0,

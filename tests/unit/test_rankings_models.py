@@ -140,6 +140,10 @@ def test_counts_are_told_as_what_they_are() -> None:
         return [line[line.index("LR against") :].strip() for line in lines if "LR against" in line]
 
     assert lr(result) == lr(expected) != []
+    assert (result.sample.available, result.sample.chosen) == (expected.sample.available, expected.sample.chosen)
+    constants = [cm.MultinomialLogit(d, "0 | 1").fit() for d in (data, plain)]
+    tests = [cm.lr_test(small, large) for small, large in zip(constants, (result, expected), strict=True)]
+    assert tests[0].statistic == pytest.approx(tests[1].statistic, rel=1e-8)
     assert f"BIC (n = {expected.nobs} choices)" in str(result.summary())
 
 
@@ -312,6 +316,18 @@ def test_iia_of_rankings_takes_the_order_of_the_others(ranked: cm.ChoiceResults)
     influence = A.to_numpy() - B[full].to_numpy()
     assert found.statistic == pytest.approx(d @ np.linalg.solve(influence.T @ influence, d), rel=1e-6)
     assert np.isfinite(found.score_pvalue)  # rankings are independent answers
+
+
+@pytest.mark.parametrize("kind", ["rankings", "best and worst, unequal sets"])
+def test_score_tests_are_those_of_the_larger_model(kind: str) -> None:
+    small = cm.MultinomialLogit(DATA[kind](), "cost").fit()
+    large = cm.MultinomialLogit(DATA[kind](), "cost + time")
+    theta = small.params.reindex(large.parameters.names).fillna(0.0)
+    found = large.evaluate(theta, hessian=True)
+    statistic = found.score @ np.linalg.solve(-found.hessian, found.score)
+    test = cm.lm_test(small, "time")
+    assert test.statistic == pytest.approx(statistic, rel=1e-6)
+    assert test.statistic > 10
 
 
 # --- simulation ------------------------------------------------------------------------------------------------------
