@@ -28,6 +28,7 @@ from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.draws import Draws
+from choicemodel.heterogeneity.latent_classes import ClassTastes, LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.random_utility import CrossNested, ErrorDistribution, Gumbel, Nested, Scaled
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
@@ -84,7 +85,7 @@ class ChoiceModel:
     data: ChoiceData | None
     formula: str
     errors: ErrorDistribution = field(default_factory=Gumbel)
-    heterogeneity: RandomCoefficients | None = None
+    heterogeneity: RandomCoefficients | LatentClasses | None = None
     base: Any = None
     scale_groups: str | None = None
     stage_scale: bool = False
@@ -116,7 +117,9 @@ class ChoiceModel:
         assert self.data is not None  # noqa: S101 - checked
         formulas = self.heterogeneity.covariate_formulas()
         covariates = read_covariates(self.data, formulas)
-        spec = self.heterogeneity.with_draws(self.heterogeneity.sampler.for_persons(unit_keys(self.data, 0)))
+        spec = self.heterogeneity
+        if isinstance(spec, RandomCoefficients):
+            spec = spec.with_draws(spec.sampler.for_persons(unit_keys(self.data, 0)))
         tastes = spec.on([c.name for c in columns], covariates.names)
         return Mixing(spec, tastes, formulas, covariates.names, covariates.memory)
 
@@ -156,7 +159,8 @@ class ChoiceModel:
         of = [] if scales is None else ["group"] * (scales.column is not None) + ["stage"] * bool(scales.stages)
         name = _TITLES[inner.to_dict()["kind"]]
         if isinstance(self.mixing, Mixing):
-            name = "Mixed " + (name[0].lower() + name[1:]).removeprefix("multinomial ")
+            kind = "Latent class " if isinstance(self.mixing.tastes, ClassTastes) else "Mixed "
+            name = kind + (name[0].lower() + name[1:]).removeprefix("multinomial ")
         return name + (f" with {' and '.join(of)} scales" if of else "")
 
     @property
@@ -521,7 +525,7 @@ def _mixing_from(content: Mapping[str, Any], columns: list[str]) -> Homogeneous 
     """Rebuild a heterogeneity from its description."""
     if content["kind"] == "homogeneous":
         return Homogeneous()
-    spec = RandomCoefficients.from_dict(content)
+    spec = (LatentClasses if content["kind"] == "latent classes" else RandomCoefficients).from_dict(content)
     memory = {k: Memory(**m) for k, m in content["memory"].items()}
     names = tuple(content["covariates"])
     return Mixing(spec, spec.on(columns, names), spec.covariate_formulas(), names, memory)
@@ -775,6 +779,61 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
     tastes = RandomCoefficients(
         random, correlated, Draws() if draws is None else draws, wtp_space=wtp_space, scale=scale
     )
+    return ChoiceModel(data, formula, errors=errors or Gumbel(), heterogeneity=tastes, base=base)
+
+
+def LatentClassLogit(  # noqa: PLR0913 - a public entry point
+    data: ChoiceData,
+    formula: str,
+    classes: int,
+    *,
+    membership: str | None = None,
+    common: Sequence[str] = (),
+    zero: Mapping[int, Sequence[str]] | None = None,
+    errors: ErrorDistribution | None = None,
+    base: Any = None,
+) -> ChoiceModel:
+    """Specify a latent class logit: a few classes of persons, each with coefficients of its own.
+
+    The probability of a person's choices is the mean of their product over the classes; who belongs to which is a logit
+    of the person's covariates (Kamakura and Russell 1989; Bhat 1997).
+
+    Parameters
+    ----------
+    data : ChoiceData
+        Where persons are declared, they belong to classes; else situations do.
+    formula : str
+        Three parts, see `ChoiceModel`.
+    classes : int
+        How many.
+    membership : str, optional
+        Covariates of persons that say who belongs to which class, such as ``"income + age"``.
+    common : list of str
+        Columns of the design, by their exact names, that have the same coefficient in all classes.
+    zero : dict, optional
+        Number of a class -> columns whose coefficient is zero in it, such as ``{2: ["cost"]}``.
+    errors : error distribution, optional
+        Default independent Gumbel errors.
+    base : label, optional
+        The alternative without constant and covariate coefficients; default the first.
+
+    Returns
+    -------
+    ChoiceModel
+        Its fit starts from several points (``starts=``, default 10), and orders the classes by their shares.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> from choicemodel.models import LatentClassLogit
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> model = LatentClassLogit(data, "gc + ttme | 0", 2, membership="hinc", common=["gc"])
+    >>> model.parameters.names
+    ('gc', 'ttme[class 1]', 'ttme[class 2]', 'class[2]', 'class[2]:hinc')
+    """
+    tastes = LatentClasses(classes, membership, common, zero)
     return ChoiceModel(data, formula, errors=errors or Gumbel(), heterogeneity=tastes, base=base)
 
 

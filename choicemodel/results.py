@@ -364,7 +364,10 @@ class ChoiceResults:
 
     @property
     def optima(self) -> tuple[tuple[float, int], ...]:
-        """Log-likelihood of each optimum that the search found, best first, and from how many starting points."""
+        """Log-likelihood of each optimum that the search found, best first, and from how many starting points.
+
+        Starting points from which the search did not converge are not among them: ``settings.starts`` less the sum.
+        """
         return self._fit.optima
 
     @property
@@ -815,9 +818,11 @@ class ChoiceResults:
         if tested:
             others = [shown.names[n] for n, v in zip(self._names, nulls, strict=True) if v in tested]
             notes.append(f"z and p of {', '.join(others)} test against {', '.join(f'{v:g}' for v in tested)}.")
-        if sum(count for _, count in self.optima) > 1:
-            found = ", ".join(f"{value:.3f} ({count})" for value, count in self.optima)
-            notes.append(f"Log-likelihoods of the optima found, and from how many starting points: {found}.")
+        if self.settings.starts > 1:
+            found = ", ".join(f"{value:.3f} ({count})" for value, count in self.optima) or "none"
+            failed = self.settings.starts - sum(count for _, count in self.optima)
+            rest = f"; {failed} did not converge" if failed > 0 else ""
+            notes.append(f"Log-likelihoods of the optima found, and from how many starting points: {found}{rest}.")
         return notes
 
     def __repr__(self) -> str:

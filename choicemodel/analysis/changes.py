@@ -17,9 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
+from choicemodel.data.align import aligned
 from choicemodel.data.codes import numbers_or_nan
 from choicemodel.data.words import counted, quoted
 from choicemodel.exceptions import (
+    ChoiceModelWarning,
     DroppedSituationsWarning,
     SingleAlternativeWarning,
     SpecificationError,
@@ -30,12 +32,13 @@ from choicemodel.utility import Design, design_from_recipe
 from choicemodel.utility.coding import match_alternatives
 
 BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 _RELATIVE = re.compile(r"([+-])\s*(\d+(?:\.\d*)?|\.\d+)\s*(%?)")
 _AMOUNTS = (
-    "a number sets a column to it, '+10%' and '-10%' change it by ten per cent, '+5' and '-5' by five units, and a "
-    "function takes the rows and gives their new values"
+    "a number sets a column to it, '+10%' and '-10%' change it by ten per cent, '+5' and '-5' by five units, an array "
+    "or a Series gives one value for each row that is changed, and a function takes these rows and gives their values"
 )
 
 
@@ -61,7 +64,7 @@ class Add:
         Its name, which no alternative has yet.
     attributes : dict
         Column -> amount, as in other changes. Relative amounts and functions start from the values of the alternative
-        that it is like.
+        that it is like, and a Series is matched to the rows of that one.
     like : label, optional
         The known alternative that it resembles: it takes its coefficients (constant and alternative-specific ones),
         is offered where that one is, and has its attributes where none are given. Without `like` it has the common
@@ -87,9 +90,11 @@ def apply_change(data: ChoiceData, change: Changes) -> ChoiceData:
     change : dict, Add, Remove, ChoiceData, callable, or list of these
         A dict maps columns to amounts, or to a dict of an amount for each of some alternatives: ``{"gc": "+10%"}``,
         ``{"gc": {"air": "+10%", "bus": 30}}``. A number sets a column to it, ``"+10%"`` and ``"-10%"`` change it by ten
-        per cent, ``"+5"`` and ``"-5"`` by five units; any other text sets the level of a category; a function takes
-        the rows (a DataFrame) and gives their new values. `Remove` and `Add` take an alternative out and in. A
-        callable takes the data and returns changed ones; a ChoiceData is taken as it is. A list is applied in order.
+        per cent, ``"+5"`` and ``"-5"`` by five units; any other text sets the level of a category. A Series is matched
+        to the rows that are changed by its index, that of ``data.frame``; an array or list has one value for each of
+        them, in their order; a function takes them (a DataFrame) and gives their new values. `Remove` and `Add` take
+        an alternative out and in. A callable takes the data and returns changed ones; a ChoiceData is taken as it is.
+        A list is applied in order.
 
     Returns
     -------
@@ -100,6 +105,11 @@ def apply_change(data: ChoiceData, change: Changes) -> ChoiceData:
     ------
     SpecificationError, UnknownColumnError, UnknownAlternativeError
         If the change cannot be read, or does not go with the data.
+
+    Warns
+    -----
+    ChoiceModelWarning
+        If a change makes a column negative that never was.
 
     Examples
     --------
@@ -225,6 +235,7 @@ def _removed(data: ChoiceData, label: Any) -> ChoiceData:
 def _columns_changed(data: ChoiceData, change: Mapping[str, Any]) -> ChoiceData:
     if not change:
         raise SpecificationError("A change of no column changes nothing: write {'column': amount}.")
+    _refuse_named(data, change)
     for name, amounts in change.items():
         _require_changeable(data, name)
         column = data.column(name)
@@ -238,6 +249,17 @@ def _columns_changed(data: ChoiceData, change: Mapping[str, Any]) -> ChoiceData:
             column = _with_amount(data.frame, name, np.ones(data.n_rows, dtype=np.bool_), amounts)
         data = data.assign(**{name: column})
     return data
+
+
+def _refuse_named(data: ChoiceData, change: Mapping[str, Any]) -> None:
+    """Refuse a scenario with its name where a change alone is asked for."""
+    for name, inner in change.items():
+        columns = isinstance(inner, Mapping) and any(n in data.columns for n in inner)
+        if name not in data.columns and (columns or isinstance(inner, (Add, Remove, ChoiceData, list, tuple))):
+            raise SpecificationError(
+                f"{name!r} is no column of the data: it looks like the name of a scenario. One change is asked for "
+                f"here, without a name: write what {name!r} maps to."
+            )
 
 
 def _require_changeable(data: ChoiceData, name: Any) -> None:
@@ -271,34 +293,55 @@ def _with_amount(frame: pd.DataFrame, name: str, rows: BoolArray, amount: Any) -
     column = frame[name]
     if isinstance(amount, Mapping):
         raise SpecificationError(f"`{name}`: got {amount!r} for an amount; {_AMOUNTS}.")
+    changed = frame[rows]
     if callable(amount):
-        amount = _called(amount, frame[rows], name)
+        amount = _one_each(amount(changed), changed.index, f"The function for `{name}`")
+    else:
+        amount = _one_each(amount, changed.index, f"The change of `{name}`")
     numeric = pd.api.types.is_numeric_dtype(column.dtype)
     relative = _RELATIVE.fullmatch(amount.strip()) if isinstance(amount, str) else None
     if numeric or relative is not None:
         values = _numbers(column, name, amount, numeric=numeric)
-        values[rows] = _changed_numbers(values[rows], amount, relative, name)
+        before = values[rows]
+        values[rows] = _changed_numbers(before, amount, relative, name)
+        _warn_of_negative(column, values, name, amount)
         return pd.Series(values, index=column.index, name=name)
     values = column.to_numpy(dtype=object, copy=True)
     values[rows] = amount
     return pd.Series(values, index=column.index, name=name, dtype=object)
 
 
-def _called(function: Callable[[pd.DataFrame], Any], rows: pd.DataFrame, name: str) -> Any:
-    """Values of a function of some rows: an array of them, or one for all."""
-    found = function(rows)
-    if np.ndim(found) == 0:
-        return found
-    values = np.asarray(found)
-    if values.shape != (len(rows),):
+def _one_each(amount: Any, index: pd.Index[Any], where: str) -> Any:
+    """An array with a value for each row of an index, or one amount for all.
+
+    A Series is matched by its labels: in the order of its values it would go to other rows without a word.
+    """
+    if isinstance(amount, pd.Series):
+        return aligned(amount, index, where).to_numpy()
+    if np.isscalar(amount) or np.ndim(np.asarray(amount, dtype=object)) == 0:
+        return amount
+    values = np.asarray(amount)
+    if values.shape != (len(index),):
         raise SpecificationError(
-            f"The function for `{name}` gave values of shape {values.shape} for {counted(len(rows), 'row')}: it takes "
-            "the rows that are changed and gives one value for each, such as lambda rows: rows.cost * 1.1."
+            f"{where} gave values of shape {values.shape} for {counted(len(index), 'row')}: it takes one value for "
+            "each row that is changed, in the order of data.frame; a Series with the index of data.frame; or a "
+            "function of these rows, such as lambda rows: rows.cost * 1.1."
         )
     return values
 
 
-def _numbers(column: pd.Series[Any], name: str, amount: Any, *, numeric: bool) -> NDArray[np.float64]:
+def _warn_of_negative(column: pd.Series[Any], values: FloatArray, name: str, amount: Any) -> None:
+    """Warn where a column becomes negative that never was: most often a number was meant as a difference."""
+    negative = values < 0
+    if not negative.any() or (numbers_or_nan(column) < 0).any():
+        return
+    what = f"makes `{name}` negative in {counted(int(negative.sum()), 'row')}, which it was nowhere"
+    if isinstance(amount, (int, float, np.number)):
+        what = f"sets `{name}` to {amount:g}, which was negative nowhere; to take {-amount:g} off write '{amount:g}'"
+    warnings.warn(f"The change {what}.", ChoiceModelWarning, stacklevel=2)
+
+
+def _numbers(column: pd.Series[Any], name: str, amount: Any, *, numeric: bool) -> FloatArray:
     if not numeric:
         raise SpecificationError(
             f"`{name}` holds {column.dtype} values such as {column.iloc[0]!r}, which {amount!r} cannot change: name "
@@ -307,7 +350,7 @@ def _numbers(column: pd.Series[Any], name: str, amount: Any, *, numeric: bool) -
     return numbers_or_nan(column).copy()
 
 
-def _changed_numbers(before: NDArray[np.float64], amount: Any, relative: re.Match[str] | None, name: str) -> Any:
+def _changed_numbers(before: FloatArray, amount: Any, relative: re.Match[str] | None, name: str) -> Any:
     if relative is not None:
         size = float(relative[1] + relative[2])
         return before * (1 + size / 100) if relative[3] else before + size
@@ -349,8 +392,22 @@ def _added(data: ChoiceData, add: Add) -> ChoiceData:
                 f"Add({label!r}): `{name}` is to change by {amount!r}, and nothing says from what: give a value, or "
                 "say with like= which alternative it starts from."
             )
-        longer = longer.assign(**{name: _with_amount(longer, name, new, amount)})
+        given = _of_source(add, name, amount, frame.index[source])
+        longer = longer.assign(**{name: _with_amount(longer, name, new, given)})
     return _read_again(data, longer)
+
+
+def _of_source(add: Add, name: str, amount: Any, index: pd.Index[Any]) -> Any:
+    """An amount for the new rows, which have no labels yet: a Series is matched to the rows that they are copies of."""
+    if not isinstance(amount, pd.Series):
+        return amount
+    where = f"Add({add.alternative!r}): `{name}`"
+    if add.like is None:
+        raise SpecificationError(
+            f"{where} is a Series, and the new rows have no labels that it could be matched to: say with like= which "
+            "alternative has them, pass an array with a value for each situation, or a function of the rows."
+        )
+    return aligned(amount, index, where).to_numpy()
 
 
 def _sources(data: ChoiceData, add: Add) -> IntArray:

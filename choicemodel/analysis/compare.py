@@ -56,7 +56,7 @@ class _Model(NamedTuple):
     """One column of the comparison."""
 
     table: pd.DataFrame  # estimate, std_error, z, p by parameter
-    held: frozenset[str]  # parameters that are shown as fixed
+    held: dict[str, str]  # parameters without standard error, and the word that stands for it
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -165,7 +165,7 @@ def compare(  # noqa: PLR0913 - a public entry point
     if show not in _SHOWN:
         raise SpecificationError(f"show must be one of {', '.join(_SHOWN)}; got {show!r}.")
     chosen = [r.with_cov("robust") if show == "robust_z" else r for r in results]
-    common = [n for n in results[0].params.index if all(n in r.params.index for r in results)]
+    common = [n for n in _coefficients(results[0]) if all(n in _coefficients(r) for r in results)]
     models = [_model(r, label, scale_normalised, common) for r, label in zip(chosen, labels, strict=True)]
     order = list(dict.fromkeys(n for m in models for n in m.table.index))
     shown = layout(order, digits=digits, stars=stars, names=names, groups=groups)
@@ -176,6 +176,8 @@ def compare(  # noqa: PLR0913 - a public entry point
     rows += [[line, *(Number(float(v), form) for v in fit.loc[line].to_numpy())] for line, form in _FIT_FORMATS.items()]
     heads = [Column("", "left"), *(Column(label) for label in labels)]
     notes = [_reading(chosen, show), *shown.notes(), *_divisor(scale_normalised, common, shown), *_warnings(results)]
+    if any(r.at_bound for r in results):
+        notes.append("(bound): on the bound of its range, and taken as known by the standard errors of the others.")
     return Comparison("Models compared", [Block(heads, rows, rules=[first] if first else [])], notes, frame, fit)
 
 
@@ -183,7 +185,7 @@ def _rows(name: str, models: Sequence[_Model], show: Show, shown: Layout) -> lis
     """The estimates of a parameter and what stands in brackets below them."""
     found: list[Any] = [m.table.loc[name] if name in m.table.index else None for m in models]
     estimates = [None if v is None else shown.estimate(float(v["estimate"]), float(v["p"])) for v in found]
-    below = [_bracket(v, show, shown, free=name not in m.held) for v, m in zip(found, models, strict=True)]
+    below = [_bracket(v, show, shown, m.held.get(name)) for v, m in zip(found, models, strict=True)]
     return [[shown.names[name], *estimates], ["", *below]]
 
 
@@ -212,12 +214,12 @@ def _model(result: ChoiceResults, label: str, scale: bool | str, common: Sequenc
         with np.errstate(divide="ignore", invalid="ignore"):
             z = result.tvalues.to_numpy()
         table = [np.asarray(v, dtype=np.float64) for v in (result.params, result.bse, z, result.pvalues)]
-        return _Model(_frame(names, table), frozenset(result.fixed))
+        return _Model(_frame(names, table), _held(result))
     where = _scale_positions(result, label, scale, common)
     theta: FloatArray = np.asarray(result.params, dtype=np.float64)
     coefficient = np.array([p.role == "utility" for p in result.model.parameters.items])
     covariance = result.cov_params().to_numpy(copy=True)
-    held = np.isin(names, result.fixed)
+    held = np.isin(names, list(_held(result)))
     covariance[held] = covariance[:, held] = 0.0
     size = float(np.linalg.norm(theta[where]))
     if not size > 0:
@@ -235,7 +237,13 @@ def _model(result: ChoiceResults, label: str, scale: bool | str, common: Sequenc
     nulls = np.where(coefficient, 0.0, result.model.parameters.nulls)
     z = np.divide(found.estimate - nulls, error, out=np.full(len(theta), np.nan), where=error > 0)
     # a coefficient that was held is no longer so once it is divided by an estimate
-    return _Model(_frame(names, [found.estimate, error, z, 2 * ndtr(-np.abs(z))]), frozenset())
+    words = {n: word for n, word in _held(result).items() if not coefficient[names.index(n)]}
+    return _Model(_frame(names, [found.estimate, error, z, 2 * ndtr(-np.abs(z))]), words)
+
+
+def _held(result: ChoiceResults) -> dict[str, str]:
+    """Parameters that standard errors take as known, and why."""
+    return {**dict.fromkeys(result.fixed, "(fixed)"), **dict.fromkeys(result.at_bound, "(bound)")}
 
 
 def _frame(names: Sequence[str], columns: Sequence[FloatArray]) -> pd.DataFrame:
@@ -244,19 +252,22 @@ def _frame(names: Sequence[str], columns: Sequence[FloatArray]) -> pd.DataFrame:
 
 def _scale_positions(result: ChoiceResults, label: str, scale: bool | str, common: Sequence[str]) -> list[int]:
     """Positions of the coefficients that make the scale."""
-    utility = [p.name for p in result.model.parameters.items if p.role == "utility"]
+    utility = _coefficients(result)
     if isinstance(scale, str):
         if scale not in utility:
             raise SpecificationError(
                 f"scale_normalised={scale!r} is no coefficient of model {label}, which has {', '.join(utility)}."
             )
         return [list(result.params.index).index(scale)]
-    shared = [n for n in common if n in utility]
-    if not shared:
+    if not common:
         raise SpecificationError(
             "The models have no coefficient in common, so there is no norm to divide by: name a coefficient of each."
         )
-    return [list(result.params.index).index(n) for n in shared]
+    return [list(result.params.index).index(n) for n in common]
+
+
+def _coefficients(result: ChoiceResults) -> list[str]:
+    return [p.name for p in result.model.parameters.items if p.role == "utility"]
 
 
 def _divisor(scale: bool | str, common: Sequence[str], shown: Layout) -> list[str]:
@@ -282,12 +293,12 @@ def _fit_lines(results: Sequence[ChoiceResults], labels: Sequence[str]) -> pd.Da
     return pd.DataFrame(list(lines.values()), index=pd.Index(list(lines)), columns=list(labels), dtype=np.float64)
 
 
-def _bracket(values: pd.Series[float] | None, show: str, shown: Layout, *, free: bool) -> Cell:
+def _bracket(values: pd.Series[float] | None, show: str, shown: Layout, held: str | None) -> Cell:
     """What stands below an estimate."""
     if values is None:
         return None
-    if not free:
-        return "(fixed)"
+    if held is not None:
+        return held
     error, z = float(values["std_error"]), float(values["z"])
     if error == 0 and (show == "std_error" or np.isnan(z)):
         return None

@@ -1,7 +1,7 @@
 """Marginal effects: what a change of a data column does to the choice probabilities.
 
-A what-if changes the *data column* and codes the data again by the recipe of the model, so that logs, squares,
-interactions and `at` come out right without being known here.
+Derivatives are by the *data column*: the design is differentiated exactly by it, through logs, squares, interactions
+and `at`, and probabilities by the utilities. Changes from one level to another code the data again by the recipe.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.responses import Responses, responses
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import numbers_or_nan
 from choicemodel.data.structure import Structure
 from choicemodel.data.words import counted
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.utility import Design
-from choicemodel.utility.coding import factor_key, match_alternatives
+from choicemodel.utility.coding import factor_key, is_binary, match_alternatives
 from choicemodel.utility.language import column_names
 from choicemodel.utility.terms import parse_formula
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Change = Callable[[FloatArray], FloatArray]
 
-# Step of a derivative by a column, relative to its value: with a Richardson step the error is of the order of 1e-12.
-STEP = 1e-3
 ALL = "all"
 
 
@@ -224,44 +225,43 @@ def mean_over(values: FloatArray, weight: FloatArray) -> float:
 # --- derivatives by a column -----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Slope:
-    """Derivative of the probabilities by the column of one alternative, or of all.
+def responses_of(question: Question, changed: Sequence[int | None], *, relative: bool = False) -> Responses:
+    """Prepare the log-probabilities and their exact derivatives by the column, or by its logarithm (`relative`).
 
-    Parameters
-    ----------
-    designs : tuple of Design
-        Of the data with the column changed by h, -h, h/2 and -h/2.
-    step : ndarray (rows,)
-        h of the situation of each row; one where it does not hold the alternative.
+    Raises
+    ------
+    SpecificationError
+        If utility has no derivative in some of the rows that are changed.
     """
-
-    designs: tuple[Design, ...]
-    step: FloatArray
-
-    def __call__(self, question: Question, theta: FloatArray) -> FloatArray:
-        """Derivative of the probability of each row (rows,)."""
-        up, down, half_up, half_down = (question.probabilities(theta, d) for d in self.designs)
-        return np.asarray((8 * (half_up - half_down) - (up - down)) / (6 * self.step))
-
-
-def slope(question: Question, code: int | None) -> Slope:
-    """Prepare the derivative by the column of an alternative, or of all (None)."""
-    values, mask, s = question.numbers(), question.mask(code), question.structure
-    steps = column_steps(values, mask)
-    designs = tuple(question.with_column(values + size * steps) for size in (1.0, -1.0, 0.5, -0.5))
-    situation = np.repeat(np.arange(s.n_situations), s.sizes)
-    own = np.ones(s.n_situations)
-    own[situation[mask]] = steps[mask]
-    return Slope(designs, own[situation])
+    _refuse_taste_shifts(question)
+    design = question.model.design_on(question.data)
+    slope, undefined = design.derivative(question.column)
+    rows = np.logical_or.reduce([question.mask(code) for code in changed])
+    refuse_undefined(question.data, undefined & rows, question.column)
+    factor = np.where(rows, question.numbers(), 0.0) if relative else None
+    return responses(question.model, design, slope, changed, factor)
 
 
-def column_steps(values: FloatArray, mask: BoolArray) -> FloatArray:
-    """Steps in a column, zero outside the mask (rows,): relative to the value, so that a log stays defined."""
-    size = np.abs(np.where(mask & np.isfinite(values), values, 0.0))
-    if mask.any() and not np.all(values[mask] > 0):
-        size = np.maximum(size, 0.1 * float(size[mask].mean()) or 1.0)
-    return np.where(mask, STEP * size, 0.0)
+def refuse_undefined(data: ChoiceData, undefined: BoolArray, column: str) -> None:
+    """Refuse rows (sorted) in which utility has no derivative by a column."""
+    if undefined.any():
+        raise SpecificationError(
+            f"Utility has no derivative by `{column}` in {first_of(data, undefined)}: the formula is vertical there, "
+            f"as a root is at zero. Add a constant, such as sqrt({column} + 1), or ask about the other situations with "
+            "data=data.query(...)."
+        )
+
+
+def _refuse_taste_shifts(question: Question) -> None:
+    """Refuse a column that also shifts the coefficients of people, whose part would be left out."""
+    mixing = question.model.heterogeneity_or_none
+    formulas = mixing.formulas if isinstance(mixing, Mixing) else ()
+    factors = (f for formula in formulas for term in parse_formula(formula)[0].terms for f in term)
+    if any(question.column in column_names(f.expression, f.node) for f in factors):
+        raise SpecificationError(
+            f"`{question.column}` enters the utilities and also says who has which coefficients, so that a derivative "
+            "of utility is not all that it does: use scenario, which changes the column in both."
+        )
 
 
 # --- the public function ---------------------------------------------------------------------------------------------
@@ -326,27 +326,24 @@ def marginal_effects(  # noqa: PLR0913 - a public entry point
     train       0.000570  0.000499  0.001050 -0.002119
     """
     question = ask(result, column, data, "marginal_effects")
+    levels = levels_of(question)  # before at= makes a column of numbers one of a single value
     if at:
         question = replace(question, data=_set_columns(question, at))
     responding = pick(to, question.data, "to")
-    levels = levels_of(question)
     if levels is None:
         changed = changed_alternatives(question, of)
-        slopes = [slope(question, code) for code in changed]
-        changes: list[Callable[[FloatArray], FloatArray]] = [lambda t, s=s: s(question, t) for s in slopes]  # type: ignore[misc]
+        change = _slopes(question, changed)
         index, note = pair_index(question, changed, responding), f"Change of the probability per unit of `{column}`."
     else:
-        changed = [None] if question.covariate else list(pick(of, question.data, "of"))
-        if question.covariate:
-            changed_alternatives(question, of)
-        changes = [c for code in changed for c in _contrasts(question, code, levels)]
+        changed = changed_alternatives(question, of) if question.covariate else list(pick(of, question.data, "of"))
+        change = _contrasts(question, changed, levels)
         index = _level_index(question, changed, levels, responding)
         note = f"Change of the probability when `{column}` goes from {levels[0]!r} to the level."
         changed = [code for code in changed for _ in levels[1:]]
     wanted = pairs(question, changed, responding)
 
     def function(theta: FloatArray) -> FloatArray:
-        found = [change(theta) for change in changes]
+        found = change(theta)
         return np.array([mean_over(found[p.change][p.rows], question.weight[p.situations]) for p in wanted])
 
     estimates = uncertainty(result, function, index, **Inference(method, draws, rng, alpha)._asdict())
@@ -388,32 +385,65 @@ def category_levels(model: ChoiceModel, column: str) -> tuple[Any, ...] | None:
 
 
 def is_dummy(question: Question) -> bool:
-    """Whether the column holds 0 and 1 only, in the estimation data where these are at hand."""
-    source = question.model.data
-    columns = [
-        d.column(question.column) for d in (question.data, source) if d is not None and question.column in d.columns
-    ]
-    return all(bool(np.isin(numbers_or_nan(c), (0.0, 1.0)).all()) for c in columns)
+    """Whether the column held 0 and 1 only in the estimation data, whatever those are that are asked about."""
+    known = _known_binary(question.model, question.column)
+    if known is not None:
+        return known
+    source = question.model.data  # a file of an older version does not say
+    data = question.data if source is None or question.column not in source.columns else source
+    return is_binary(numbers_or_nan(data.column(question.column)))
 
 
-def _contrasts(question: Question, code: int | None, levels: Sequence[Any]) -> list[Callable[[FloatArray], FloatArray]]:
-    """Discrete changes from the reference to each other level."""
+def _known_binary(model: ChoiceModel, column: str) -> bool | None:
+    """Whether a column held 0 and 1 only when the model was specified; None if it does not say."""
+    memory = model.recipe.memory
+    for part in parse_formula(model.recipe.formula):
+        for factor in (f for term in part.terms for f in term):
+            known = memory.get(factor_key(factor))
+            reads = column in column_names(factor.expression, factor.node)
+            if reads and known is not None and known.binary is not None:
+                return column in known.binary
+    return None
+
+
+def _slopes(question: Question, changed: Sequence[int | None]) -> Change:
+    """Derivatives by the column of each changed alternative."""
+    respond = responses_of(question, changed)
+
+    def change(theta: FloatArray) -> FloatArray:
+        log_P, slopes = respond(theta)
+        with np.errstate(under="ignore"):
+            return np.asarray(np.exp(log_P) * slopes)
+
+    return change
+
+
+def _contrasts(question: Question, changed: Sequence[int | None], levels: Sequence[Any]) -> Change:
+    """Discrete changes from the reference to each other level, changed alternatives first."""
+    designs = [_designs_at(question, code, levels) for code in changed]
+
+    def change(theta: FloatArray) -> FloatArray:
+        found = []
+        for reference, *others in designs:
+            before = question.probabilities(theta, reference)
+            found += [question.probabilities(theta, d) - before for d in others]
+        return np.array(found)
+
+    return change
+
+
+def _designs_at(question: Question, code: int | None, levels: Sequence[Any]) -> list[Design]:
+    """The data with an alternative, or all, at each level."""
     mask = question.mask(code)
     column = question.data.column(question.column)
     numeric = pd.api.types.is_numeric_dtype(column.dtype) and all(isinstance(x, (int, float)) for x in levels)
     before = question.numbers() if numeric else question.structure.sorted_values(column.to_numpy(dtype=object))
-
-    def design(level: Any) -> Design:
+    designs = []
+    for level in levels:
         values = before.copy()
         values[mask] = level
-        return question.with_column(values)
-
-    reference = design(levels[0])
-    designs = [design(level) for level in levels[1:]]
-    return [
-        lambda t, d=d: question.probabilities(t, d) - question.probabilities(t, reference)  # type: ignore[misc]
-        for d in designs
-    ]
+        designs.append(question.with_column(values))
+    return designs
 
 
 def _level_index(
@@ -429,6 +459,10 @@ def _level_index(
 
 def first_bad(question: Question, wrong: BoolArray) -> str:
     """Count rows and name an example: ``3 rows, first individual 7``."""
-    row = int(wrong.argmax())
-    situation = int(np.searchsorted(question.structure.starts, row, side="right")) - 1
-    return f"{counted(int(wrong.sum()), 'row')}, first in {question.data.name_of(situation)}"
+    return first_of(question.data, wrong)
+
+
+def first_of(data: ChoiceData, wrong: BoolArray) -> str:
+    """Count sorted rows and name an example: ``3 rows, first individual 7``."""
+    situation = int(np.searchsorted(data.structure.starts, int(wrong.argmax()), side="right")) - 1
+    return f"{counted(int(wrong.sum()), 'row')}, first in {data.name_of(situation)}"

@@ -20,8 +20,9 @@ from choicemodel.analysis.effects import (
     pair_index,
     pairs,
     pick,
-    slope,
+    responses_of,
 )
+from choicemodel.analysis.responses import log_probabilities
 from choicemodel.analysis.situations import situation_arrays
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.data import ChoiceData
@@ -29,7 +30,7 @@ from choicemodel.exceptions import SpecificationError
 from choicemodel.results import ChoiceResults
 
 FloatArray = NDArray[np.float64]
-Response = Callable[[FloatArray, FloatArray], FloatArray]
+Respond = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 
 _AVERAGES = {
     "weighted": "Averages over situations, weighted by the probability that responds (sum w P E / sum w P).",
@@ -55,8 +56,8 @@ def elasticities(  # noqa: PLR0913 - a public entry point
 ) -> Estimates:
     """Compute direct and cross elasticities of the choice probabilities by a data column.
 
-    E_ij = d ln P_i / d ln x_j: the column is changed and the data coded again, so that logs, squares and interactions
-    are right. For a logit that is linear in x: b x (1 - P) direct and -b x P cross (Train 2009, section 3.6).
+    E_ij = d ln P_i / d ln x_j, through the formula, so that logs, squares and interactions are right. For a logit that
+    is linear in x: b x (1 - P) direct and -b x P cross (Train 2009, section 3.6).
 
     Parameters
     ----------
@@ -112,15 +113,13 @@ def elasticities(  # noqa: PLR0913 - a public entry point
     question = ask(result, column, data, "elasticities")
     changed, responding = changed_alternatives(question, of), pick(to, question.data, "to")
     _check_positive(question, changed)
-    design = question.model.design_on(question.data)
-    respond = [_point(question, c) if kind == "point" else _arc(question, c, change) for c in changed]
+    respond = _points(question, changed) if kind == "point" else _arcs(question, changed, change)
     wanted = pairs(question, changed, responding)
     combine = _each if average is None else _weighted if average == "weighted" else _simple
 
     def function(theta: FloatArray) -> FloatArray:
-        P = question.probabilities(theta, design)
-        found = [r(theta, P) for r in respond]
-        return combine(question, wanted, P, found)
+        log_P, found = respond(theta)
+        return combine(question, wanted, log_P, found)
 
     index = pair_index(question, changed, responding)
     index = _situation_index(question, wanted, index) if average is None else index
@@ -156,58 +155,35 @@ def _check_positive(question: Question, changed: Sequence[int | None]) -> None:
         )
 
 
-def _point(question: Question, code: int | None) -> Response:
-    found, values = slope(question, code), _values_of(question, code)
-
-    def respond(theta: FloatArray, P: FloatArray) -> FloatArray:
-        return _divided(found(question, theta) * values, P)
-
-    return respond
+def _points(question: Question, changed: Sequence[int | None]) -> Respond:
+    return responses_of(question, changed, relative=True)
 
 
-def _arc(question: Question, code: int | None, change: float) -> Response:
-    values, mask = question.numbers(), question.mask(code)
-    after = question.with_column(np.where(mask, values * (1 + change), values))
+def _arcs(question: Question, changed: Sequence[int | None], change: float) -> Respond:
+    model, values = question.model, question.numbers()
+    before = model.design_on(question.data)
+    after = [question.with_column(np.where(question.mask(code), values * (1 + change), values)) for code in changed]
 
-    def respond(theta: FloatArray, P: FloatArray) -> FloatArray:
-        changed = question.probabilities(theta, after)
-        ratio = _divided(changed, P)
-        out = np.full(len(P), np.nan)
-        np.log(ratio, out=out, where=ratio > 0)
-        return np.asarray(out / np.log1p(change))
+    def respond(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        log_P = log_probabilities(model, before, theta)
+        changes = [log_probabilities(model, design, theta) - log_P for design in after]
+        return log_P, np.array(changes) / np.log1p(change)
 
     return respond
 
 
-def _values_of(question: Question, code: int | None) -> FloatArray:
-    """Value of the changed column in the situation of each row (rows,); zero where it is not available."""
-    s, values = question.structure, question.numbers()
-    if code is None:
-        return values
-    rows = question.rows[:, code]
-    return np.repeat(np.where(rows >= 0, values[rows], 0.0), s.sizes)
+def _weighted(question: Question, wanted: list[Pair], log_P: FloatArray, found: FloatArray) -> FloatArray:
+    with np.errstate(under="ignore"):
+        P = np.exp(log_P)
+        means = [mean_over(found[p.change][p.rows], P[p.rows] * question.weight[p.situations]) for p in wanted]
+    return np.array(means)
 
 
-def _divided(values: FloatArray, P: FloatArray) -> FloatArray:
-    """Values over probabilities; NaN where the probability is zero to the last digit."""
-    out = np.full(len(P), np.nan)
-    np.divide(values, P, out=out, where=P > 0)
-    return out
-
-
-def _weighted(question: Question, wanted: list[Pair], P: FloatArray, found: list[FloatArray]) -> FloatArray:
-    out = []
-    for pair in wanted:
-        p = P[pair.rows]
-        out.append(mean_over(np.where(p > 0, found[pair.change][pair.rows], 0.0), p * question.weight[pair.situations]))
-    return np.array(out)
-
-
-def _simple(question: Question, wanted: list[Pair], _: FloatArray, found: list[FloatArray]) -> FloatArray:
+def _simple(question: Question, wanted: list[Pair], _: FloatArray, found: FloatArray) -> FloatArray:
     return np.array([mean_over(found[p.change][p.rows], question.weight[p.situations]) for p in wanted])
 
 
-def _each(_: Question, wanted: list[Pair], __: FloatArray, found: list[FloatArray]) -> FloatArray:
+def _each(_: Question, wanted: list[Pair], __: FloatArray, found: FloatArray) -> FloatArray:
     order = np.argsort(np.concatenate([p.situations for p in wanted]), kind="stable")
     return np.concatenate([found[p.change][p.rows] for p in wanted])[order]
 

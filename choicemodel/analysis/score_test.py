@@ -252,9 +252,6 @@ def scored_with(result: ChoiceResults, names: Sequence[str], values: FloatArray)
     """
     model = fitted_model(result, "A score test")
     design = model.design_on()
-    sign = design.data.structure.row_sign
-    if sign is not None:  # the larger design reverses them itself
-        values = values * sign
     K, m = len(design.columns), len(names)
     first = len(design._sources)
     added = tuple(DesignColumn(n, first + i, None, 1, n, ()) for i, n in enumerate(names))

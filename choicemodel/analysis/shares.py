@@ -22,12 +22,14 @@ from choicemodel.analysis.uncertainty import (
     uncertainty,
 )
 from choicemodel.data import ChoiceData
+from choicemodel.data.keys import label_keys
 from choicemodel.estimation.executor import executor
-from choicemodel.estimation.fit import Composition, likelihood_of, unit_scores
+from choicemodel.estimation.fit import likelihood_of, unit_scores
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
+from choicemodel.rng import Keys, combine
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -85,8 +87,9 @@ def shares(  # noqa: PLR0913 - a public entry point
     ----------
     result : ChoiceResults
     data : ChoiceData, optional
-        Default the estimation data. Data of other units are taken as independent of them. Of rankings and best-worst
-        answers the first choices are predicted.
+        Default the estimation data. Situations are found among those of the estimation by their labels, persons and
+        choices, whatever their other columns say: a subset of the estimation data is tested as such, and data of other
+        situations are taken as independent. Of rankings and best-worst answers the first choices are predicted.
     by : str, optional
         A column, the same for all alternatives of a situation: shares within each of its values.
     method : {"delta", "krinsky-robb", "bootstrap"}
@@ -101,7 +104,8 @@ def shares(  # noqa: PLR0913 - a public entry point
     Estimates
         By alternative, or by (segment, alternative); with choices also ``observed``, ``difference`` (predicted less
         observed), ``difference_se``, ``z`` and ``p``. These are NaN where the model makes the shares equal whatever the
-        data say, as a full set of constants does.
+        data say, as a full set of constants does; and where only some of the situations are those of the estimation, or
+        a loaded result cannot tell.
 
     Examples
     --------
@@ -134,15 +138,20 @@ def shares(  # noqa: PLR0913 - a public entry point
         return replace_text(found, title, [*notes, "The data hold no choices to compare with."])
     theta = estimates_of(result)
     P = cast(FloatArray, sort(probabilities(theta, design, model.errors, model.heterogeneity_or_none)))
-    beside, equal = _compare(result, _Asked(cast(ChoiceData, given), data), cells, P, function)
+    among = _among(result, cast(ChoiceData, given), data)
+    beside, equal = _compare(result, _Asked(cast(ChoiceData, given), data, among), cells, P, function)
     notes.append("z and p test predicted less observed; the variance is that of unit influence functions.")
-    if equal.all():
+    if among.unknown:
+        notes[-1] = among.unknown
+    elif equal.all():
         notes[-1] = (
             "The model makes predicted and observed shares equal by construction, as a full set of constants does: "
             "there is nothing to test."
         )
     elif equal.any():
         notes.append("Where z and p are blank, the shares are equal by construction.")
+    if among.note:
+        notes.append(among.note)
     return replace_text(found, title, notes, beside)
 
 
@@ -161,11 +170,102 @@ def _cells(data: ChoiceData, by: str | None) -> _Cells:
     return _Cells(pd.MultiIndex.from_product([values, labels], names=[by, "alternative"]), cell, situation, share)
 
 
+class _Among(NamedTuple):
+    """Where the situations are among those of the estimation.
+
+    Parameters
+    ----------
+    position : ndarray of int (N,) or None
+        Situation of the estimation that each is; None where they are others.
+    unknown : str
+        Why nothing can be said of the difference, if so.
+    note : str
+        What was assumed.
+    """
+
+    position: IntArray | None
+    unknown: str = ""
+    note: str = ""
+
+
 class _Asked(NamedTuple):
-    """Data as they were given, and their first choices."""
+    """Data as they were given, their first choices, and where these are among those of the estimation."""
 
     given: ChoiceData
     first: ChoiceData
+    among: _Among
+
+
+def _among(result: ChoiceResults, given: ChoiceData, data: ChoiceData) -> _Among:
+    """Find situations among those of the estimation, by labels, persons and choices."""
+    if result.data is None:
+        return _among_unheld(result, given, data)
+    if given is result.data:
+        return _Among(np.arange(data.n_situations))
+    estimation = result.data.first_choices()
+    if not estimation.has_choices:  # of the worst only
+        return _Among(None)
+    persons = data.roles.person is not None and estimation.roles.person is not None
+    mine, theirs = _labels(data, persons=persons), _labels(estimation, persons=persons)
+    order = np.argsort(theirs)
+    at = order[np.searchsorted(theirs[order], mine).clip(max=len(theirs) - 1)]
+    known = theirs[at] == mine
+    found = known & (_chosen_labels(data) == _chosen_labels(estimation)[at])
+    if found.all():
+        return _Among(at)
+    # labels such as 1, 2, ... are those of other situations too, some of which chose alike; but not at the same values
+    if not found.any() or (not found[known].all() and not _alike(result, data, estimation, (found, at))):
+        return _Among(None)
+    why = (
+        f"{int(found.sum()):,} of the {len(found):,} situations are among those of the estimation (the same labels and "
+        "choices) and the others are not, so that z and p are left blank: ask for either part by itself, or give other "
+        "situations other labels."
+    )
+    return _Among(None, why)
+
+
+def _among_unheld(result: ChoiceResults, given: ChoiceData, data: ChoiceData) -> _Among:
+    """The same for a loaded result, which knows of the estimation data their choices and their log-likelihood only."""
+    if given.fingerprint() != result.fingerprint():
+        return _Among(
+            None,
+            note="The loaded result does not hold the estimation data: these are taken as independent of them.",
+        )
+    model = cast(ChoiceModel, result.model)
+    with executor(None) as pool:
+        value = likelihood_of(model.composition(model.design_on(given)), pool).evaluate(estimates_of(result)).value
+    if np.isclose(value, result.llf, rtol=1e-9, atol=0.0):
+        return _Among(np.arange(data.n_situations))
+    return _Among(
+        None,
+        "The choices are those of the estimation at other values of the columns, and the loaded result does not hold "
+        "its data, so that z and p are left blank: fit the model again.",
+    )
+
+
+def _labels(data: ChoiceData, *, persons: bool) -> Keys:
+    """Key of the labels of each situation (N,)."""
+    first, keys = data.structure.first_rows(), np.zeros(data.n_situations, dtype=np.uint64)
+    for name in (*data.roles.situation, *([data.roles.person] if persons else [])):
+        keys = combine(keys, label_keys(data.column(cast(str, name)).iloc[first]))
+    return keys
+
+
+def _chosen_labels(data: ChoiceData) -> Keys:
+    """Key of the alternative chosen in each situation (N,)."""
+    s = data.structure
+    return label_keys(pd.Series(list(data.alternatives)))[s.alternative[s.require_chosen()]]
+
+
+def _alike(
+    result: ChoiceResults, data: ChoiceData, estimation: ChoiceData, which: tuple[NDArray[np.bool_], IntArray]
+) -> bool:
+    """Whether any of the situations found has the chosen alternative at the values it had in the estimation."""
+    model, (found, at) = cast(ChoiceModel, result.model), which
+    mine = model.design_on(data).values(data.structure.require_chosen()[found])  # (K, n)
+    theirs = model.design_on(estimation).values(estimation.structure.require_chosen()[at[found]])
+    differ = np.ptp(theirs, axis=1) > 0  # constants tell nothing
+    return bool((mine == theirs)[differ].all(axis=0).any())
 
 
 def _compare(
@@ -198,27 +298,30 @@ def _variances(
     function: Callable[[FloatArray], FloatArray],
 ) -> tuple[FloatArray, FloatArray]:
     """Variance of the differences of shares, and what it would be if the parameters were known (M,)."""
-    of_rows, difference = gap
-    data, same = asked.first, _same_units(asked.given, result)
-    unit = independent_units(result, data) if same else None
-    unit = data.structure.unit if unit is None else unit
-    influence = _contributions(cells, (of_rows, difference), unit)  # (U, M)
-    alone = (influence**2).sum(axis=0)
     estimation = uncertainty(result, function, cells.index)
     error = np.atleast_1d(np.asarray(estimation.std_error, dtype=np.float64))
-    G = cast(FloatArray, estimation.jacobian)
-    if not same:
+    at = asked.among.position
+    unit = asked.first.structure.unit if at is None else _units(result, asked.given)[at]
+    influence = _contributions(cells, gap, unit)  # (U, M)
+    alone = (influence**2).sum(axis=0)
+    if asked.among.unknown:
+        return np.full(len(alone), np.nan), alone
+    if at is None:
         return alone + error**2, alone
     bread = result.with_cov("nonrobust").cov_params().to_numpy()
-    of_unit = np.zeros(data.structure.n_units, dtype=np.int64)
-    of_unit[data.structure.unit] = unit
-    scores = sum_by_unit(
-        _scores(result, asked.given), of_unit, int(unit.max()) + 1
-    )  # over clusters, where there are any
-    total = influence + scores @ np.where(np.isnan(bread), 0.0, bread) @ G.T
+    G = cast(FloatArray, estimation.jacobian)
+    total = _scores(result, asked.given) @ np.where(np.isnan(bread), 0.0, bread) @ G.T  # (units of the estimation, M)
+    total[: len(influence)] += influence
     variance = (total**2).sum(axis=0)
     variance[np.isnan(error)] = np.nan
     return variance, alone
+
+
+def _units(result: ChoiceResults, data: ChoiceData) -> IntArray:
+    """The unit, or the cluster, of each first choice of the estimation data; for a loaded result these are `data`."""
+    first = (data if result.data is None else result.data).first_choices()
+    unit = independent_units(result, first)
+    return first.structure.unit if unit is None else unit
 
 
 def _contributions(cells: _Cells, gap: tuple[FloatArray, FloatArray], unit: IntArray) -> FloatArray:
@@ -242,23 +345,15 @@ def _unit_weights(cells: _Cells, unit: IntArray, M: int) -> FloatArray:
 
 
 def _scores(result: ChoiceResults, data: ChoiceData) -> FloatArray:
-    """Scores of the units of the estimation data (U, K); a loaded result is given them as `data`."""
-    if result.data is not None:
-        return result.model.unit_scores(result.params)
+    """Scores of the estimation data, summed over units or clusters; for a loaded result these are `data`."""
     model = cast(ChoiceModel, result.model)
-    design = model.design_on(data)
-    composition = Composition(design, model.errors, model.heterogeneity_or_none, model.parameters)
-    with executor(None) as pool:
-        return unit_scores(likelihood_of(composition, pool), estimates_of(result), design)
-
-
-def _same_units(data: ChoiceData, result: ChoiceResults) -> bool:
-    """Whether data hold the same choices of the same units as those of the estimation, whatever their columns."""
-    if result.data is None:
-        return data.fingerprint() == result.fingerprint()
-    a, b = data.structure, result.data.structure
-    names = ("starts", "alternative", "chosen", "person", "occasion", "stage", "sign")
-    arrays = [(getattr(a, n), getattr(b, n)) for n in names]
-    return data.alternatives == result.data.alternatives and all(
-        (x is None) == (y is None) and (x is None or np.array_equal(x, y)) for x, y in arrays
-    )
+    if result.data is not None:
+        scores, structure = model.unit_scores(result.params), result.data.structure
+    else:
+        design, structure = model.design_on(data), data.structure
+        with executor(None) as pool:
+            scores = unit_scores(likelihood_of(model.composition(design), pool), estimates_of(result), design)
+    unit, first = _units(result, data), structure.unit[structure.first_stage]
+    of_unit = np.zeros(structure.n_units, dtype=np.int64)
+    of_unit[first] = unit
+    return sum_by_unit(scores, of_unit, int(unit.max()) + 1)

@@ -64,7 +64,7 @@ class Estimates:
     alpha : float
         Intervals have level 1 - alpha.
     jacobian : ndarray (M, K) or None
-        Derivatives by the parameters, for ``delta``; zero for those held fixed.
+        Derivatives by the parameters, for ``delta``; zero for those held fixed or on a bound.
     draws : ndarray (R, M) or None
         The quantities at each draw or refit.
     failed : int
@@ -241,8 +241,8 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
     Returns
     -------
     Estimates
-        A parameter held fixed has no variance; one whose variance is undefined makes NaN where a quantity depends on
-        it.
+        A parameter held fixed has no variance, nor has one on a bound of its range, which standard errors take as
+        known (the bootstrap does not); one whose variance is undefined makes NaN where a quantity depends on it.
 
     Examples
     --------
@@ -258,11 +258,13 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
     """
     _check(method, draws, alpha)
     index = index if isinstance(index, pd.Index) else pd.Index(list(index))
-    theta, free = estimates_of(result), ~result.params.index.isin(result.fixed)
+    theta, free = estimates_of(result), ~result.params.index.isin([*result.fixed, *result.at_bound])
     known: FloatArray = np.array(result.cov_params(), dtype=np.float64)
     known[~free] = known[:, ~free] = 0.0  # no variance; what is still NaN is undefined
     estimate = np.asarray(function(theta), dtype=np.float64)
     blank = Estimates(index, np.full((len(estimate), 4), np.nan), method, alpha, None, None, 0, None, known)
+    if method != "bootstrap":
+        blank = replace(blank, notes=_bound_note(result))
     if method == "delta":
         G = _jacobian(function, theta, known, free) if jacobian is None else np.where(free, jacobian, 0.0)
         return _delta(blank, estimate, G)
@@ -278,6 +280,12 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
             G = _jacobian(function, theta, known, undefined) if jacobian is None else jacobian
             values[:, (G[:, undefined] != 0).any(axis=1)] = np.nan
     return replace(_percentiles(blank, estimate, values), failed=failed, seed=seed)
+
+
+def _bound_note(result: ChoiceResults) -> tuple[str, ...]:
+    """Say which parameters the standard errors take as known though they were estimated."""
+    edge = [f"{n} = {result.params[n]:g}" for n in result.at_bound]
+    return (f"On the bound of their range, and taken as known by the standard errors: {', '.join(edge)}.",) * bool(edge)
 
 
 def estimates_of(result: ChoiceResults) -> FloatArray:
@@ -423,5 +431,5 @@ def _weighted(prepared: Prepared, times: NDArray[Any]) -> Prepared:
 def replace_text(
     estimates: Estimates, title: str, notes: Sequence[str], beside: pd.DataFrame | None = None
 ) -> Estimates:
-    """Give estimates their title, their notes and further columns."""
-    return replace(estimates, title=title, notes=tuple(notes), beside=beside)
+    """Give estimates their title, their notes before those they have, and further columns."""
+    return replace(estimates, title=title, notes=(*notes, *estimates.notes), beside=beside)

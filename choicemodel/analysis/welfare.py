@@ -33,8 +33,8 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-# Differences of a derivative below this part of the largest one are rounding of the differences that it is made of.
-_ROUNDING = 1e-6
+# Differences of a derivative below this part of the largest one are rounding.
+_ROUNDING = 1e-9
 # By how much prices are raised to see whether the derivative stays.
 _OTHER_PRICES = 1.25
 
@@ -228,12 +228,12 @@ def _linear_derivative(model: ChoiceModel, design: Design, per: str) -> FloatArr
     data = design.data
     values = numbers_or_nan(data.column(per)) * _OTHER_PRICES
     try:
-        derivative = utility_derivative(model, design, per)
-        elsewhere = utility_derivative(model, design.on(data.assign(**{per: values})), per)
+        derivative, undefined, _ = utility_derivative(model, design, per)
+        elsewhere, *_ = utility_derivative(model, design.on(data.assign(**{per: values})), per)
     except FormulaError:  # a curve that is not defined at other prices than those of the estimation
         curved = np.ones(data.n_rows, dtype=np.bool_)
     else:
-        curved = _different(elsewhere, derivative)
+        curved = _different(elsewhere, derivative) | undefined
         if not curved.any():
             return derivative
     situation = int(np.searchsorted(data.structure.starts, int(curved.argmax()), side="right")) - 1

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from choicemodel.analysis.effects import category_levels, column_steps, model_and_data, require_used
+from choicemodel.analysis.effects import category_levels, first_of, model_and_data, refuse_undefined, require_used
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import numbers_or_nan, plain_label
@@ -24,9 +24,6 @@ from choicemodel.utility import Design
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-
-# A derivative of a design column below this part of the largest one is rounding.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,8 @@ class _Rates:
         Labels of the quantities (M,).
     left_out : tuple
         Alternatives that do not have both columns.
+    worthless : str
+        Which rows are left out because utility does not change with the second column there, whatever the coefficients.
     """
 
     column: FloatArray
@@ -53,6 +52,7 @@ class _Rates:
     weight: FloatArray
     index: pd.Index[Any]
     left_out: tuple[Any, ...]
+    worthless: str
 
     def mean(self, values: FloatArray) -> FloatArray:
         """Weighted mean of values of rows in each group (M,)."""
@@ -103,9 +103,10 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     -------
     Estimates
         One number; one for each alternative where the coefficients are alternative-specific; or by segment. A ratio
-        that depends on the data is averaged over the rows (available alternatives) that have both columns, with the
-        weights of the data. ``fieller_lower`` and ``fieller_upper`` are the interval of Fieller (1954), infinite where
-        the denominator may be zero and NaN where the ratio depends on the data.
+        that depends on the data is averaged, with the weights of the data, over the rows (available alternatives) that
+        have both columns: those of alternatives in whose utility both stand and make a difference in some situation.
+        ``fieller_lower`` and ``fieller_upper`` are the interval of Fieller (1954), infinite where the denominator may
+        be zero and NaN where the ratio depends on the data.
 
     Warns
     -----
@@ -161,6 +162,10 @@ def _notes(names: tuple[str, str], direction: str, multiply: float, rates: _Rate
     groups = [rates.group == m for m in range(len(rates.index))]
     if not all(_constant(rates.column[g], rates.per[g]) for g in groups):
         notes.append("The ratio depends on the data: means over the rows that have both columns.")
+    if rates.worthless:
+        notes.append(
+            f"Left out: {rates.worthless}, where utility does not change with `{per}` whatever its coefficient."
+        )
     if rates.left_out:
         notes.append(f"Without both columns, and so left out: {', '.join(map(str, rates.left_out))}.")
     return notes
@@ -179,13 +184,23 @@ def _coefficients(model: ChoiceModel, theta: FloatArray) -> FloatArray:
 
 def _rates(model: ChoiceModel, data: ChoiceData, names: tuple[str, str], by: str | None) -> _Rates:
     design = model.design_on(data)
-    A, C = (utility_derivative(model, design, name) for name in names)  # (rows, K), sorted order
+    above, below = (utility_derivative(model, design, name) for name in names)
+    A, C = above.slopes, below.slopes  # (rows, K), sorted order
     s = data.structure
-    has = (A != 0).any(axis=1) & (C != 0).any(axis=1)
+    has = above.has & below.has
     if not has.any():
         raise SpecificationError(
             f"No alternative has both `{names[0]}` and `{names[1]}` in its utility, so that one cannot make up for the "
             "other: give the price a coefficient there."
+        )
+    for name, found in zip(names, (above, below), strict=True):
+        refuse_undefined(data, has & found.undefined, name)
+    worthless = has & ~(C != 0).any(axis=1)
+    has &= ~worthless
+    if not has.any():
+        raise SpecificationError(
+            f"Utility does not change with `{names[1]}` in any row, whatever its coefficient, so that nothing can be "
+            "valued in it: pass data= in which it does."
         )
     codes: list[IntArray] = []
     labels: list[list[Any]] = []
@@ -208,7 +223,9 @@ def _rates(model: ChoiceModel, data: ChoiceData, names: tuple[str, str], by: str
     total = np.bincount(group, weights=weight)[group]
     weight = np.divide(weight, total, out=np.full(len(weight), np.nan), where=total > 0)
     left_out = tuple(a for code, a in enumerate(data.alternatives) if not has[s.alternative == code].any())
-    return _Rates(A[has], C[has], group, weight, pd.Index([names[0]]) if index is None else index, left_out)
+    index = pd.Index([names[0]]) if index is None else index
+    without = first_of(data, worthless) if worthless.any() else ""
+    return _Rates(A[has], C[has], group, weight, index, left_out, without)
 
 
 def _groups(
@@ -229,10 +246,26 @@ def _specific(A: FloatArray, C: FloatArray, alternative: NDArray[Any], has: Bool
     return any(not np.array_equal(p, patterns[0]) for p in patterns)
 
 
-def utility_derivative(model: ChoiceModel, design: Design, name: str) -> FloatArray:
-    """Derivatives of the columns of a design by a data column, in sorted order (rows, K).
+class UtilityDerivative(NamedTuple):
+    """Derivatives of the columns of a design by a data column, in sorted order.
 
-    Times the coefficients they are the derivative of utility.
+    Parameters
+    ----------
+    slopes : ndarray (rows, K)
+        Times the coefficients they are the derivative of utility.
+    undefined : ndarray of bool (rows,)
+        Where there is none; zero in `slopes`.
+    has : ndarray of bool (rows,)
+        Rows of the alternatives that have the column: it stands in their utility and changes it in some row.
+    """
+
+    slopes: FloatArray
+    undefined: BoolArray
+    has: BoolArray
+
+
+def utility_derivative(model: ChoiceModel, design: Design, name: str) -> UtilityDerivative:
+    """Differentiate the columns of a design by a data column, exactly.
 
     Raises
     ------
@@ -240,33 +273,28 @@ def utility_derivative(model: ChoiceModel, design: Design, name: str) -> FloatAr
         If the column does not hold numbers that can be changed.
     """
     data = design.data
-    column, s = data.column(name), data.structure
-    values = numbers_or_nan(column)
-    used = [c for c in model.columns if name in c.reads]
-    if np.isnan(values).all() or category_levels(model, name) is not None or name in data.roles.columns():
+    numbers = numbers_or_nan(data.column(name))
+    if np.isnan(numbers).all() or category_levels(model, name) is not None or name in data.roles.columns():
         raise SpecificationError(
             f"`{name}` does not hold numbers that can be changed, so utility has no derivative by it. For a category, "
             "make a 0/1 column of the level and use that in the formula."
         )
-    values = np.asarray(s.sorted_values(values), dtype=np.float64)
-    steps = column_steps(values, np.ones(len(values), dtype=np.bool_))
-    positions = [k for k, c in enumerate(model.columns) if c in used]
-
-    def coded(size: float) -> FloatArray:
-        changed = design.on(data.assign(**{name: s.unsorted_values(values + size * steps)}))
-        return _design_columns(changed, positions)
-
-    half, whole = coded(0.5) - coded(-0.5), coded(1.0) - coded(-1.0)
-    out = np.zeros((len(values), len(model.columns)))
-    out[:, positions] = (8 * half - whole) / (6 * steps[:, np.newaxis])
-    largest = np.abs(out).max(axis=0)
-    out[np.abs(out) <= _ROUNDING * largest] = 0.0
-    return out
+    slope, undefined = design.derivative(name)
+    slopes = slope.values(np.arange(data.n_rows)).T
+    return UtilityDerivative(slopes, undefined, _has(design, name, slopes))
 
 
-def _design_columns(design: Design, positions: list[int]) -> FloatArray:
-    """Some columns of a design, in sorted order (rows, k)."""
-    return design.values(np.arange(design.data.n_rows))[positions].T
+def _has(design: Design, name: str, slopes: FloatArray) -> BoolArray:
+    """Rows of the alternatives that have a column; a derivative that is zero in some of their rows is a zero."""
+    s = design.data.structure
+    codes = np.arange(s.n_alternatives)
+    enters = np.zeros(len(codes), dtype=np.bool_)
+    for column in design.columns:
+        if name in column.reads:
+            enters |= True if column.alternatives is None else np.isin(codes, column.alternatives)
+    changes = np.bincount(s.alternative, weights=(slopes != 0).any(axis=1), minlength=len(codes)) > 0
+    having = enters & changes
+    return np.asarray((having if having.any() else enters)[s.alternative])
 
 
 def _jacobian(rates: _Rates, theta: FloatArray, factor: float) -> FloatArray:

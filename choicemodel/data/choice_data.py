@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.data.align import aligned
 from choicemodel.data.best_worst import BestWorstSpec
 from choicemodel.data.codes import plain_label
 from choicemodel.data.counts import from_counts
@@ -601,14 +602,19 @@ class ChoiceData:
         Parameters
         ----------
         **columns
-            Values, or functions of the long table that return them.
+            Values, or functions of the long table that return them. A Series is matched to the rows by its index.
 
         Returns
         -------
         ChoiceData
+
+        Raises
+        ------
+        SpecificationError
+            If the values are too few or too many, or a Series has no value for some rows.
         """
         try:
-            changed = self._frame.assign(**columns)
+            changed = self._frame.assign(**{name: _covering(name, values) for name, values in columns.items()})
         except ValueError as error:
             if "Length of values" not in str(error):
                 raise
@@ -1017,6 +1023,17 @@ def _noting_absent(data: ChoiceData, spec: WideSpec) -> ChoiceData:
     if not never:
         return data
     return replace(data, notes=(*data.notes, f"never available, and so left out: {', '.join(map(str, never))}"))
+
+
+def _covering(name: str, values: Any) -> Any:
+    """Values of a column to assign; pandas would fill rows that a Series has no label for with missing values."""
+    if callable(values):
+        return lambda frame: _matched(values(frame), frame.index, name)
+    return values if not isinstance(values, pd.Series) else lambda frame: _matched(values, frame.index, name)
+
+
+def _matched(values: Any, index: pd.Index[Any], name: str) -> Any:
+    return aligned(values, index, f"The column `{name}`") if isinstance(values, pd.Series) else values
 
 
 def _refuse_stages(roles: Roles, columns: Mapping[str, Any]) -> None:

@@ -111,8 +111,8 @@ def check_strata(data: ChoiceData) -> None:
     if never:
         raise SpecificationError(
             f"Nobody in the sample chose {listed(never)} (or with weight zero only), so that its stratum is empty and "
-            "says nothing of those who choose it in the population: leave it out with data.drop_alternative, and divide "
-            "the other population shares by their sum."
+            "says nothing of those who choose it in the population: leave it out with data.drop_alternative, and "
+            "divide the other population shares by their sum."
         )
 
 
@@ -186,7 +186,7 @@ def note(shares: Mapping[Any, float], *, offset: bool) -> str:
 
 
 class ChangeOfStrata(NamedTuple):
-    """How a resample's shares of the strata differ from the sample's, as ratios.
+    """How the strata of a resample differ in size from those of the sample, as ratios.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def change_of_strata(blocks: list[Block], design: Design) -> ChangeOfStrata | No
         label = design.data.alternatives[int(empty.argmax())]
         raise SpecificationError(f"Nobody in the resample chose {label!r}: its stratum is empty.")
     ratio = np.ones(J)
-    np.divide(now * before.sum(), before * now.sum(), out=ratio, where=before > 0)
+    np.divide(now, before, out=ratio, where=before > 0)
     if np.abs(ratio - 1).max() < _SAME:
         return None
     of_situation = ratio[chosen]

@@ -6,18 +6,24 @@ coefficients, situation by situation; they are summed over persons and mixed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
+from choicemodel.estimation.mixed import Theta
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
+from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.heterogeneity.mixture import Mixture, mix_points
-from choicemodel.heterogeneity.protocol import Tastes
+from choicemodel.utility import Block
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+# A class with a smaller share than this is as good as empty.
+_EMPTY = 0.01
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class ClassLikelihood(UnitLikelihood):
     ----------
     inner : Likelihood
         Of the same data without heterogeneity and without weights; its gamma is [coefficients | errors].
-    tastes : Tastes
+    tastes : ClassTastes
     covariates : ndarray (U, Q)
     unit : ndarray of int (N,)
         Unit of each situation.
@@ -37,7 +43,7 @@ class ClassLikelihood(UnitLikelihood):
     """
 
     inner: Likelihood
-    tastes: Tastes
+    tastes: ClassTastes
     covariates: FloatArray
     unit: IntArray
     weight: FloatArray | None
@@ -50,62 +56,146 @@ class ClassLikelihood(UnitLikelihood):
         return len(self.covariates)
 
     @property
+    def unit_weight(self) -> FloatArray:
+        """Weight of each unit (U,)."""
+        return np.ones(self.n_units) if self.weight is None else self.weight
+
+    @property
     def mean_weight(self) -> float:
         """Mean weight of the units."""
         return 1.0 if self.weight is None else float(self.weight.mean())
 
     def unit_values(self, theta: FloatArray) -> FloatArray:
         """Log-likelihood of each unit (U,)."""
-        value = self._mix(theta).value
+        value = self.mix(theta).value
         return value if self.weight is None else value * self.weight
 
     def posterior(self, theta: FloatArray) -> FloatArray:
         """Probability of each class given the choices of each unit (U, C)."""
-        return self._mix(theta).posterior
+        return self.mix(theta).posterior
 
-    def _parts(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def shares(self, theta: FloatArray) -> FloatArray:
+        """Share of each class (C,), weights included."""
+        return self.tastes.shares(self.split(theta).own, self.covariates, self.weight)
+
+    def split(self, theta: FloatArray) -> Theta:
+        """Tell the parameters apart."""
         Ku, H = len(self.tastes.utility), len(self.tastes.own)
-        return theta[:Ku], theta[Ku : len(theta) - H], theta[len(theta) - H :]
+        return Theta(theta[:Ku], theta[Ku : len(theta) - H], theta[len(theta) - H :])
 
-    def _gammas(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Coefficients and error parameters of each class (C, G), and log-weights of the classes (U, C)."""
-        utility, phi, own = self._parts(theta)
-        points = self.tastes.points(utility, own, None, self.covariates)
+    def gammas(self, theta: FloatArray) -> FloatArray:
+        """Coefficients and error parameters of each class (C, G)."""
+        utility, phi, _ = self.split(theta)
         columns, of = self.tastes.common
-        gamma = np.zeros((self.tastes.n_points, self.inner.n_utility + len(phi)))
-        gamma[:, self.tastes.varying] = points.beta[0].T
+        gamma = np.empty((self.tastes.n_points, self.inner.n_utility + len(phi)))
+        gamma[:, self.tastes.varying] = self.tastes.coefficients(utility).T
         gamma[:, columns] = utility[of]
         gamma[:, self.inner.n_utility :] = phi
-        return gamma, points.log_weights
+        return gamma
 
-    def _mix(self, theta: FloatArray) -> Mixture:
-        gamma, log_weights = self._gammas(theta)
-        N = len(self.unit)
-        by_situation = np.column_stack([self.inner.situation_values(g, N) for g in gamma])  # (N, C)
-        return mix_points(sum_by_unit(by_situation, self.unit, self.n_units).copy(), log_weights)
+    def mix(self, theta: FloatArray) -> Mixture:
+        """Log-likelihood of each unit (U,) without its weight, and posterior of the classes (U, C)."""
+        N, own = len(self.unit), self.split(theta).own
+        by_situation = np.column_stack([self.inner.situation_values(g, N) for g in self.gammas(theta)])  # (N, C)
+        by_unit = sum_by_unit(by_situation, self.unit, self.n_units).copy()
+        return mix_points(by_unit, self.tastes.log_membership(own, self.covariates))
 
     def units(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Log-likelihood (U,) and score (U, K) of each unit, weights included."""
-        gamma, _ = self._gammas(theta)
-        mixed = self._mix(theta)
+        gamma, mixed = self.gammas(theta), self.mix(theta)
         K, N = self.inner.n_utility, len(self.unit)
-        utility, _, own = self._parts(theta)
+        utility, _, own = self.split(theta)
         in_gamma = np.empty((self.n_units, gamma.shape[1], len(gamma)))  # (U, G, C)
         for c, g in enumerate(gamma):
-            scores = sum_by_unit(self.inner.situation_scores(g, N), self.unit, self.n_units)
-            in_gamma[:, :, c] = scores * mixed.posterior[:, c, np.newaxis]
+            in_gamma[:, :, c] = sum_by_unit(self.inner.situation_scores(g, N), self.unit, self.n_units)
+        with np.errstate(under="ignore"):
+            in_gamma *= mixed.posterior[:, np.newaxis]
         columns, of = self.tastes.common
-        found = self.tastes.pull_back(
-            utility, own, None, self.covariates, in_gamma[:, self.tastes.varying], mixed.posterior
-        )
+        in_beta = in_gamma[:, self.tastes.varying]
+        found = self.tastes.pull_back(utility, own, None, self.covariates, in_beta, mixed.posterior)
         in_utility = found.utility.copy()
-        for column, k in zip(columns, of, strict=True):
-            in_utility[:, k] += in_gamma[:, column].sum(axis=1)
+        in_utility[:, of] += in_gamma[:, columns].sum(axis=2)
         scores = np.hstack([in_utility, in_gamma[:, K:].sum(axis=2), found.own])
         if self.weight is None:
             return mixed.value, scores
         return mixed.value * self.weight, scores * self.weight[:, np.newaxis]
 
-    def with_blocks(self, inner: Likelihood) -> ClassLikelihood:
-        """Return the same on other blocks."""
-        return replace(self, inner=inner)
+    def ordered(self, theta: FloatArray) -> FloatArray:
+        """The same model with its classes ordered by their shares, the largest first, as far as they can be."""
+        utility, phi, own = self.split(theta)
+        order = self.tastes.order_by_share(self.shares(theta))
+        utility, own = self.tastes.relabel(utility, own, order)
+        return np.concatenate([utility, phi, own])
+
+
+def unit_weights(blocks: Sequence[Block], unit: IntArray, n_units: int) -> FloatArray | None:
+    """Weight of each unit (U,), from those of its situations; None where there are none.
+
+    A unit without a situation that says anything adds nothing: it has the mean weight.
+    """
+    out = np.full(n_units, np.nan)
+    for block in blocks:
+        if block.weight is None:
+            return None
+        out[unit[block.situations]] = block.weight
+    return np.where(np.isnan(out), np.nanmean(out), out)
+
+
+def class_remarks(
+    likelihood: ClassLikelihood, theta: FloatArray, covariance: FloatArray, optima: Sequence[tuple[float, int]] | None
+) -> list[str]:
+    """Say in words what is wrong with the classes.
+
+    Parameters
+    ----------
+    likelihood : ClassLikelihood
+    theta : ndarray (K,)
+        Estimates.
+    covariance : ndarray (K, K)
+    optima : sequence of (float, int), optional
+        Log-likelihoods of the optima that were found, and from how many starting points; None where there was one.
+    """
+    shares = likelihood.shares(theta)
+    out = [
+        f"Class {c + 1} is all but empty: its share is {shares[c]:.2%}, and nothing is known of its coefficients. Fit "
+        f"{len(shares) - 1} class{'es' if len(shares) > 2 else ''}."
+        for c in np.flatnonzero(shares < _EMPTY)
+    ]
+    out += [
+        f"Classes {a + 1} and {b + 1} are the same: their coefficients differ by less than a standard error each. Fit "
+        f"{len(shares) - 1} class{'es' if len(shares) > 2 else ''}."
+        for a, b in duplicates(likelihood, theta, covariance)
+    ]
+    if optima and optima[0][1] == 1 and len(shares) > 1:
+        tried = sum(count for _, count in optima)
+        out.append(
+            f"The best optimum ({optima[0][0]:.4f}) was reached from one starting point only, of {tried} that led to "
+            "an optimum: there may be a better one. Raise starts=, or fit fewer classes."
+        )
+    return out
+
+
+def duplicates(likelihood: ClassLikelihood, theta: FloatArray, covariance: FloatArray) -> list[tuple[int, int]]:
+    """Pairs of classes whose coefficients all differ by less than a standard error of the difference.
+
+    Where the covariance is undefined, as it is for classes that are exactly the same, the sum of what the squares of
+    the scores give as standard errors stands for it.
+    """
+    place, C = likelihood.tastes.place, likelihood.tastes.n_points
+    beta = likelihood.tastes.coefficients(likelihood.split(theta).utility)
+    spread = likelihood.spread(theta)
+    out = []
+    for a in range(C):
+        for b in range(a + 1, C):
+            error = [_error_of_difference(i, j, covariance, spread) for i, j in place[:, [a, b]]]
+            if np.all(np.abs(beta[:, a] - beta[:, b]) <= error):
+                out.append((a, b))
+    return out
+
+
+def _error_of_difference(i: int, j: int, covariance: FloatArray, spread: FloatArray) -> float:
+    """Standard error of the difference of two parameters; one at -1 is zero, and known."""
+    at = np.array([k for k in (i, j) if k >= 0])
+    sign = np.array([1.0, -1.0])[: len(at)]
+    variance = float(sign @ covariance[np.ix_(at, at)] @ sign)
+    return float(np.sqrt(variance)) if variance >= 0 else float(spread[at].sum())

@@ -123,7 +123,7 @@ def robust(bread: FloatArray, outer: FloatArray) -> FloatArray:
 def centred(scores: FloatArray, stratum: NDArray[np.int64], weight: FloatArray | None = None) -> FloatArray:
     """Take the mean score of its stratum from the score of each unit (U, K).
 
-    In strata of fixed size only what varies within them varies between samples (Wooldridge 2001, section 3). Weighted
+    In strata of fixed size only what varies within them varies between samples (Wooldridge 2001). Weighted
     scores w s lose w times the weighted mean of s, so that the weights of a stratum may be scaled to a known total.
 
     Parameters

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from choicemodel.data import Structure
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import centred_scores, change_of_strata, restratified
+from choicemodel.estimation.classes import ClassLikelihood, class_remarks, unit_weights
 from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.identification import check_identified, gram
 from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
@@ -26,12 +27,14 @@ from choicemodel.estimation.people import People, people_blocks
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import (
+    ChoiceModelWarning,
     ConvergenceWarning,
     CovarianceWarning,
     EmptyDataError,
     SeparationWarning,
 )
 from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.random_utility import Gumbel
 from choicemodel.utility import Block, Design
 
@@ -133,6 +136,8 @@ def likelihood_of(
     lower, upper = _ranges(model.parameters)
     if isinstance(model.heterogeneity, Mixing):
         coded = prepared if isinstance(prepared, Prepared) else prepare(model, pool)
+        if isinstance(model.heterogeneity.tastes, ClassTastes):
+            return _class_likelihood(model, coded, model.heterogeneity.tastes, pool)
         assert coded.people is not None  # noqa: S101 - coded wherever there is heterogeneity
         assert coded.facts is not None  # noqa: S101
         units, tastes = model.design.data.structure.n_units, model.heterogeneity.tastes
@@ -140,6 +145,17 @@ def likelihood_of(
     blocks = prepared.blocks if isinstance(prepared, Prepared) else prepared
     blocks = build_blocks(model.design, pool) if blocks is None else blocks
     return Likelihood(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
+
+
+def _class_likelihood(model: Composition, coded: Prepared, tastes: ClassTastes, pool: Executor) -> ClassLikelihood:
+    """The likelihood of latent classes, whose weights are those of units."""
+    assert coded.facts is not None  # noqa: S101 - coded wherever there is heterogeneity
+    structure = model.design.data.structure
+    plain = [replace(b, weight=None) for b in coded.blocks]
+    inner = Likelihood(plain, model.errors, Homogeneous(), len(model.design.columns), pool)
+    weight = unit_weights(coded.blocks, structure.unit, structure.n_units)
+    ranges = _ranges(model.parameters)
+    return ClassLikelihood(inner, tastes, coded.facts.covariates, structure.unit, weight, *ranges)
 
 
 def _ranges(parameters: Parameters) -> tuple[FloatArray, FloatArray]:
@@ -168,7 +184,7 @@ class Prepared:
     products : ndarray (K, K)
         Sum of products of the differenced design.
     people : list of People or None
-        The same situations by person, where coefficients vary over persons.
+        The same situations by person, where coefficients are drawn for persons.
     facts : PersonFacts or None
         Draws and covariates of the persons.
     """
@@ -191,6 +207,8 @@ def prepare(model: Composition, pool: Executor) -> Prepared:
     plain = Prepared(blocks, gram(blocks, len(design.columns), pool))
     if not isinstance(model.heterogeneity, Mixing):
         return plain
+    if isinstance(model.heterogeneity.tastes, ClassTastes):
+        return replace(plain, facts=model.heterogeneity.facts(design.data))
     people = people_blocks(design, model.heterogeneity.n_points, regular=isinstance(model.errors, Gumbel))
     return replace(plain, people=people, facts=model.heterogeneity.facts(design.data))
 
@@ -219,7 +237,7 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     if settings.population_shares is not None:
         prepared = _restratified(prepared, model.design)
     blocks, products = prepared.blocks, prepared.products
-    utility_free = free[: len(model.design.columns)]
+    utility_free = _columns_free(model, free)
     check_identified(model.design, blocks, products, utility_free)
     likelihood = likelihood_of(model, pool, prepared)
     found = search(likelihood, theta, free, (model, settings), _logit(model, blocks, pool))
@@ -231,7 +249,19 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     separation = None
     if isinstance(likelihood, Likelihood):
         separation = _separation(optimum, products, (likelihood, utility_free, settings), pool)
-    return _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
+    fitted = _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
+    if isinstance(likelihood, ClassLikelihood):
+        optima = None if settings.start is not None else fitted.optima
+        for remark in class_remarks(likelihood, fitted.theta, fitted.covariances["nonrobust"], optima):
+            warnings.warn(remark, ChoiceModelWarning, stacklevel=5)
+    return fitted
+
+
+def _columns_free(model: Composition, free: BoolArray) -> BoolArray:
+    """Which columns of the design have a free coefficient (K,)."""
+    if isinstance(model.heterogeneity, Mixing) and isinstance(model.heterogeneity.tastes, ClassTastes):
+        return model.heterogeneity.tastes.columns_with(free)
+    return free[: len(model.design.columns)]
 
 
 def _restratified(prepared: Prepared, design: Design) -> Prepared:

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.estimation.checkpoint import read_checkpoint, write_checkpoint
+from choicemodel.estimation.classes import ClassLikelihood
+from choicemodel.estimation.em import QUICK_STARTS, class_starts
 from choicemodel.estimation.likelihood import STEP, Likelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, maximise
@@ -32,8 +34,12 @@ OnStep = Callable[[int, FloatArray, float, float], None]
 _SUBSAMPLE = 8
 # Below these a positive parameter, and a share, are as good as zero.
 _LEAST, _LEAST_SHARE = 0.02, 1e-5
+# Nearer than this to the maximum (a decrement: squared standard errors) the score counts as zero.
+_THERE = 1e-8
 # How often parameters on edges may be let go or put there.
 _MOST_CHANGES = 12
+# Climbs of a multi-start that are enough if two of them reach the best optimum.
+_ENOUGH = 3
 # Log-likelihoods of two optima that differ by less are those of one and the same.
 _SAME = 1e-4
 
@@ -199,13 +205,59 @@ def search(
         The same data without heterogeneity and with Gumbel errors, to start from.
     """
     model, settings = task
-    start = theta if settings.start is not None else _start(likelihood, (theta, free), model, logit)
-    found = _search(likelihood, start, free, task)
+    if isinstance(likelihood, ClassLikelihood) and settings.start is None:
+        assert logit is not None  # noqa: S101 - given wherever there is heterogeneity
+        points = _class_points(likelihood, (theta, free), logit, settings)
+        found = _search(likelihood, points[0], free, task, points[1:])
+        task = (model, replace(settings, starts=1))
+        start, found = _by_share(likelihood, found, (points[0], free), task)
+    else:
+        start = theta if settings.start is not None else _start(likelihood, (theta, free), model, logit)
+        found = _search(likelihood, start, free, task)
     edges = _edges(model.parameters)
     values = start.copy()
     values[free] = found.optimum.theta
     over = edges.beyond(values) & free
     return found if not over.any() else _on_edges(likelihood, (start, free, over), edges, task)
+
+
+def _class_points(
+    likelihood: ClassLikelihood, where: tuple[FloatArray, BoolArray], logit: Likelihood, settings: FitSettings
+) -> list[FloatArray]:
+    """Where the search for classes starts: the ends of several quick runs of EM, best first."""
+    K = logit.n_utility
+    beta = _from_logit(logit, np.zeros(K), np.ones(K, dtype=np.bool_), solve=True)
+    if likelihood.tastes.n_points == 1:
+        number = 1
+    else:
+        number = settings.starts if settings.starts > 1 else QUICK_STARTS
+    return class_starts(likelihood, where, beta, sizes=_coefficient_sizes(logit), number=number)
+
+
+def _coefficient_sizes(logit: Likelihood) -> FloatArray:
+    """One over the size of each column's differences (K,): a coefficient of that size matters."""
+    squares = sum(np.einsum("kjn,kjn->k", b.differences, b.differences) for b in logit.blocks)
+    rows = sum(b.differences[0].size for b in logit.blocks)
+    return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares / rows, 1.0)))
+
+
+def _by_share(
+    likelihood: ClassLikelihood, found: Search, where: tuple[FloatArray, BoolArray], task: tuple[Composition, FitSettings]
+) -> tuple[FloatArray, Search]:
+    """Put the classes in the order of their shares, so that tables are stable; with it the values that are held."""
+    values, free = where
+    ordered = values.copy()
+    ordered[free] = found.optimum.theta
+    K = likelihood.split(free)
+    own = [*K.utility[likelihood.tastes.place[likelihood.tastes.place >= 0]], *K.own]
+    turned = likelihood.ordered(ordered)
+    converged = found.optimum.decrement < task[1].tolerance
+    if not (converged and all(own)) or np.array_equal(turned, ordered):
+        return values, found
+    # a search from the optimum ends there, with everything that belongs to it in its new order
+    again = _search(likelihood, turned, free, (task[0], replace(task[1], checkpoint=None)))
+    optimum = replace(again.optimum, iterations=found.optimum.iterations + again.optimum.iterations)
+    return turned, replace(again, optimum=optimum, optima=found.optima)
 
 
 class _Edges(NamedTuple):
@@ -287,8 +339,13 @@ def _with_bound(
 
 
 def _search(
-    likelihood: Likelihood | UnitLikelihood, theta: FloatArray, free: BoolArray, task: tuple[Composition, FitSettings]
+    likelihood: Likelihood | UnitLikelihood,
+    theta: FloatArray,
+    free: BoolArray,
+    task: tuple[Composition, FitSettings],
+    others: Sequence[FloatArray] = (),
 ) -> Search:
+    """Climb from a point, or from several: `others`, or those around it that the settings ask for."""
     model, settings = task
     weight = likelihood.mean_weight
     working = working_scale(model.parameters, theta, free)
@@ -307,9 +364,27 @@ def _search(
             if path is not None:
                 write_checkpoint(path, key, working.reported(eta), value * weight)
 
-        found = [objective.climb(s, settings, on_step) for s in _starting_points(start, objective, settings.starts)]
+        if others:
+            points = [start, *(working.working(other[free]) for other in others)]
+            found = _climb_until_sure(lambda s: objective.climb(s, settings, on_step), points, settings, weight)
+        else:
+            points = _starting_points(start, objective, settings.starts)
+            found = [objective.climb(s, settings, on_step) for s in points]
     best = max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
     return Search(_reported(best, objective), np.zeros(len(start), dtype=np.bool_), _optima(found, settings, weight))
+
+
+def _climb_until_sure(
+    climb_from: Callable[[FloatArray], Optimum], points: Sequence[FloatArray], settings: FitSettings, weight: float
+) -> list[Optimum]:
+    """Climb from the points in their order, until a few climbs have reached the best optimum twice."""
+    found: list[Optimum] = []
+    for point in points:
+        found.append(climb_from(point))
+        optima = _optima(found, settings, weight)
+        if len(found) >= _ENOUGH and optima and optima[0][1] > 1:
+            break
+    return found
 
 
 def _reported(optimum: Optimum, objective: Objective) -> Optimum:
@@ -320,8 +395,17 @@ def _reported(optimum: Optimum, objective: Objective) -> Optimum:
             optimum, value=optimum.value * weight, score=optimum.score * weight, hessian=optimum.hessian * weight
         )
     values = working.reported(optimum.theta)
-    full = working.full(optimum.theta)
-    found, hessian = objective.likelihood.evaluate_with_hessian(full)
+    if optimum.decrement < _THERE:
+        # Where the score is zero, second derivatives follow from those on the working scale by the chain rule alone.
+        back = np.linalg.inv(working.jacobian(values))
+        return replace(
+            optimum,
+            theta=values,
+            value=optimum.value * weight,
+            score=back.T @ optimum.score * weight,
+            hessian=back.T @ optimum.hessian @ back * weight,
+        )
+    found, hessian = objective.likelihood.evaluate_with_hessian(working.full(optimum.theta))
     free = working.free
     return replace(
         optimum, theta=values, value=found.value, score=found.score[free], hessian=hessian[np.ix_(free, free)]

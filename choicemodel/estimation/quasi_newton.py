@@ -21,6 +21,9 @@ _HALVINGS = 40
 # A longer step than this, in standard errors of all parameters together, is cut: far from the optimum the quadratic
 # approximation says little.
 _LONGEST = 30.0
+# How much nearer than asked for the updates lead before the Hessian is differenced: it is then that of the end itself,
+# and the last step does not move away from it.
+_CLOSER = 1e-4
 
 
 class Smooth(NamedTuple):
@@ -88,11 +91,11 @@ def climb(
         step, decrement = found if found is not None else (_uphill(state), np.inf)
         if on_step is not None:
             on_step(iteration, state.eta, state.value, decrement)
-        near = decrement < tolerance or (found is None and not state.fresh)
+        near = decrement < _CLOSER * tolerance or (found is None and not state.fresh)
         if near and not state.fresh:
             state = state._replace(hessian=function.hessian(state.eta), fresh=True)
             continue
-        if decrement < tolerance:
+        if decrement < tolerance and state.fresh:
             return _polished(function, Optimum(*state[:4], iteration, decrement, "converged"), step)
         if iteration == max_iterations:
             break
@@ -158,8 +161,8 @@ def _updated(state: _State, there: tuple[FloatArray, float, FloatArray], *, halv
     s, y = eta - state.eta, state.score - score
     hessian, bend = state.hessian, float(s @ y)
     near = halvings == 0 and float(s @ (-hessian @ s)) < 1e-6 * len(s)
-    if near:
-        return _State(eta, value, score, hessian, state.fresh)
+    if near and state.fresh:  # the Hessian is as good as that of the new place
+        return _State(eta, value, score, hessian, fresh=True)
     Bs = -hessian @ s
     along = float(s @ Bs)
     if along > 0 and bend > 1e-10 * along:

@@ -859,13 +859,16 @@ def _inconsistent(name: Any, parameter: str, above: Any, numbers: tuple[FloatArr
     if above is None:
         bound = "above 1"
         meaning = "less alike than alternatives outside it are"
+        remedy = "Estimate with restrict=True, leave the nest out, or nest the alternatives in another way."
     else:
         bound = f"above {float(np.min(limit)):.4g}, that of nest {above!r}, which it is in"
         meaning = f"less alike than those of {above!r} are"
+        remedy = f"Leave nest {name!r} or {above!r} out, or nest the alternatives in another way."
+        remedy += " restrict=True keeps each lambda at most 1 only, not at most that of the nest it is in."
     return (
         f"{parameter} = {worst:.4g} is {bound}: alternatives of nest {name!r} would have to be {meaning}. No random "
         "utilities have these choice probabilities for all values of V, so they can be neither simulated nor "
-        "valued. Estimate with restrict=True, leave the nest out, or nest the alternatives in another way."
+        f"valued. {remedy}"
     )
 
 

@@ -198,6 +198,13 @@ def _check(result: ChoiceResults, names: Sequence[str]) -> None:
     held = [n for n in names if n in result.fixed]
     if held:
         raise SpecificationError(f"{held[0]!r} was held fixed and has no estimate to profile: fit without fixed=.")
+    edge = [n for n in names if n in result.at_bound]
+    if edge:
+        raise SpecificationError(
+            f"{edge[0]!r} is on the bound of its range, {result.params[edge[0]]:g}, where the log-likelihood has no "
+            "maximum to be profiled around: profile another parameter, or fit without the bound (restrict=False) if it "
+            "may go beyond."
+        )
     if not result.converged:
         raise SpecificationError(f"The fit has no maximum to start a profile from: {result.message}")
 
@@ -221,7 +228,7 @@ def likelihood_profile(result: ChoiceResults, parameter: str, *, points: int = 4
     Raises
     ------
     SpecificationError
-        If the result has no data or no maximum, or the parameter is unknown or was held fixed.
+        If the result has no data or no maximum, or the parameter is unknown, was held fixed or is on a bound.
     """
     _check(result, [parameter])
     if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or points < 3:

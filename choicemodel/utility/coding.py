@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,7 @@ from choicemodel.exceptions import (
     UnknownColumnError,
     UnseenLevelError,
 )
+from choicemodel.utility.derivatives import derivative
 from choicemodel.utility.language import CONSTANTS, column_names, evaluate, is_stateful
 from choicemodel.utility.terms import Factor, Part, column_factor
 
@@ -50,12 +51,15 @@ class Memory:
         Number of columns of a numeric factor (more than one for poly and bs).
     covariate : bool
         Whether it was found to be the same for all alternatives of every situation; looked at where it matters.
+    binary : tuple of str or None
+        Columns that it reads as numbers and that held 0 and 1 only; None in files that do not say.
     """
 
     levels: tuple[Any, ...] | None
     transforms: dict[str, dict[str, Any]]
     width: int = 1
     covariate: bool = False
+    binary: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,22 +76,34 @@ class Source:
         Alternatives outside which it is zero.
     reads : tuple of str
         Columns of the data that it is computed from.
+    slope : ndarray (rows,) or None
+        Its derivative by the column that the coder was asked about; None where it does not depend on it.
     """
 
     label: str
     values: Numbers | None
     at: tuple[Any, ...] | None
     reads: tuple[str, ...]
+    slope: FloatArray | None = None
 
 
 @dataclass(frozen=True)
 class _Coded:
-    """A factor on data: numbers (columns of them), or codes of levels."""
+    """A factor on data: numbers (columns of them, and their derivatives if asked for), or codes of levels."""
 
     factor: Factor
     memory: Memory
     numbers: tuple[Numbers | None, ...] = ()
     codes: NDArray[np.int64] | None = None
+    slopes: tuple[FloatArray, ...] = ()
+
+
+class _Piece(NamedTuple):
+    """A column of one factor: its label, its numbers (None for one), its derivative (None for zero)."""
+
+    text: str
+    numbers: Numbers | None
+    slope: FloatArray | None = None
 
 
 def factor_key(factor: Factor) -> str:
@@ -109,10 +125,12 @@ class Coder:
     memory : dict or None
         What the factors remember (`factor_key` -> `Memory`), to code other data as the estimation data were coded; None
         to learn it from these.
+    by : str, optional
+        A column by which derivatives are wanted too.
     """
 
-    def __init__(self, data: ChoiceData, memory: dict[str, Memory] | None = None) -> None:
-        self.data = data
+    def __init__(self, data: ChoiceData, memory: dict[str, Memory] | None = None, by: str | None = None) -> None:
+        self.data, self.by = data, by
         self.learning = memory is None
         self.memory: dict[str, Memory] = dict(memory or {})
         self.problems: list[ChoiceDataError] = []
@@ -268,8 +286,21 @@ class Coder:
             if self.learning:
                 self._check_varies(factor, column)
         if self.learning:
-            self.memory[factor_key(factor)] = Memory(None, state, len(columns))
-        return _Coded(factor, self.memory[factor_key(factor)], numbers=columns)
+            self.memory[factor_key(factor)] = Memory(None, state, len(columns), binary=self._binary(factor, columns))
+        slopes = () if self.by is None else self._slopes(factor, self.by, state)
+        return _Coded(factor, self.memory[factor_key(factor)], numbers=columns, slopes=slopes)
+
+    def _slopes(self, factor: Factor, by: str, state: dict[str, dict[str, Any]]) -> tuple[FloatArray, ...]:
+        """Derivatives of the columns of a factor; none where it does not read the column."""
+        found = derivative(factor.expression, factor.node, by, self._numbers, state)
+        if found is None:
+            return ()
+        return (found,) if found.ndim == 1 else tuple(np.ascontiguousarray(found.T))
+
+    def _binary(self, factor: Factor, columns: tuple[Numbers, ...]) -> tuple[str, ...]:
+        """Columns of the data behind a factor that hold 0 and 1 only, where they hold anything."""
+        names = dict.fromkeys(column_names(factor.expression, factor.node))
+        return tuple(n for n in names if is_binary(columns[0] if factor.is_column else self._numbers(n)))
 
     def _numbers(self, name: str) -> Numbers:
         """Read a column as numbers, in sorted order."""
@@ -347,9 +378,9 @@ class Coder:
         for combination in product(*reversed(pieces)):
             chosen = combination[::-1]
             at = _common_alternatives([f.factor for f in kept])
-            label = ":".join(_label_at(text, f.factor) for (text, _), f in zip(chosen, kept, strict=True))
+            label = ":".join(_label_at(piece.text, f.factor) for piece, f in zip(chosen, kept, strict=True))
             reads = tuple(dict.fromkeys(n for f in kept for n in column_names(f.factor.expression, f.factor.node)))
-            yield Source(label, _product([values for _, values in chosen]), at, reads)
+            yield Source(label, _product([piece.numbers for piece in chosen]), at, reads, _product_slope(chosen))
 
 
 def _only_column(factor: Factor) -> str:
@@ -456,20 +487,24 @@ def _absorbable(terms: list[dict[str, bool]]) -> tuple[dict[str, bool], dict[str
     return None
 
 
-def _pieces(coded: _Coded, *, full: bool) -> list[tuple[str, Numbers | None]]:
+def _pieces(coded: _Coded, *, full: bool) -> list[_Piece]:
     """Columns of one factor with their labels."""
     text = coded.factor.text
     if coded.codes is None:
+        slopes = coded.slopes or (None,) * len(coded.numbers)
         if len(coded.numbers) == 1:
-            return [(text, coded.numbers[0])]
-        return [(f"{text}[{i}]", values) for i, values in enumerate(coded.numbers, start=1)]
+            return [_Piece(text, coded.numbers[0], slopes[0])]
+        columns = enumerate(zip(coded.numbers, slopes, strict=True), start=1)
+        return [_Piece(f"{text}[{i}]", values, slope) for i, (values, slope) in columns]
     levels, codes = coded.memory.levels or (), coded.codes
     if full:
-        return [(f"{text}[{level}]", (codes == i).astype(np.float64)) for i, level in enumerate(levels)]
+        return [_Piece(f"{text}[{level}]", (codes == i).astype(np.float64)) for i, level in enumerate(levels)]
     if coded.factor.contrast == "sum":
         last = (codes == len(levels) - 1).astype(np.float64)
-        return [(f"{text}[S.{level}]", (codes == i) - last) for i, level in enumerate(levels[:-1])]
-    return [(f"{text}[T.{level}]", (codes == i).astype(np.float64)) for i, level in enumerate(levels[1:], start=1)]
+        return [_Piece(f"{text}[S.{level}]", (codes == i) - last) for i, level in enumerate(levels[:-1])]
+    return [
+        _Piece(f"{text}[T.{level}]", (codes == i).astype(np.float64)) for i, level in enumerate(levels[1:], start=1)
+    ]
 
 
 def _label_at(text: str, factor: Factor) -> str:
@@ -495,6 +530,28 @@ def _product(columns: Sequence[Numbers | None]) -> Numbers | None:
     for other in numbers[1:]:
         out = out * np.asarray(other, dtype=np.float64)
     return out
+
+
+def _product_slope(pieces: Sequence[_Piece]) -> FloatArray | None:
+    """Derivative of a product; None where no factor depends on the column."""
+    out: FloatArray | None = None
+    for i, piece in enumerate(pieces):
+        if piece.slope is None:
+            continue
+        others = _product([p.numbers for j, p in enumerate(pieces) if j != i])
+        with np.errstate(all="ignore"):  # infinite derivatives are dealt with where they matter
+            term = piece.slope if others is None else piece.slope * others
+        out = term if out is None else out + term
+    return out
+
+
+def is_binary(values: Numbers) -> bool:
+    """Whether numbers are 0 and 1 only, missing ones aside."""
+    # the first ones settle it for most columns
+    return all(
+        bool(np.all((some == 0) | (some == 1) | (some != some)))  # noqa: PLR0124 - NaN differs from itself
+        for some in (values[:1000], values)
+    )
 
 
 def match_alternatives(labels: Sequence[Any], known: Sequence[Any], where: str) -> tuple[int, ...]:

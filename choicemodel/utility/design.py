@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -192,6 +192,27 @@ class Design:
         """
         return design_from_recipe(self.recipe, data)
 
+    def derivative(self, by: str) -> ColumnDerivative:
+        """Differentiate every column by a column of the data.
+
+        A row's columns depend on that row of the data alone, so this is all there is to know. What transforms remember
+        of the estimation data is held fixed, as in `on`.
+
+        Raises
+        ------
+        UnknownColumnError, NotNumericError
+            If it is not there, or holds no numbers where numbers are read.
+        """
+        found = _assemble(self.recipe, Coder(self.data, self.recipe.memory, by), learning=False)
+        undefined = np.zeros(self.data.n_rows, dtype=np.bool_)
+        sources = list(found._sources)
+        for column in found.columns:
+            values, mask = found._sources[column.source], self._mask(column)
+            if values is not None and by in column.reads and not (finite := np.isfinite(values)).all():
+                undefined |= ~finite if mask is None else ~finite & mask
+                sources[column.source] = np.where(finite, values, 0.0)
+        return ColumnDerivative(replace(found, _sources=tuple(sources)), undefined)
+
     def utilities(self, beta: FloatArray) -> FloatArray:
         """Systematic utility of every row, in sorted order (rows,).
 
@@ -268,6 +289,21 @@ class Design:
         if self.correction is not None:
             offset = self.correction.offset[group.rows[1:]] - self.correction.offset[group.rows[0]]
         return Block(differences, group.alternatives, chosen, weight, at, stage, group.scales, offset)
+
+
+class ColumnDerivative(NamedTuple):
+    """Derivatives of the columns of a design by a column of the data.
+
+    Parameters
+    ----------
+    design : Design
+        With the derivatives in the place of the columns: its utilities are the derivative of utility.
+    undefined : ndarray of bool (rows,)
+        Sorted rows in which there is none, such as that of a root at zero; it is zero in the design there.
+    """
+
+    design: Design
+    undefined: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -363,7 +399,7 @@ def _assemble(recipe: Recipe, coder: Coder, *, learning: bool) -> Design:
     if learning and not coder.problems:
         _check_covariates(coder, coded[1])
     raise_problems(_unique(coder.problems))
-    builder = _Builder(recipe, coder.data)
+    builder = _Builder(recipe, coder.data, coder.by)
     for source in coded[0]:
         builder.add(source, source.at, 1)
     others = [a for a in recipe.alternatives if a != recipe.base]
@@ -384,25 +420,31 @@ def _unique(problems: Sequence[ChoiceDataError]) -> list[ChoiceDataError]:
 
 
 class _Builder:
-    """Collects columns and the sources behind them."""
+    """Collects columns and the sources behind them, or the derivatives of these by a column."""
 
-    def __init__(self, recipe: Recipe, data: ChoiceData) -> None:
+    def __init__(self, recipe: Recipe, data: ChoiceData, by: str | None = None) -> None:
         self.recipe, self.data = recipe, data
+        self.zero = None if by is None else np.zeros(data.n_rows)
         self.columns: list[DesignColumn] = []
         self.sources: list[NDArray[Any] | None] = []
         self.code_in_data = {label: code for code, label in enumerate(data.alternatives)}
 
     def add(self, source: Source, at: Sequence[Any] | None, part: int) -> None:
         """Add one column with one coefficient."""
-        self.sources.append(source.values)
+        self.sources.append(self._numbers(source))
         self._column(source.label, source, at, part)
 
     def spread(self, source: Source, labels: Sequence[Any], part: int) -> None:
         """Add a column, and a coefficient, for each of some alternatives."""
-        self.sources.append(source.values)
+        self.sources.append(self._numbers(source))
         for label in labels:
             name = f"ASC[{label}]" if source.values is None else f"{source.label}[{label}]"
             self._column(name, source, (label,), part)
+
+    def _numbers(self, source: Source) -> NDArray[Any] | None:
+        if self.zero is None:
+            return source.values
+        return self.zero if source.slope is None else source.slope
 
     def _column(self, name: str, source: Source, at: Sequence[Any] | None, part: int) -> None:
         codes = None if at is None else match_alternatives(at, self.recipe.alternatives, f"`{name}` in the formula")

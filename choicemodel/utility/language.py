@@ -334,7 +334,7 @@ def _call(expression: Expression, node: ast.Call, lookup: Lookup, state: dict[st
         return _FUNCTIONS[name](_real(evaluate(expression, node.args[0], lookup, state)))
     if name in _STATEFUL:
         value = np.asarray(_real(evaluate(expression, node.args[0], lookup, state)), dtype=np.float64)
-        return _stateful(name, value, _options(name, node, expression.text), state.setdefault(ast.unparse(node), {}))
+        return _stateful(name, value, options_of(name, node, expression.text), state.setdefault(ast.unparse(node), {}))
     raise FormulaError(f"`{name}` in `{shorten(expression.text)}` must stand outside other functions.")
 
 
@@ -344,7 +344,7 @@ def is_stateful(expression: Expression, node: ast.AST) -> bool:
     return any(function_name(call, expression.text) in _STATEFUL for call in calls)
 
 
-def _options(name: str, node: ast.Call, text: str) -> dict[str, Any]:
+def options_of(name: str, node: ast.Call, text: str) -> dict[str, Any]:
     """Read the options of a stateful function, by name; refuse unknown ones and those that would fill the memory."""
     known = _STATEFUL[name]
     positional = node.args[1:]

@@ -212,6 +212,148 @@ def test_weights_of_three_independent_parameters_are_binomial() -> None:
     assert chi_bar_tail(0.0, found) == pytest.approx(1.0)
 
 
+DEEP = {"ground": {"public": ["train", "bus"], "car": None}}
+
+
+def test_a_tree_is_a_special_case_of_a_deeper_one(data, logit, ground, tmp_path) -> None:
+    """A nest that is removed has the lambda of the nest it is in, or 1 at the root."""
+    deep = cm.NestedLogit(data, FORMULA, DEEP, base="car").fit()
+    equal = cm.NestedLogit(data, FORMULA, DEEP, base="car", shared=True).fit()  # the same model as one nest
+    test = cm.lr_test(ground, deep)
+    assert (test.df, test.weights) == (1, None)
+    assert test.statistic == pytest.approx(2 * (deep.llf - equal.llf), abs=1e-6)
+    assert cm.lr_test(equal, deep).statistic == pytest.approx(test.statistic, abs=1e-6)
+    inner = cm.NestedLogit(data, FORMULA, {"another name": ["bus", "train"]}, base="car").fit()
+    assert cm.lr_test(inner, deep).statistic == pytest.approx(2 * (deep.llf - inner.llf))
+    loaded = []
+    for k, result in enumerate((inner, deep)):
+        result.save(tmp_path / f"{k}.json")
+        loaded.append(cm.load_results(tmp_path / f"{k}.json"))
+    assert cm.lr_test(*loaded).statistic == pytest.approx(2 * (deep.llf - inner.llf))
+    with pytest.raises(SpecificationError, match="is a special case"):
+        cm.nonnested_test(inner, deep)
+    assert cm.lr_test(logit, deep).df == 2
+
+
+def test_nests_that_a_deeper_tree_lacks_or_joins_are_no_special_case(data, two, ground) -> None:
+    deep = cm.NestedLogit(data, FORMULA, DEEP, base="car").fit()
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(cm.NestedLogit(data, "gc + ttme", TWO, base="car").fit(), deep)
+    # one parameter for both nests of the larger tree: without the inner nest both are still the same
+    joined = cm.NestedLogit(data, FORMULA, DEEP, base="car", shared=True).fit()
+    small = cm.NestedLogit(data, "gc + ttme", GROUND, base="car").fit()
+    assert cm.lr_test(small, joined).df == 1
+    # but one that is 1 and one that is not cannot be
+    part = cm.NestedLogit(data, "gc + ttme", {"public": ["train", "bus"]}, base="car").fit()
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(part, joined)
+    # a lambda that is held must be what the smaller tree makes it
+    held = cm.NestedLogit(data, FORMULA, DEEP, base="car").fit(fixed={"lambda[ground]": 1.0})
+    assert cm.lr_test(part, held).df == 1
+    other = cm.NestedLogit(data, FORMULA, DEEP, base="car").fit(fixed={"lambda[ground]": 0.9})
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(part, other)
+
+
+def test_a_bound_that_one_model_has_and_the_other_not_is_no_test(data, two) -> None:
+    """With restrict=True lambda is held at 1; without, its way above 1 would be taken for the gain of a column."""
+    tight = cm.NestedLogit(data, "gc + ttme", TWO, base="car", restrict=True).fit()
+    loose = cm.NestedLogit(data, "gc + ttme", TWO, base="car").fit()
+    tight_large = cm.NestedLogit(data, FORMULA, TWO, base="car", restrict=True).fit()
+    assert tight.at_bound == tight_large.at_bound == ("lambda[private]",)
+    assert two.params["lambda[private]"] > 1.5
+    with pytest.raises(
+        SpecificationError, match=r"lambda\[private\] is on the bound .* Fit both with the same restrict="
+    ):
+        cm.lr_test(tight, two)
+    with pytest.raises(SpecificationError, match=r"may be larger in the restricted model .* the same restrict="):
+        cm.lr_test(loose, tight_large)
+    test = cm.lr_test(tight, tight_large)
+    assert test.df == 1
+    held = [
+        cm.NestedLogit(data, f, TWO, base="car").fit(fixed={"lambda[private]": 1.0}) for f in ("gc + ttme", FORMULA)
+    ]
+    assert test.statistic == pytest.approx(2 * (held[1].llf - held[0].llf), rel=1e-6)
+    # a bound that does not bind changes nothing
+    bounded = cm.NestedLogit(data, "gc + ttme", GROUND, base="car", restrict=True).fit()
+    free = cm.NestedLogit(data, FORMULA, GROUND, base="car").fit()
+    assert not bounded.at_bound
+    assert cm.lr_test(bounded, free).df == 1
+
+
+def test_a_lambda_that_leaves_its_own_bound_makes_the_test_a_rough_guide(data) -> None:
+    tight = cm.NestedLogit(data, "gc | 0", {"private": ["air", "car"]}, base="car", restrict=True).fit()
+    assert tight.at_bound == ("lambda[private]",)
+    large = cm.NestedLogit(data, "gc + ttme | 0", {"private": ["air", "car"]}, base="car", restrict=True).fit()
+    assert not large.at_bound
+    with pytest.warns(ComparisonWarning, match=r"lambda\[private\] is on the bound .* rough guide"):
+        assert cm.lr_test(tight, large).df == 1
+
+
+@pytest.fixture(scope="module")
+def waves(data) -> cm.ChoiceData:
+    return data.assign(
+        half=data.frame.individual % 2, third=data.frame.individual % 3, late=(data.frame.individual % 3 == 2) * 1
+    )
+
+
+def test_equal_scales_are_a_special_case_of_scales(waves, logit, two, tmp_path) -> None:
+    plain = cm.MultinomialLogit(waves, FORMULA, base="car").fit()
+    scaled_model = cm.MultinomialLogit(waves, FORMULA, base="car", scale_groups="third")
+    scaled = scaled_model.fit()
+    ones = {n: 1.0 for n in scaled.params.index if n.startswith("scale")}
+    held = scaled_model.fit(fixed=ones)
+    assert held.llf == pytest.approx(plain.llf, rel=1e-9)  # the same model
+    for small in (plain, held):
+        assert cm.lr_test(small, scaled).df == 2
+        assert cm.lr_test(small, scaled).statistic == pytest.approx(2 * (scaled.llf - plain.llf), abs=1e-6)
+    with pytest.raises(SpecificationError, match="is a special case"):
+        cm.nonnested_test(plain, scaled)
+    # other errors inside the scales, and a larger model that holds one scale
+    nested_model = cm.NestedLogit(waves, FORMULA, GROUND, base="car", scale_groups="third")
+    nested = nested_model.fit()
+    assert cm.lr_test(scaled, nested).df == 1
+    assert cm.lr_test(plain, nested).df == 3
+    part = nested_model.fit(fixed={"scale[1]": 1.0})
+    assert cm.lr_test(plain, part).df == 2
+    far = nested_model.fit(fixed={"scale[1]": 1.3})
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(plain, far)
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(cm.MultinomialLogit(waves, "gc", base="car", scale_groups="third").fit(), part)
+    # without data the names tell
+    loaded = {}
+    for name, result in {"plain": plain, "scaled": scaled, "nested": nested, "far": far}.items():
+        result.save(tmp_path / f"{name}.json")
+        loaded[name] = cm.load_results(tmp_path / f"{name}.json")
+    assert cm.lr_test(loaded["plain"], loaded["scaled"]).df == 2
+    assert cm.lr_test(loaded["scaled"], loaded["nested"]).df == 1
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(loaded["plain"], loaded["far"])
+
+
+def test_scales_by_other_columns_are_other_models(waves, tmp_path) -> None:
+    """The names of the scales are the same, what they belong to is not."""
+    half = cm.MultinomialLogit(waves, "gc", base="car", scale_groups="half").fit()
+    third = cm.MultinomialLogit(waves, "gc + ttme", base="car", scale_groups="late").fit()
+    assert half.params.index[-1] == third.params.index[-1] == "scale[1]"
+    with pytest.raises(SpecificationError, match=r"scales by `half`.* is not a special case of .*scales by `late`"):
+        cm.lr_test(half, third)
+    for k, result in enumerate((half, third)):
+        result.save(tmp_path / f"{k}.json")
+    with pytest.raises(SpecificationError, match="is not a special case"):
+        cm.lr_test(*(cm.load_results(tmp_path / f"{k}.json") for k in (0, 1)))
+    same = cm.MultinomialLogit(waves, "gc + ttme", base="car", scale_groups="half").fit()
+    assert np.isfinite(cm.nonnested_test(same, third).statistic)
+    # two groups are a special case of three of which they are made, whatever the base
+    finer = cm.MultinomialLogit(waves, "gc + ttme", base="car", scale_groups="third").fit()
+    assert cm.lr_test(third, finer).df == 1
+    turned = waves.assign(late=lambda d: 1 - d.late)
+    other = cm.MultinomialLogit(turned, "gc + ttme", base="car", scale_groups="late").fit()
+    assert other.llf == pytest.approx(third.llf, rel=1e-8)  # the same model
+    assert cm.lr_test(other, finer).statistic == pytest.approx(2 * (finer.llf - third.llf), rel=1e-5)
+
+
 def test_errors_that_are_no_special_case_are_refused(data, two, ground) -> None:
     other = cm.NestedLogit(data, "gc + ttme", GROUND, base="car").fit()
     with pytest.raises(SpecificationError, match=r"Nested logit .* is not a special case of Nested logit"):

@@ -7,6 +7,7 @@ import pytest
 import choicemodel as cm
 from choicemodel.analysis.iia import holm
 from choicemodel.exceptions import SpecificationError, UnknownAlternativeError
+from tests.unit.test_score_test import best_worst
 
 MODES = ["air", "bus", "car", "train"]
 
@@ -247,3 +248,29 @@ def test_size_is_nominal(replications):
     for column in ("pvalue", "score_pvalue", "score_robust_pvalue"):
         size = np.mean([[getattr(s, column) < 0.05 for s in row] for row in rows], axis=0)
         assert np.all(np.abs(size - 0.05) < 4 * np.sqrt(0.05 * 0.95 / n)), column
+
+
+def test_auxiliary_variables_count_once_where_the_worst_was_asked_for():
+    """Against plain NumPy: signed columns less their mean over the alternatives that stay, at each stage."""
+    frame = best_worst()
+    data = cm.ChoiceData.from_best_worst(frame, situation="who", alternative="mode", best="best", worst="worst")
+    result = cm.MultinomialLogit(data, "x + z | 0").fit(tolerance=1e-14)
+    X = frame[["x", "z"]].to_numpy().reshape(-1, 4, 2)
+    best, worst = (frame[c].to_numpy().reshape(-1, 4) for c in ("best", "worst"))
+    b = result.params.to_numpy()
+    s, A = np.zeros((len(X), 4)), np.zeros((4, 4))
+    for sign, chosen, left in ((1.0, best, np.ones_like(best)), (-1.0, worst, 1 - best)):
+        P = left * np.exp(sign * X @ b)
+        P /= P.sum(axis=1, keepdims=True)
+        stays = P * np.array([1, 1, 1, 0])
+        within = stays / stays.sum(axis=1, keepdims=True)
+        z = (sign * X - np.einsum("nj,njk->nk", within, sign * X)[:, None]) * (within > 0)[:, :, None]
+        W = np.concatenate([sign * X, z], axis=2)
+        s += np.einsum("nj,njk->nk", chosen - P, W)
+        mean = np.einsum("nj,njk->nk", P, W)
+        A += np.einsum("nj,njk,njl->kl", P, W, W) - mean.T @ mean
+    efficient = A[2:, 2:] - A[2:, :2] @ np.linalg.solve(A[:2, :2], A[:2, 2:])
+    total = s[:, 2:].sum(axis=0)
+    found = cm.iia_test(result, "d").subsets[0]
+    assert found.score_df == 2
+    assert np.isclose(found.score, total @ np.linalg.solve(efficient, total), rtol=1e-6)

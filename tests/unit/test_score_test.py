@@ -160,3 +160,50 @@ def test_size_and_power(replications):
     assert np.all(np.abs(size - 0.05) < 4 * np.sqrt(0.05 * 0.95 / n))
     weak = [cm.lm_test(logit(make_frame(200, seed=s), "z").fit(), "x").pvalue for s in range(10)]
     assert max(weak) < 1e-3
+
+
+def best_worst(n: int = 250, seed: int = 7) -> pd.DataFrame:
+    """Best and worst of four, with utilities that are no straight lines of the columns."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({"who": np.repeat(np.arange(n), 4), "mode": np.tile(["a", "b", "c", "d"], n)})
+    frame["x"], frame["z"] = rng.uniform(0.5, 6, size=(2, 4 * n))
+    U = (rng.gumbel(size=4 * n) - 0.5 * frame.x - 0.3 * np.log(frame.z)).groupby(frame.who)
+    frame["best"], frame["worst"] = U.rank().eq(4).astype(int), U.rank().eq(1).astype(int)
+    return frame
+
+
+def test_columns_count_once_where_the_worst_was_asked_for():
+    """Against plain NumPy: the worst of what is left is chosen with exp(-V)."""
+    frame = best_worst()
+    data = cm.ChoiceData.from_best_worst(frame, situation="who", alternative="mode", best="best", worst="worst")
+    model = cm.MultinomialLogit(data, "x + z | 0")
+    result = model.fit(tolerance=1e-14)
+    columns = frame.assign(lx=np.log(frame.x), sz=np.sqrt(frame.z))[["x", "z", "lx", "sz"]].to_numpy()
+    X, best = columns.reshape(-1, 4, 4), frame.best.to_numpy().reshape(-1, 4)
+    worst = frame.worst.to_numpy().reshape(-1, 4)
+    b = np.append(result.params, [0.0, 0.0])
+    s, A = np.zeros((len(X), 4)), np.zeros((4, 4))
+    for sign, chosen, left in ((1.0, best, np.ones_like(best)), (-1.0, worst, 1 - best)):
+        P = left * np.exp(sign * X @ b)
+        P /= P.sum(axis=1, keepdims=True)
+        s += np.einsum("nj,njk->nk", chosen - P, sign * X)
+        mean = np.einsum("nj,njk->nk", P, X)
+        A += np.einsum("nj,njk,njl->kl", P, X, X) - mean.T @ mean
+    efficient = A[2:, 2:] - A[2:, :2] @ np.linalg.solve(A[:2, :2], A[:2, 2:])
+    total = s[:, 2:].sum(axis=0)
+    found = cm.lm_test(result, "log(x) + sqrt(z)").joint
+    assert np.isclose(found.statistic, total @ np.linalg.solve(efficient, total), rtol=1e-6)
+
+
+def test_parameters_on_a_bound_are_taken_as_known():
+    data = cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+    nests = {"public": ["train", "bus"], "private": ["air", "car"]}
+    result = cm.NestedLogit(data, "gc + ttme", nests, base="car", restrict=True).fit()
+    assert result.at_bound
+    held = cm.NestedLogit(data, "gc + ttme", nests, base="car").fit(fixed=dict.fromkeys(result.at_bound, 1.0))
+    expected, found = cm.lm_test(held, "log(gc)").joint, cm.lm_test(result, "log(gc)")
+    assert np.isclose(found.joint.statistic, expected.statistic, rtol=1e-5)
+    assert np.isclose(found.joint.robust_statistic, expected.robust_statistic, rtol=1e-5)
+    assert f"taken as known: {', '.join(result.at_bound)}" in str(found).replace("\n", " ")

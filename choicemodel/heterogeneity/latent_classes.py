@@ -1,0 +1,509 @@
+"""Latent classes: a few kinds of people, each with coefficients of its own, and who belongs to which.
+
+With C classes, a person with covariates z belongs to class c with the probability of a logit,
+
+    w_c = exp(a_c + z' d_c) / sum_b exp(a_b + z' d_b),    a_1 = 0, d_1 = 0,
+
+and has the coefficients beta_c of that class in all situations (Kamakura and Russell 1989; Bhat 1997 for the
+covariates). The support points are the same for everybody; the weights are the person's own.
+
+`LatentClasses` knows names only; `LatentClasses.on(columns, covariates)` binds it to the columns of a design and of the
+persons' covariates, by position, which makes `ClassTastes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.protocol import Derivative, FloatArray, IntArray, Keys, Points, TasteParameter
+from choicemodel.heterogeneity.random_tastes import DerivedNumbers
+
+BoolArray = NDArray[np.bool_]
+
+# How far starting values of the classes are from the logit: on a log scale, and as a part of the coefficient's size.
+_FACTOR, _SPREAD = 0.5, 0.25
+_RANDOM_SPREAD = 0.7
+
+
+@dataclass(frozen=True)
+class LatentClasses:
+    """A few classes of persons with coefficients of their own: the latent class logit and its relatives.
+
+    Parameters
+    ----------
+    classes : int
+        How many.
+    membership : str, optional
+        Covariates of persons that say who belongs to which class, such as ``"income + age"``. Default: a constant for
+        each class but the first.
+    common : sequence of str
+        Columns of the design, by their exact names, that have the same coefficient in all classes.
+    zero : dict, optional
+        Number of a class (from 1) -> columns whose coefficient is zero in it: people who do not attend to an attribute.
+
+    Raises
+    ------
+    SpecificationError
+        If there is no class, or parts of the specification contradict each other.
+
+    References
+    ----------
+    Kamakura and Russell (1989), A probabilistic choice model for market segmentation and elasticity structure.
+    Bhat (1997), An endogenous segmentation mode choice model with an application to intercity travel.
+    Train (2009), Discrete Choice Methods with Simulation, 2nd ed., section 14.2.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> spec = LatentClasses(2, "income", common=["ASC[train]"], zero={2: ["cost"]})
+    >>> tastes = spec.on(["ASC[train]", "time", "cost"], ["income"])
+    >>> [p.name for p in (*tastes.utility, *tastes.own)]
+    ['ASC[train]', 'time[class 1]', 'cost[class 1]', 'time[class 2]', 'class[2]', 'class[2]:income']
+    >>> tastes.shares(np.array([0.5, 1.0]), np.array([[-1.0], [1.0]])).round(3).tolist()
+    [0.403, 0.597]
+    """
+
+    classes: int
+    membership: str | None = None
+    common: Sequence[str] = ()
+    zero: Mapping[int, Sequence[str]] | None = field(default=None, hash=False)
+
+    def __post_init__(self) -> None:
+        C = self.classes
+        if isinstance(C, (bool, np.bool_)) or not isinstance(C, (int, np.integer)) or C < 1:
+            raise SpecificationError(f"classes must be a whole number of at least 1; got {C!r}.")
+        if self.membership is not None and (not isinstance(self.membership, str) or not self.membership.strip()):
+            raise SpecificationError(
+                f"membership is a formula of covariates of persons, such as 'income + age', or None; got "
+                f"{self.membership!r}."
+            )
+        if self.membership is not None and C == 1:
+            raise SpecificationError(
+                f"membership={self.membership!r} with one class: everybody belongs to it. Leave membership= out, or ask "
+                "for two classes or more."
+            )
+        if isinstance(self.common, str):
+            raise SpecificationError(f"common={self.common!r} must be a list of columns, such as ['ASC[train]'].")
+        common = tuple(map(str, self.common))
+        zero = _read_zero(self.zero, int(C), common)
+        for name, value in (("classes", int(C)), ("common", common), ("zero", zero)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def zeros(self) -> dict[int, tuple[str, ...]]:
+        """Columns whose coefficient is zero, by class."""
+        return {c: tuple(names) for c, names in (self.zero or {}).items()}
+
+    def covariate_formulas(self) -> tuple[str, ...]:
+        """Formula of the covariates of persons that say who belongs to which class."""
+        return () if self.membership is None else (self.membership,)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Describe it for a file."""
+        return {
+            "kind": "latent classes",
+            "classes": self.classes,
+            "membership": self.membership,
+            "common": list(self.common),
+            "zero": [[c, list(names)] for c, names in self.zeros.items()],
+        }
+
+    @classmethod
+    def from_dict(cls, state: Mapping[str, Any]) -> LatentClasses:
+        """Read its description."""
+        return cls(state["classes"], state["membership"], state["common"], {int(c): n for c, n in state["zero"]})
+
+    def on(self, columns: Sequence[str], covariates: Sequence[str] = ()) -> ClassTastes:
+        """Bind to the columns of a design and the columns of the persons' covariates, by name.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Columns of the design (K,).
+        covariates : sequence of str
+            Columns of the coded covariates (Q,), such as ``income`` or ``sex[T.f]``; all say who belongs to which class.
+
+        Returns
+        -------
+        ClassTastes
+
+        Raises
+        ------
+        SpecificationError
+            If a column is unknown (close spellings are suggested), nothing differs between classes, or two parameters
+            have the same name.
+        """
+        columns, C = list(columns), self.classes
+        for name in (*self.common, *(n for names in self.zeros.values() for n in names)):
+            _require_column(name, columns)
+        common = np.array([k for k, c in enumerate(columns) if c in self.common], dtype=np.int64)
+        varying = np.setdiff1d(np.arange(len(columns)), common)
+        if C > 1 and not len(varying):
+            raise SpecificationError(
+                "common= names every column of the design, so that nothing differs between the classes. Leave those "
+                "out whose coefficients differ."
+            )
+        utility = [TasteParameter(columns[k]) for k in common]
+        place = np.full((len(varying), C), -1, dtype=np.int64)
+        for c in range(C):
+            for v, k in enumerate(varying):
+                if columns[k] not in self.zeros.get(c + 1, ()):
+                    place[v, c] = len(utility)
+                    utility.append(TasteParameter(f"{columns[k]}[class {c + 1}]"))
+        _require_coefficients(place, [columns[k] for k in varying])
+        endings = ("", *(f":{q}" for q in covariates))
+        own = [TasteParameter(f"class[{c}]{ending}") for c in range(2, C + 1) for ending in endings]
+        _require_distinct([p.name for p in (*utility, *own)])
+        of = np.arange(len(common), dtype=np.int64)
+        return ClassTastes(tuple(utility), tuple(own), varying, (common, of), place, len(covariates))
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTastes:
+    """Latent classes, by position. Made by `LatentClasses.on`.
+
+    Parameters
+    ----------
+    utility, own : tuple of TasteParameter
+        Coefficients (Ku,): those common to all classes, then class by class; and parameters of the membership (H,):
+        constant and covariates (1 + Q) of the second class, of the third, ...
+    varying : ndarray of int (V,)
+        Columns whose coefficients differ between classes.
+    common : tuple of two ndarrays of int
+        The other columns, and the utility parameter of each.
+    place : ndarray of int (V, C)
+        Utility parameter of each column that varies in each class; -1 where the coefficient is zero.
+    n_covariates : int
+        Number of covariates Q.
+    """
+
+    utility: tuple[TasteParameter, ...]
+    own: tuple[TasteParameter, ...]
+    varying: IntArray
+    common: tuple[IntArray, IntArray]
+    place: IntArray
+    n_covariates: int
+
+    @property
+    def n_points(self) -> int:
+        """Number of classes C."""
+        return int(self.place.shape[1])
+
+    # --- support points -----------------------------------------------------------------------------------------------
+
+    def draws(self, keys: Keys) -> None:
+        """Nothing is drawn."""
+
+    def points(self, utility: FloatArray, own: FloatArray, draws: FloatArray | None, covariates: FloatArray) -> Points:
+        """Coefficients of the classes, and log-probabilities of belonging to them.
+
+        Parameters
+        ----------
+        utility : ndarray (Ku,)
+        own : ndarray (H,)
+        draws : None
+        covariates : ndarray (p, Q)
+
+        Returns
+        -------
+        Points
+            `beta` (1, V, C) and `log_weights` (p, C).
+        """
+        return Points(self.coefficients(utility)[np.newaxis], self.log_membership(own, covariates))
+
+    def coefficients(self, utility: FloatArray) -> FloatArray:
+        """Coefficients that vary, by class (V, C)."""
+        return np.where(self.place >= 0, utility[np.maximum(self.place, 0)], 0.0)
+
+    def log_membership(self, own: FloatArray, covariates: FloatArray) -> FloatArray:
+        """Log-probability of belonging to each class (p, C), of persons with these covariates (p, Q)."""
+        W = np.zeros((len(covariates), self.n_points))  # (p, C), the first class is the base
+        by_class = own.reshape(self.n_points - 1, 1 + self.n_covariates)
+        W[:, 1:] = by_class[:, 0] + covariates @ by_class[:, 1:].T
+        W -= W.max(axis=1, keepdims=True)
+        with np.errstate(under="ignore"):
+            W -= np.log(np.exp(W).sum(axis=1, keepdims=True))
+        return W
+
+    def shares(self, own: FloatArray, covariates: FloatArray, weight: FloatArray | None = None) -> FloatArray:
+        """Share of each class (C,): the mean probability of belonging to it over persons with these covariates (p, Q).
+
+        Parameters
+        ----------
+        own : ndarray (H,)
+        covariates : ndarray (p, Q)
+        weight : ndarray (p,), optional
+        """
+        with np.errstate(under="ignore"):
+            return np.asarray(np.average(np.exp(self.log_membership(own, covariates)), axis=0, weights=weight))
+
+    def sample(self, utility: FloatArray, own: FloatArray, covariates: FloatArray, rng: Any) -> FloatArray:
+        """Varying coefficients of each person (U, V): of a class that is drawn first.
+
+        Parameters
+        ----------
+        utility : ndarray (Ku,)
+        own : ndarray (H,)
+        covariates : ndarray (U, Q)
+        rng : Generator or KeyedSource
+            Asked for one uniform number for each person.
+        """
+        return self.coefficients(utility).T[self.sample_classes(own, covariates, rng)]
+
+    def sample_classes(self, own: FloatArray, covariates: FloatArray, rng: Any) -> IntArray:
+        """Class of each person (U,), counted from zero."""
+        with np.errstate(under="ignore"):
+            until = np.cumsum(np.exp(self.log_membership(own, covariates)), axis=1)[:, :-1]
+        u = np.asarray(rng.random(len(covariates)))
+        return np.asarray((u[:, np.newaxis] >= until).sum(axis=1), dtype=np.int64)
+
+    # --- the way back -------------------------------------------------------------------------------------------------
+
+    def pull_back(
+        self,
+        utility: FloatArray,
+        own: FloatArray,
+        draws: FloatArray | None,
+        covariates: FloatArray,
+        in_beta: FloatArray,
+        in_log_weights: FloatArray,
+    ) -> Derivative:
+        """Carry derivatives in the varying coefficients and in the log-weights back to the parameters.
+
+        Parameters
+        ----------
+        utility, own : ndarray
+            The parameters (Ku,) and (H,).
+        draws : None
+        covariates : ndarray (p, Q)
+        in_beta : ndarray (p, V, C)
+        in_log_weights : ndarray (p, C)
+
+        Returns
+        -------
+        Derivative
+            By utility parameters (p, Ku), without those of the common columns, and by own parameters (p, H).
+        """
+        p = len(in_beta)
+        in_utility = np.zeros((p, len(utility)))
+        there = self.place >= 0
+        in_utility[:, self.place[there]] = in_beta[:, there]
+        with np.errstate(under="ignore"):
+            w = np.exp(self.log_membership(own, covariates))
+            in_W = in_log_weights - w * in_log_weights.sum(axis=1, keepdims=True)  # (p, C)
+            z = np.column_stack([np.ones(p), covariates])  # (p, 1 + Q)
+            in_own = (in_W[:, 1:, np.newaxis] * z[:, np.newaxis]).reshape(p, -1)
+        return Derivative(in_utility, in_own)
+
+    def selection(self, c: int) -> FloatArray:
+        """Matrix S (K, Ku) of zeros and ones: the coefficients of class c are S times the utility parameters."""
+        columns, of = self.common
+        S = np.zeros((len(self.varying) + len(columns), len(self.utility)))
+        S[columns, of] = 1.0
+        there = self.place[:, c] >= 0
+        S[self.varying[there], self.place[there, c]] = 1.0
+        return S
+
+    def columns_with(self, free: BoolArray) -> BoolArray:
+        """Which columns (K,) have at least one coefficient among some of the utility parameters (Ku,)."""
+        out = np.zeros(len(self.varying) + len(self.common[0]), dtype=np.bool_)
+        out[self.common[0]] = free[self.common[1]]
+        out[self.varying] = ((self.place >= 0) & free[np.maximum(self.place, 0)]).any(axis=1)
+        return out
+
+    # --- what the classes are like ------------------------------------------------------------------------------------
+
+    def derived(
+        self,
+        utility: FloatArray,
+        own: FloatArray,
+        covariates: FloatArray | None = None,
+        weight: FloatArray | None = None,
+    ) -> DerivedNumbers:
+        """Shares of the classes.
+
+        Parameters
+        ----------
+        utility : ndarray (Ku,)
+        own : ndarray (H,)
+        covariates : ndarray (p, Q), optional
+            Of the persons over whom the mean is taken. It may be left out where membership has none.
+        weight : ndarray (p,), optional
+
+        Returns
+        -------
+        DerivedNumbers
+            ``share[class 1]``, ...; nothing where the covariates are not known.
+        """
+        if covariates is None and self.n_covariates:
+            return DerivedNumbers((), np.empty(0), ())
+        covariates = np.zeros((1, 0)) if covariates is None else np.atleast_2d(covariates)
+        C = self.n_points
+        return DerivedNumbers(
+            tuple(f"share[class {c + 1}]" for c in range(C)), self.shares(own, covariates, weight), (None,) * C
+        )
+
+    def order_by_share(self, shares: FloatArray) -> IntArray:
+        """Order of the classes, the largest first (C,).
+
+        Classes can change places only where the same coefficients are zero in them: the others keep theirs.
+        """
+        order = np.arange(self.n_points)
+        for kind in np.unique(self.place >= 0, axis=1).T:
+            same = np.flatnonzero(((self.place >= 0) == kind[:, np.newaxis]).all(axis=0))
+            order[same] = same[np.argsort(-shares[same], kind="stable")]
+        return order
+
+    def relabel(self, utility: FloatArray, own: FloatArray, order: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Parameters of the same model with its classes in another order.
+
+        Parameters
+        ----------
+        utility : ndarray (Ku,)
+        own : ndarray (H,)
+        order : ndarray of int (C,)
+            Which class comes first, second, ...: classes that change places must have the same zeros.
+
+        Returns
+        -------
+        utility, own : ndarray
+        """
+        out = utility.copy()
+        there = self.place >= 0
+        out[self.place[there]] = self.coefficients(utility)[:, order][there]
+        by_class = own.reshape(self.n_points - 1, -1)
+        from_zero = np.vstack([np.zeros((1, 1 + self.n_covariates)), by_class])[order]
+        return out, (from_zero[1:] - from_zero[0]).ravel()
+
+    # --- where to start -----------------------------------------------------------------------------------------------
+
+    def starts(self, logit: FloatArray, sizes: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+        """Starting values: classes on both sides of the logit, of equal shares.
+
+        Equal classes are a saddle of the likelihood, which no search leaves by itself.
+
+        Parameters
+        ----------
+        logit : ndarray (K,)
+            Coefficients that everybody has in the logit.
+        sizes : ndarray (K,), optional
+            For each column a size of coefficient that matters, such as one over its standard deviation. Default: the
+            coefficient's own size.
+
+        Returns
+        -------
+        utility : ndarray (Ku,)
+        own : ndarray (H,)
+        """
+        C, size = self.n_points, _sizes(logit, sizes)[self.varying, np.newaxis]
+        angle = np.pi * (np.arange(C) + 0.5) / C
+        bend = np.cos(angle * (1 + np.arange(len(self.varying)))[:, np.newaxis]) if C > 1 else 0.0  # (V, C)
+        beta = logit[self.varying, np.newaxis] * np.exp(_FACTOR * np.cos(angle)) + _SPREAD * size * bend
+        return self._utility_of(logit, logit[self.varying, np.newaxis] if C == 1 else beta), np.zeros(len(self.own))
+
+    def random_starts(
+        self, logit: FloatArray, number: int, seed: int = 0, sizes: FloatArray | None = None
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Starting values around the logit, by chance.
+
+        Parameters
+        ----------
+        logit : ndarray (K,)
+        number : int
+        seed : int
+            Starting points are part of the method: the same for everybody.
+        sizes : ndarray (K,), optional
+            As in `starts`.
+
+        Returns
+        -------
+        list of (ndarray (Ku,), ndarray (H,))
+        """
+        rng, size = np.random.default_rng(seed), _sizes(logit, sizes)[self.varying, np.newaxis]
+        out = []
+        for _ in range(number):
+            factor = np.exp(_FACTOR * rng.standard_normal(self.n_points))
+            spread = _RANDOM_SPREAD * size * rng.standard_normal((len(size), self.n_points))
+            utility = self._utility_of(logit, logit[self.varying, np.newaxis] * factor + spread)
+            own = np.zeros((self.n_points - 1, 1 + self.n_covariates))
+            own[:, 0] = 0.5 * rng.standard_normal(self.n_points - 1)
+            out.append((utility, own.ravel()))
+        return out
+
+    def _utility_of(self, logit: FloatArray, beta: FloatArray) -> FloatArray:
+        """Utility parameters, from the coefficients of the classes (V, C)."""
+        out, there = np.zeros(len(self.utility)), self.place >= 0
+        out[self.common[1]] = logit[self.common[0]]
+        out[self.place[there]] = np.broadcast_to(beta, there.shape)[there]
+        return out
+
+
+def _sizes(logit: FloatArray, sizes: FloatArray | None) -> FloatArray:
+    """Sizes of coefficients that matter (K,): the coefficient's own, or what is given where that is larger."""
+    own = np.abs(logit)
+    return np.where(own == 0, 1.0, own) if sizes is None else np.maximum(own, sizes)
+
+
+def _read_zero(zero: Any, classes: int, common: Sequence[str]) -> dict[int, tuple[str, ...]]:
+    """Read which coefficients are zero in which class.
+
+    Raises
+    ------
+    SpecificationError
+        If a class does not exist, or a column is common to all classes.
+    """
+    if zero is None:
+        return {}
+    if not isinstance(zero, Mapping):
+        raise SpecificationError(
+            f'zero= is a dict of classes and columns, such as {{2: ["cost"]}}; got {type(zero).__name__}.'
+        )
+    out: dict[int, tuple[str, ...]] = {}
+    for c, names in zero.items():
+        if not isinstance(c, (int, np.integer)) or not 1 <= c <= classes:
+            raise SpecificationError(f"zero= names class {c!r}: the classes are 1 to {classes}.")
+        if isinstance(names, str) or not isinstance(names, Iterable):
+            raise SpecificationError(f"zero= of class {c} must be a list of columns, such as ['cost']; got {names!r}.")
+        out[int(c)] = tuple(map(str, names))
+        both = [n for n in out[int(c)] if n in common]
+        if both:
+            raise SpecificationError(
+                f"{both[0]!r} is in common= and in zero= of class {c}: a coefficient that is zero in one class is not "
+                "the same in all. Leave it out of one of them."
+            )
+    return {c: out[c] for c in sorted(out)}
+
+
+def _require_column(name: str, columns: Sequence[str]) -> None:
+    """Refuse a column that the design does not have."""
+    if name not in columns:
+        near = get_close_matches(name, columns, n=3)
+        known = f"There are {', '.join(columns[:10])}{', ...' if len(columns) > 10 else ''}."
+        hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else known
+        raise SpecificationError(f"The latent classes name {name!r}, which is no column of the design. {hint}")
+
+
+def _require_coefficients(place: IntArray, names: Sequence[str]) -> None:
+    """Refuse a column whose coefficient is zero in every class."""
+    nowhere = np.flatnonzero((place < 0).all(axis=1))
+    if len(nowhere):
+        raise SpecificationError(
+            f"The coefficient of {names[nowhere[0]]!r} is zero in every class. Leave the column out of the formula, or "
+            "out of zero= in one class."
+        )
+
+
+def _require_distinct(names: Sequence[str]) -> None:
+    """Refuse two parameters of the same name."""
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise SpecificationError(
+            f"Two parameters would be called {twice[0]!r}. Rename the column of the data that the formula uses."
+        )
