@@ -7,15 +7,15 @@ coefficients, situation by situation; they are summed over persons and mixed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
+from choicemodel.estimation.likelihood import Evaluation, Likelihood, sum_by_unit
 from choicemodel.estimation.mixed import Theta
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
-from choicemodel.heterogeneity.latent_classes import ClassTastes
+from choicemodel.heterogeneity.latent_classes import ClassTastes, membership_hessian
 from choicemodel.heterogeneity.mixture import Mixture, mix_points
 from choicemodel.utility import Block
 
@@ -119,6 +119,44 @@ class ClassLikelihood(UnitLikelihood):
         if self.weight is None:
             return mixed.value, scores
         return mixed.value * self.weight, scores * self.weight[:, np.newaxis]
+
+    @property
+    def has_curvature(self) -> bool:
+        """Whether the Hessian has a closed form."""
+        return self.inner.errors.has_curvature
+
+    def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
+        """Compute value, score and Hessian: in closed form if the errors have one, else by differences of the score.
+
+        With h the posterior and s_c the score of a unit in class c, the Hessian of a unit is the posterior mean of those
+        of the classes, plus the posterior covariance of their scores (Louis 1982).
+        """
+        if not self.has_curvature:
+            return super().evaluate_with_hessian(theta)
+        mixed, own = self.mix(theta), self.split(theta).own
+        weight, K, N = self.unit_weight, len(theta), len(self.unit)
+        Ku = len(self.tastes.utility)
+        z = np.column_stack([np.ones(self.n_units), self.covariates])  # (U, 1 + Q)
+        matrix, score = np.zeros((K, K)), np.zeros((self.n_units, K))
+        with np.errstate(under="ignore"):
+            w = np.exp(self.tastes.log_membership(own, self.covariates))
+            matrix[Ku:, Ku:] = membership_hessian(w[:, 1:], weight, z)
+            for c, gamma in enumerate(self.gammas(theta)):
+                S, h = self.tastes.selection(c), mixed.posterior[:, c]
+                matrix[:Ku, :Ku] += S.T @ self.weighted(h * weight).evaluate_with_hessian(gamma)[1] @ S
+                in_W = (np.arange(1, self.tastes.n_points) == c) - w[:, 1:]
+                in_own = (in_W[:, :, np.newaxis] * z[:, np.newaxis]).reshape(self.n_units, -1)
+                in_gamma = sum_by_unit(self.inner.situation_scores(gamma, N), self.unit, self.n_units)
+                of_class = np.hstack([in_gamma @ S, in_own])  # (U, K)
+                matrix += of_class.T @ ((h * weight)[:, np.newaxis] * of_class)
+                score += h[:, np.newaxis] * of_class
+            matrix -= score.T @ (weight[:, np.newaxis] * score)
+        return Evaluation(float(mixed.value @ weight), weight @ score, None), matrix
+
+    def weighted(self, weight: FloatArray) -> Likelihood:
+        """The likelihood of one class, the situations of each unit with a weight (U,)."""
+        by_situation = weight[self.unit]
+        return replace(self.inner, blocks=[replace(b, weight=by_situation[b.situations]) for b in self.inner.blocks])
 
     def ordered(self, theta: FloatArray) -> FloatArray:
         """The same model with its classes ordered by their shares, the largest first, as far as they can be."""

@@ -18,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.estimation.classes import ClassLikelihood
-from choicemodel.estimation.likelihood import Likelihood
 from choicemodel.estimation.newton import maximise
+from choicemodel.heterogeneity.latent_classes import membership_hessian
 from choicemodel.random_utility import Gumbel
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
-# Quick starts, and the steps of each: enough to tell promising from hopeless.
-QUICK_STARTS, QUICK_STEPS = 10, 12
+# Starting points, and the steps of EM from each: enough to get where a quasi-Newton search finds its way.
+QUICK_STARTS, QUICK_STEPS = 10, 6
 # Newton steps of an M-step: the E-step that follows makes more of them a waste.
 _NEWTON_STEPS = 2
 _SEED = 0  # starting points are part of the method, the same for everybody
@@ -137,9 +137,9 @@ def _coefficients(likelihood: ClassLikelihood, utility: FloatArray, free: BoolAr
     """Newton steps of the weighted logits of all classes together: some coefficients may be common to them."""
     if not free.any():
         return utility
-    inner, classes = likelihood.inner, range(likelihood.tastes.n_points)
+    classes = range(likelihood.tastes.n_points)
     selections = [likelihood.tastes.selection(c) for c in classes]
-    weighted = [_weighted(inner, h[likelihood.unit, c]) for c in classes]
+    weighted = [likelihood.weighted(h[:, c]) for c in classes]
 
     def objective(values: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         full = utility.copy()
@@ -155,11 +155,6 @@ def _coefficients(likelihood: ClassLikelihood, utility: FloatArray, free: BoolAr
     out = utility.copy()
     out[free] = maximise(objective, utility[free], tolerance=1e-6, max_iterations=_NEWTON_STEPS).theta
     return out
-
-
-def _weighted(inner: Likelihood, weight: FloatArray) -> Likelihood:
-    """The likelihood of one class, each situation with the posterior of its unit."""
-    return replace(inner, blocks=[replace(b, weight=weight[b.situations]) for b in inner.blocks])
 
 
 def membership_logit(
@@ -204,21 +199,10 @@ def membership_logit(
             log_w = W - np.log(np.exp(W).sum(axis=1, keepdims=True))
             w = np.exp(log_w)
             score = ((h - total[:, np.newaxis] * w)[:, 1:].T @ z).ravel()
-            hessian = _membership_hessian(w[:, 1:], total, z)
+            hessian = membership_hessian(w[:, 1:], total, z)
             value = float((h * log_w).sum())
         return value, score[free], hessian[np.ix_(free, free)]
 
     out = own.copy()
     out[free] = maximise(objective, own[free], tolerance=1e-10, max_iterations=steps).theta
     return out
-
-
-def _membership_hessian(w: FloatArray, total: FloatArray, z: FloatArray) -> FloatArray:
-    """Second derivative of the membership logit, class by class ((C - 1) (1 + Q), same)."""
-    wz = (w[:, :, np.newaxis] * z[:, np.newaxis]).reshape(len(w), -1)  # (U, (C - 1) (1 + Q))
-    hessian = wz.T @ (total[:, np.newaxis] * wz)
-    q = z.shape[1]
-    for c in range(w.shape[1]):
-        own = slice(c * q, (c + 1) * q)
-        hessian[own, own] -= z.T @ ((total * w[:, c])[:, np.newaxis] * z)
-    return np.asarray(hessian)

@@ -38,8 +38,6 @@ _LEAST, _LEAST_SHARE = 0.02, 1e-5
 _THERE = 1e-8
 # How often parameters on edges may be let go or put there.
 _MOST_CHANGES = 12
-# Climbs of a multi-start that are enough if two of them reach the best optimum.
-_ENOUGH = 3
 # Log-likelihoods of two optima that differ by less are those of one and the same.
 _SAME = 1e-4
 
@@ -141,7 +139,9 @@ class Objective:
         return found.value / self.weight, own / self.weight
 
     def hessian(self, eta: FloatArray) -> FloatArray:
-        """Second derivative (k, k), by differences of the score."""
+        """Second derivative (k, k), by differences of the score where there is no closed form."""
+        if isinstance(self.likelihood, ClassLikelihood) and self.likelihood.has_curvature and self.working.is_plain:
+            return self.exact(eta)[2]
         values = self.working.reported(eta)
         spread = self.likelihood.spread(self._full(values))[self.working.free]
         slope = np.abs(np.diag(self.working.jacobian(values)))  # how fast a parameter moves with its eta
@@ -224,7 +224,10 @@ def search(
 def _class_points(
     likelihood: ClassLikelihood, where: tuple[FloatArray, BoolArray], logit: Likelihood, settings: FitSettings
 ) -> list[FloatArray]:
-    """Where the search for classes starts: the ends of several quick runs of EM, best first."""
+    """Where the search for classes starts: the ends of several quick runs of EM, best first.
+
+    All of them are climbed from: the best ends of EM are often the ends of the same way, to an optimum that is not best.
+    """
     K = logit.n_utility
     beta = _from_logit(logit, np.zeros(K), np.ones(K, dtype=np.bool_), solve=True)
     if likelihood.tastes.n_points == 1:
@@ -242,7 +245,10 @@ def _coefficient_sizes(logit: Likelihood) -> FloatArray:
 
 
 def _by_share(
-    likelihood: ClassLikelihood, found: Search, where: tuple[FloatArray, BoolArray], task: tuple[Composition, FitSettings]
+    likelihood: ClassLikelihood,
+    found: Search,
+    where: tuple[FloatArray, BoolArray],
+    task: tuple[Composition, FitSettings],
 ) -> tuple[FloatArray, Search]:
     """Put the classes in the order of their shares, so that tables are stable; with it the values that are held."""
     values, free = where
@@ -364,27 +370,11 @@ def _search(
             if path is not None:
                 write_checkpoint(path, key, working.reported(eta), value * weight)
 
-        if others:
-            points = [start, *(working.working(other[free]) for other in others)]
-            found = _climb_until_sure(lambda s: objective.climb(s, settings, on_step), points, settings, weight)
-        else:
-            points = _starting_points(start, objective, settings.starts)
-            found = [objective.climb(s, settings, on_step) for s in points]
+        points = [start, *(working.working(other[free]) for other in others)]
+        points = points if others else _starting_points(start, objective, settings.starts)
+        found = [objective.climb(s, settings, on_step) for s in points]
     best = max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
     return Search(_reported(best, objective), np.zeros(len(start), dtype=np.bool_), _optima(found, settings, weight))
-
-
-def _climb_until_sure(
-    climb_from: Callable[[FloatArray], Optimum], points: Sequence[FloatArray], settings: FitSettings, weight: float
-) -> list[Optimum]:
-    """Climb from the points in their order, until a few climbs have reached the best optimum twice."""
-    found: list[Optimum] = []
-    for point in points:
-        found.append(climb_from(point))
-        optima = _optima(found, settings, weight)
-        if len(found) >= _ENOUGH and optima and optima[0][1] > 1:
-            break
-    return found
 
 
 def _reported(optimum: Optimum, objective: Objective) -> Optimum:

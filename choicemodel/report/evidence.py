@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +15,10 @@ from scipy.special import expit, ndtri
 from choicemodel.analysis import validate
 from choicemodel.analysis.validation import ValidationResult
 from choicemodel.data import ChoiceData
-from choicemodel.exceptions import SpecificationError
+from choicemodel.exceptions import ComparisonWarning, SpecificationError
 from choicemodel.random_utility import Gumbel
 from choicemodel.report import profile as profiles
+from choicemodel.report.methods import varies
 from choicemodel.report.style import (
     FAINT,
     INK,
@@ -278,6 +280,11 @@ def likelihood_profile(
     SpecificationError
         If the result has no data or no maximum, or the parameter is unknown or was held fixed.
 
+    Warns
+    -----
+    ComparisonWarning
+        If the data are weighted, persons answered several times, or the result has another covariance.
+
     Examples
     --------
     >>> import choicemodel as cm
@@ -293,14 +300,16 @@ def likelihood_profile(
     >>> plt.close(ax.figure)
     """
     found = profiles.likelihood_profile(result, parameter, points=points, alpha=alpha)
+    _warn_of_nonrobust(result, "interval")
     ax, new = axes_or_new(ax), ax is None
     own, wald = look(0), look(1)
     level = _percent(1 - alpha)
     ax.axhline(found.cutoff, color=MUTED, linewidth=0.6, zorder=1)
-    ax.plot(found.grid, found.wald, color=wald.color, linestyle=wald.linestyle, label="quadratic (Wald)")
+    ax.plot(found.grid, found.wald, color=wald.color, linestyle=wald.linestyle, label="quadratic (Wald, nonrobust)")
     ax.plot(found.grid, found.loglik, color=own.color, linestyle=own.linestyle, label="profile likelihood")
     bottom = found.llf - 1.45 * (found.llf - found.cutoff)
-    for ends, drawn, name in ((found.wald_interval, wald, "Wald"), (found.interval, own, "LR")):
+    kinds = ((found.wald_interval, wald, "Wald, nonrobust"), (found.interval, own, "LR interval"))
+    for ends, drawn, name in kinds:
         known = [e for e in ends if np.isfinite(e)]
         ax.vlines(known, bottom, found.cutoff, color=drawn.color, linestyle=drawn.linestyle, linewidth=0.7, zorder=1)
         ax.plot(
@@ -310,7 +319,7 @@ def likelihood_profile(
             marker=drawn.marker,
             color=drawn.color,
             markerfacecolor="white",
-            label=f"{level} {name} interval",
+            label=f"{level} {name}",
             zorder=3,
         )
     ax.plot([found.estimate], [found.llf], linestyle="none", marker="+", color=INK, markersize=6, zorder=4)
@@ -357,6 +366,11 @@ def likelihood_contours(
     SpecificationError
         If the result has no data or no maximum, or a parameter is unknown or was held fixed.
 
+    Warns
+    -----
+    ComparisonWarning
+        As in `likelihood_profile`.
+
     Examples
     --------
     >>> import choicemodel as cm
@@ -372,10 +386,11 @@ def likelihood_contours(
     >>> plt.close(ax.figure)
     """
     found = profiles.likelihood_contours(result, (x, y), levels=levels, directions=points)
+    _warn_of_nonrobust(result, "region")
     ax, new = axes_or_new(ax), ax is None
     for i, contour in enumerate(sorted(found, key=lambda c: c.level)):
         widths = 0.9 + 0.5 * i
-        for line, drawn, name in ((contour.ellipse, look(1), "Wald ellipse"), (contour.line, look(0), "profile")):
+        for line, drawn, name in ((contour.ellipse, look(1), "Wald ellipse, nonrobust"), (contour.line, look(0), "profile")):
             label = name if i == 0 else None
             ax.plot(*line.T, color=drawn.color, linestyle=drawn.linestyle, linewidth=widths, label=label)
     _name_levels(ax, found)
@@ -385,6 +400,26 @@ def likelihood_contours(
     ax.ticklabel_format(useOffset=False, style="plain")
     _finish(ax, (x, y), ax.get_legend_handles_labels(), new)
     return ax
+
+
+def _warn_of_nonrobust(result: ChoiceResults, what: str) -> None:
+    """Warn where the log-likelihood, and the quadratic with it, says less than the covariance of the result."""
+    sample = result.sample
+    persons = sample.n_persons is not None and sample.n_persons < sample.nobs
+    if sample.weight is not None and not sample.counted:
+        why = f"The fit is weighted by `{sample.weight}`, so that its log-likelihood is not that of a sample"
+    elif persons and not varies(result.model):
+        why = "The likelihood takes the situations of a person as independent"
+    elif result.cov_type != "nonrobust":
+        why = f"The result has {result.cov_type} standard errors, and the log-likelihood does not follow them"
+    else:
+        return
+    warnings.warn(
+        f"{why}: the {what}s drawn, by the profile and by the quadratic, are nonrobust and may be too narrow. "
+        f"conf_int() has those of the {result.cov_type} covariance.",
+        ComparisonWarning,
+        stacklevel=3,
+    )
 
 
 def _name_levels(ax: Axes, found: Sequence[profiles.Contour]) -> None:

@@ -54,7 +54,7 @@ class Drawn:
 def draw_answers(sim: Simulator, rng: np.random.Generator) -> Drawn:
     """Simulate the answers of every occasion from explicit utilities."""
     structure = sim.design.data.structure
-    gamma = sim.heterogeneity.sample(sim.theta, structure.n_units, rng)
+    gamma = sim.coefficients(np.arange(structure.n_units), rng)
     V = row_utilities(sim, gamma)
     if structure.stage is not None:
         return rearranged(structure, draw_stages(sim, (V, gamma), lambda rows, stage: rng)[0])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from choicemodel.estimation.likelihood import Likelihood
 from choicemodel.estimation.newton import scaled_step
+from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.simulation.evidence import Evidence
 
 FloatArray = NDArray[np.float64]
@@ -25,13 +26,13 @@ _LEAST_RATE = 1.5  # central differences have 2
 
 
 def check_derivatives(
-    likelihood: Likelihood, theta: FloatArray, scale: FloatArray, rng: np.random.Generator
+    likelihood: Likelihood | UnitLikelihood, theta: FloatArray, scale: FloatArray, rng: np.random.Generator
 ) -> list[Evidence]:
     """Hold score and Hessian against differences at the parameters and at random points near them.
 
     Parameters
     ----------
-    likelihood : Likelihood
+    likelihood : Likelihood or UnitLikelihood
     theta : ndarray (K,)
     scale : ndarray (K,)
         About a standard error of each parameter, in which the step is measured; zero for those that are left alone.
@@ -69,11 +70,13 @@ def _compare(function: Callable[[float], float], exact: float) -> tuple[float, f
     return abs(best - exact) / size, float(rate)
 
 
-def _value(likelihood: Likelihood, at: FloatArray, direction: FloatArray, t: float) -> float:
+def _value(likelihood: Likelihood | UnitLikelihood, at: FloatArray, direction: FloatArray, t: float) -> float:
     return likelihood.value(at + t * direction)
 
 
-def _slope(likelihood: Likelihood, at: FloatArray, direction: FloatArray, other: FloatArray, t: float) -> float:
+def _slope(
+    likelihood: Likelihood | UnitLikelihood, at: FloatArray, direction: FloatArray, other: FloatArray, t: float
+) -> float:
     return float(likelihood.evaluate(at + t * direction).score @ other)
 
 
@@ -93,7 +96,7 @@ def _derivative(name: str, of: str, found: list[tuple[float, float]]) -> Evidenc
 
 
 def check_optimum(
-    likelihood: Likelihood, theta: FloatArray, free: NDArray[np.bool_], rng: np.random.Generator
+    likelihood: Likelihood | UnitLikelihood, theta: FloatArray, free: NDArray[np.bool_], rng: np.random.Generator
 ) -> list[Evidence]:
     """Look whether the parameters are a maximum of the likelihood of the data's own choices."""
     found, matrix = likelihood.evaluate_with_hessian(theta)

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import bdtr, bdtrc, chdtrc, chdtri, chndtrinc, ndtr, ndtri
 
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.simulation.answers import by_one_set, one_set_of_utilities, stage_by_stage
 from choicemodel.simulation.evidence import Evidence
 from choicemodel.simulation.simulator import Simulator
@@ -152,11 +153,12 @@ def _utilities(X: FloatArray, beta: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("kjn,nrk->jnr", X, beta))
 
 
-def _gamma(sim: Simulator, n: int, draws: int, rng: np.random.Generator) -> FloatArray:
-    """Coefficients of each situation and draw (n, R, G); (G,) where everybody has the same."""
-    if sim.heterogeneity.n_points == 1:
+def _gamma(sim: Simulator, group: Group, draws: int, rng: np.random.Generator) -> FloatArray:
+    """Coefficients of each situation of a group and draw (n, R, G); (G,) where everybody has the same."""
+    if not isinstance(sim.heterogeneity, Mixing) and sim.heterogeneity.n_points == 1:
         return np.asarray(sim.heterogeneity.support(sim.theta)[0][0])
-    return sim.heterogeneity.sample(sim.theta, n * draws, rng).reshape(n, draws, -1)
+    units = np.repeat(sim.design.data.structure.unit[group.situations], draws)
+    return sim.coefficients(units, rng).reshape(len(group.situations), draws, -1)
 
 
 def _split(sim: Simulator, gamma: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -170,7 +172,7 @@ def _count(sim: Simulator, group: Group, simulations: int, rng: np.random.Genera
     structure = prepared(sim.errors, group)
     observed = np.zeros((J, n))
     for draws in _pieces(simulations, J * n):
-        beta, phi = _split(sim, _gamma(sim, n, draws, rng))
+        beta, phi = _split(sim, _gamma(sim, group, draws, rng))
         U = sim.errors.sample((J, n, draws), phi, structure, rng)
         U += _utilities(X, beta)
         top = U.max(axis=0)
@@ -195,11 +197,11 @@ def _closed_form(
     structure = prepared(sim.errors, group)
     J, n = group.rows.shape
     if sim.heterogeneity.n_points == 1:
-        beta, phi = _split(sim, _gamma(sim, n, 1, rng))
+        beta, phi = _split(sim, _gamma(sim, group, 1, rng))
         return sim.errors.probabilities(_utilities(X, beta)[:, :, 0], phi, structure), None
     total, squares = np.zeros((J, n)), np.zeros((n, J, J))
     for draws in _pieces(simulations, J * n):
-        beta, phi = _split(sim, _gamma(sim, n, draws, rng))
+        beta, phi = _split(sim, _gamma(sim, group, draws, rng))
         P = sim.errors.probabilities(_utilities(X, beta), phi, structure)
         total += P.sum(axis=2)
         squares += np.einsum("inr,jnr->nij", P, P)
@@ -215,7 +217,7 @@ def _directions(sim: Simulator, X: FloatArray, group: Group, rng: np.random.Gene
     """
     structure = prepared(sim.errors, group)
     J, n = group.rows.shape
-    beta, phi = _split(sim, _gamma(sim, n, int(np.clip(_PIECE // (J * n), 1, 200)), rng))
+    beta, phi = _split(sim, _gamma(sim, group, int(np.clip(_PIECE // (J * n), 1, 200)), rng))
     V = _utilities(X, beta)
 
     def slope(direction: FloatArray) -> FloatArray:
@@ -518,9 +520,9 @@ def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Gene
     exact = sim.heterogeneity.n_points == 1
     observed, total, squares = np.zeros(cells), np.zeros(cells), np.zeros((cells, cells))
     for piece in _pieces(draws, 2 * sum(J)):
-        winners = _draw_pair(sim, X, sets, (piece, rng))
+        winners = _draw_pair(sim, X, (both, sets), (piece, rng))
         observed += np.bincount(winners[0] * J[1] + winners[1], minlength=cells)
-        beta, phi = _split(sim, _gamma(sim, 1, piece, rng))
+        beta, phi = _split(sim, _gamma(sim, both[0], piece, rng))
         P = [sim.errors.probabilities(_utilities(x, beta), phi, s)[:, 0] for x, s in zip(X, sets, strict=True)]
         joint = (P[0][:, np.newaxis] * P[1]).reshape(cells, -1)  # (J1 J2, draws), or one column where it is exact
         total += joint.sum(axis=1) * (piece if exact else 1)
@@ -532,13 +534,16 @@ def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Gene
 
 
 def _draw_pair(
-    sim: Simulator, X: Sequence[FloatArray], prepared: Sequence[object], draw: tuple[int, np.random.Generator]
+    sim: Simulator,
+    X: Sequence[FloatArray],
+    where: tuple[Sequence[Group], Sequence[object]],
+    draw: tuple[int, np.random.Generator],
 ) -> list[IntArray]:
     """Choices in two situations of a person with the same coefficients in both (draws,) each."""
-    draws, rng = draw
-    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
+    (both, sets), (draws, rng) = where, draw
+    beta, phi = _split(sim, _gamma(sim, both[0], draws, rng))
     winners = []
-    for x, structure in zip(X, prepared, strict=True):
+    for x, structure in zip(X, sets, strict=True):
         U = sim.errors.sample((x.shape[1], 1, draws), phi, structure, rng) + _utilities(x, beta)
         winners.append(U[:, 0].argmax(axis=0))
     return winners
@@ -612,7 +617,7 @@ _Asked = tuple[Sequence[Group], FloatArray]
 def _draw_answer(sim: Simulator, X: FloatArray, asked: _Asked, draw: tuple[int, np.random.Generator]) -> IntArray:
     """Stage at which each alternative was taken in each draw (J, draws)."""
     (at, sign), (draws, rng) = asked, draw
-    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
+    beta, phi = _split(sim, _gamma(sim, at[0], draws, rng))
     V = np.broadcast_to(_utilities(X, beta)[:, 0], (X.shape[1], draws))
 
     def errors_at(k: int) -> FloatArray:
@@ -628,7 +633,7 @@ def _draw_answer(sim: Simulator, X: FloatArray, asked: _Asked, draw: tuple[int, 
 def _sequences(sim: Simulator, X: FloatArray, asked: _Asked, draw: tuple[int, np.random.Generator]) -> FloatArray:
     """Probability of each sequence of answers (cells, draws), or one column where it is exact."""
     (at, sign), (draws, rng) = asked, draw
-    beta, phi = _split(sim, _gamma(sim, 1, draws, rng))
+    beta, phi = _split(sim, _gamma(sim, at[0], draws, rng))
     V, codes = _utilities(X, beta), at[0].alternatives
     joint: dict[tuple[int, ...], FloatArray] = {(): np.ones(V.shape[2])}
     for k in range(len(sign)):

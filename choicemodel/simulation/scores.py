@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.special import chdtr, chdtrc
 
 from choicemodel.estimation.executor import Executor
-from choicemodel.estimation.fit import Composition, Prepared, likelihood_of
-from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
+from choicemodel.estimation.fit import Composition, Prepared, likelihood_of, unit_scores
+from choicemodel.estimation.likelihood import Likelihood
 from choicemodel.simulation.answers import draw_answers, with_answers
 from choicemodel.simulation.evidence import Evidence
 from choicemodel.simulation.simulator import Simulator
@@ -114,22 +114,22 @@ class _Drawn(NamedTuple):
 def _draw(model: Composition, sim: Simulator, prepared: Prepared, plan: Plan) -> _Drawn:
     K, some = len(sim.theta), min(plan.samples, _FEW)
     scores, hessian, units = np.zeros((plan.samples, K)), np.zeros((K, K)), []
-    structure, exact = sim.design.data.structure, sim.heterogeneity.n_points == 1
+    structure = sim.design.data.structure
     # The sets of a ranking's later stages are part of what is simulated: the expectation over them is a mean.
     times = 1 if structure.stage is None else some
     for s, child in enumerate(plan.seed.spawn(plan.samples)):
         drawn = draw_answers(sim, np.random.default_rng(child))
-        likelihood = likelihood_of(model, plan.pool, with_answers(model, prepared, drawn, plan.pool)[1].blocks)
+        own, coded = with_answers(model, prepared, drawn, plan.pool)
+        likelihood = likelihood_of(own, plan.pool, coded)
         if s >= some:
             scores[s] = likelihood.evaluate(sim.theta).score
             continue
-        if s < times and exact:
+        if s < times and isinstance(likelihood, Likelihood):
             hessian += expected_hessian(likelihood, sim.theta) / times
-        elif not exact:
+        elif not isinstance(likelihood, Likelihood):
             hessian += likelihood.evaluate_with_hessian(sim.theta)[1] / some
         scores[s] = likelihood.evaluate(sim.theta).score
-        own = likelihood.situation_scores(sim.theta, structure.n_situations)
-        units.append(sum_by_unit(own, structure.unit, structure.n_units))
+        units.append(unit_scores(likelihood, sim.theta, own.design))
     return _Drawn(scores, -hessian, np.concatenate(units), some)
 
 

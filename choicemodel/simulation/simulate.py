@@ -6,6 +6,7 @@ against the probabilities that are claimed to follow from it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
@@ -27,6 +29,8 @@ IntArray = NDArray[np.int64]
 
 # How many times errors are drawn again for the situations whose draw does not give the observed choice.
 _MOST_REJECTIONS = 10_000
+# Candidates among which coefficients given the choices are drawn.
+_CANDIDATES = 500
 
 # Conditional draws are others than those of the same seed without the condition: choices that were simulated with that
 # seed have selected the latter already.
@@ -178,7 +182,7 @@ def _ranked(
 def _coefficients(sim: Simulator, seed: int) -> FloatArray:
     """One gamma per unit (U, G)."""
     source = KeyedSource(unit_keys(_by_occasion(sim.design.data), seed))
-    return sim.heterogeneity.sample(sim.theta, sim.design.data.structure.n_units, source)
+    return sim.coefficients(np.arange(sim.design.data.structure.n_units), source)
 
 
 def _draw_errors(sim: Simulator, gamma: FloatArray, keys: Keys) -> FloatArray:
@@ -216,13 +220,34 @@ def _given_choices(sim: Simulator, seed: int) -> tuple[FloatArray, FloatArray]:
         return _log_likelihood_of_units(sim, gamma)
 
     source = KeyedSource(combine(unit_keys(data, seed), _CONDITIONAL))
-    gamma = sim.heterogeneity.sample_given_choices(sim.theta, structure.n_units, log_likelihood, source)
+    gamma = _tastes_given_choices(sim, log_likelihood, source)
     V = row_utilities(sim, gamma)
     keys = combine(row_keys(data, seed), _CONDITIONAL)
     e = np.zeros(data.n_rows)
     for group in sim.groups():
         e[group.rows] = _errors_given_choice(sim, group, (V[group.rows], gamma, keys[group.rows]))
     return gamma, e
+
+
+def _tastes_given_choices(
+    sim: Simulator, log_likelihood: Callable[[FloatArray], FloatArray], source: KeyedSource
+) -> FloatArray:
+    """Coefficients of the units given all their choices (U, G).
+
+    One of many candidates, with probabilities in proportion to how likely each makes the choices: the distribution
+    given the choices, but for the finite number of candidates.
+    """
+    units = np.arange(sim.design.data.structure.n_units)
+    if not isinstance(sim.heterogeneity, Mixing):
+        return sim.heterogeneity.sample_given_choices(sim.theta, len(units), log_likelihood, source)
+    chosen = sim.coefficients(units, source)
+    best = log_likelihood(chosen) - np.log(source.standard_exponential((len(units),)))
+    for _ in range(_CANDIDATES - 1):
+        other = sim.coefficients(units, source)
+        value = log_likelihood(other) - np.log(source.standard_exponential((len(units),)))
+        better = value > best
+        chosen[better], best[better] = other[better], value[better]
+    return chosen
 
 
 def _log_likelihood_of_units(sim: Simulator, gamma: FloatArray) -> FloatArray:

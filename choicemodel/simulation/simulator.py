@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity import Heterogeneity
+from choicemodel.heterogeneity import Homogeneous
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution
 from choicemodel.results import ChoiceResults
@@ -30,19 +33,39 @@ class Simulator:
     ----------
     design : Design
     errors : ErrorDistribution
-    heterogeneity : Heterogeneity
+    heterogeneity : Homogeneous or Mixing
     theta : ndarray (K,)
     """
 
     design: Design
     errors: ErrorDistribution
-    heterogeneity: Heterogeneity
+    heterogeneity: Homogeneous | Mixing
     theta: FloatArray
 
     @property
     def n_utility(self) -> int:
         """Number of utility coefficients; the rest of gamma belongs to the errors."""
         return len(self.design.columns)
+
+    @cached_property
+    def covariates(self) -> FloatArray:
+        """Covariates of the units that shift their coefficients (U, Q)."""
+        mixing = self.heterogeneity
+        n_units = self.design.data.structure.n_units
+        return mixing.covariates(self.design.data) if isinstance(mixing, Mixing) else np.zeros((n_units, 0))
+
+    @property
+    def error_parameters(self) -> FloatArray:
+        """Parameters of the errors (P,)."""
+        if isinstance(self.heterogeneity, Mixing):
+            return self.heterogeneity.split(self.theta).phi
+        return np.asarray(self.heterogeneity.support(self.theta)[0][0, self.n_utility :])
+
+    def coefficients(self, units: IntArray, rng: Any) -> FloatArray:
+        """One gamma for each of some units (n, G), from the distribution itself."""
+        if isinstance(self.heterogeneity, Mixing):
+            return self.heterogeneity.sample(self.theta, self.covariates[units], rng)
+        return self.heterogeneity.sample(self.theta, len(units), rng)
 
     def situation(self, number: int) -> Group:
         """One situation by itself."""
@@ -77,9 +100,9 @@ def simulator(
         raise SpecificationError("A model is simulated at parameters: pass params=, or the result of a fit.")
     theta, design = model.vector(params, complete=True), model.design_on(data)
     errors = model.errors.on(design.data.alternatives)
-    for gamma in model.heterogeneity_or_none.support(theta)[0]:
-        errors.require_consistent(gamma[len(design.columns) :])
-    return Simulator(design, errors, model.heterogeneity_or_none, theta)
+    sim = Simulator(design, errors, model.mixing, theta)
+    errors.require_consistent(sim.error_parameters)
+    return sim
 
 
 def row_utilities(sim: Simulator, gamma: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity import Heterogeneity
+from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution, Gumbel
 from choicemodel.rng import seed_of
@@ -34,7 +34,7 @@ def simulate_survey(  # noqa: PLR0913 - a public entry point
     covariates: Mapping[str, Levels] | None = None,
     base: Any = None,
     errors: ErrorDistribution | None = None,
-    heterogeneity: Heterogeneity | None = None,
+    heterogeneity: RandomCoefficients | None = None,
 ) -> ChoiceData:
     """Make a survey up: draw attributes and covariates, and let people choose by explicit random utilities.
 

@@ -31,7 +31,7 @@ def largest_set(sim: Simulator) -> Group:
 
 def count_claims(sim: Simulator) -> int:
     """How many claims `check_theory` tests."""
-    phi = sim.heterogeneity.support(sim.theta)[0][0, sim.n_utility :]
+    phi = sim.error_parameters
     return len(sim.errors.claims(phi, prepared(sim.errors, largest_set(sim))))
 
 
@@ -39,7 +39,7 @@ def check_theory(sim: Simulator, rng: np.random.Generator) -> list[Evidence]:
     """Hold every claim of the model's errors against draws, in a set like those of the data."""
     group = largest_set(sim)
     rows = group.rows[:, 0]
-    gamma = sim.heterogeneity.sample(sim.theta, 1, rng)[0]
+    gamma = sim.coefficients(sim.design.data.structure.unit[group.situations], rng)[0]
     V = np.einsum("kj,k->j", sim.design.values(rows), gamma[: sim.n_utility])[:, np.newaxis]  # (J, 1)
     # A set in which one alternative hardly ever wins would say little: utilities are brought within reach of the
     # errors.

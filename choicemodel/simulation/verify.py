@@ -175,7 +175,7 @@ def _checks(
     data = replace(sim.design.data, structure=usable)
     model = subject.model._replace(design=replace(sim.design, data=data))
     prepared = prepare(model, pool)
-    likelihood = likelihood_of(model, pool, prepared.blocks)
+    likelihood = likelihood_of(model, pool, prepared)
     hessian = likelihood.evaluate_with_hessian(sim.theta)[1]
     scale = _scale(hessian, prepared, subject.free)
     evidence += check_derivatives(likelihood, sim.theta, scale, rngs[2])

@@ -1,10 +1,13 @@
 """Marginal effects: closed forms, discrete changes, given values."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import choicemodel as cm
+from choicemodel import storage
 from tests.unit.test_analysis_elasticities import NAMES, fitted, survey, tables
 
 
@@ -131,6 +134,113 @@ def test_effects_add_up_to_zero_over_the_alternatives() -> None:
     result = fitted("cost + time | income")
     for column in ("cost", "income"):
         np.testing.assert_allclose(cm.marginal_effects(result, column).matrix().sum(axis=1), 0, atol=1e-12)
+
+
+def fee(values: str) -> pd.DataFrame:
+    """The survey with a column of awkward size, and its choices."""
+    frame = survey()
+    rng = np.random.default_rng(8)
+    u = rng.uniform(size=len(frame))
+    columns = {
+        "many zeros": np.where(rng.uniform(size=len(frame)) < 0.3, 0.0, 20_000 * u),
+        "far from zero": 1e6 + 1e3 * u,
+        "years": np.round(1950 + 70 * u),
+    }
+    return frame.assign(fee=columns[values])
+
+
+@pytest.mark.parametrize(
+    ("values", "formula", "derivative"),
+    [
+        ("many zeros", "log(fee + 1)", lambda x: 1 / (x + 1)),
+        ("many zeros", "sqrt(fee + 1)", lambda x: 0.5 / np.sqrt(x + 1)),
+        ("many zeros", "I((fee / 1000) ** 2)", lambda x: 2 * x / 1e6),
+        ("far from zero", "fee", np.ones_like),
+        ("far from zero", "center(fee)", np.ones_like),
+        ("years", "fee", np.ones_like),
+    ],
+)
+def test_columns_of_any_size(values: str, formula: str, derivative) -> None:
+    data = cm.ChoiceData.from_long(fee(values), situation="situation", alternative="mode", choice="choice")
+    model = cm.MultinomialLogit(data, f"cost + {formula}")
+    result = model.fit(start={formula: 0.0})
+    P = result.predict().to_numpy()
+    here = (data.frame["mode"] == "car").to_numpy()
+    slope = result.params[formula] * derivative(data.frame.fee.to_numpy())
+    found = cm.marginal_effects(result, "fee", of="car", to="car")
+    assert found.estimate == pytest.approx((P * (1 - P) * slope)[here].mean(), rel=1e-9)
+    if values != "many zeros":
+        E = cm.elasticities(result, "fee", of="car", to="car", average="simple")
+        assert E.estimate == pytest.approx((data.frame.fee * slope * (1 - P))[here].mean(), rel=1e-9)
+
+
+def test_rows_at_the_ends_of_a_spline() -> None:
+    result, beyond = fitted("bs(cost, df=4) + time"), fitted("bs(cost, df=4, extrapolation='extend') + time")
+    assert result.data is not None
+    assert result.llf == pytest.approx(beyond.llf, rel=1e-12)  # the same spline within its bounds
+    h = 1e-4
+
+    def at(size: float) -> pd.Series:
+        return beyond.predict(result.data.assign(cost=lambda d: d.cost + size * (d["mode"] == "car")))  # type: ignore[union-attr]
+
+    expected = ((at(h) - at(-h)) / (2 * h)).groupby(result.data.frame["mode"]).mean()
+    found = cm.marginal_effects(result, "cost", of="car").matrix().loc["car"]
+    np.testing.assert_allclose(found[list(NAMES)], expected[list(NAMES)], rtol=1e-6)
+
+
+def test_a_root_at_zero_has_no_derivative() -> None:
+    frame = survey()
+    frame = frame.assign(fee=np.where(frame["mode"] == "car", 0.0, frame.cost), toll=np.maximum(frame.cost - 2, 0))
+    data = cm.ChoiceData.from_long(frame, situation="situation", alternative="mode", choice="choice")
+    result = cm.MultinomialLogit(data, "sqrt(fee) + sqrt(toll) + time").fit()
+    P, x = tables(result, "fee")
+    slope = 0.5 * result.params["sqrt(fee)"] / np.sqrt(x["air"])
+    found = cm.marginal_effects(result, "fee").matrix()  # the car has no fee, and is left out
+    assert list(found.index) == ["air", "bus"]
+    assert found.loc["air", "air"] == pytest.approx((P["air"] * (1 - P["air"]) * slope).mean(), rel=1e-9)
+    with pytest.raises(cm.exceptions.SpecificationError, match=r"no derivative by `toll` in \d+ rows, first in"):
+        cm.marginal_effects(result, "toll", of="car")
+    with pytest.raises(cm.exceptions.SpecificationError, match="no derivative by `toll`"):
+        cm.willingness_to_pay(result, "toll", per="time")
+
+
+def loaded(result: cm.ChoiceResults, path: Path, *, old: bool = False) -> cm.ChoiceResults:
+    """The result from a file, of a version that did not say which columns held 0 and 1 only if `old`."""
+    result.save(path)
+    if old:
+        content = storage.read(path, "results")
+        for memory in content["model"]["memory"].values():
+            del memory["binary"]
+        storage.write(path, "results", content)
+    return cm.load_results(path)
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_numbers_stay_numbers_where_all_are_zero_or_one(old: bool, tmp_path: Path) -> None:
+    result = fitted("cost + time")
+    again = loaded(result, tmp_path / "result.json", old=old)
+    expected = cm.marginal_effects(result, "cost", of="car", at={"cost": 1}).to_frame()
+    P = result.predict(result.data.assign(cost=1)).to_numpy()  # type: ignore[union-attr]
+    here = (result.data.frame["mode"] == "car").to_numpy()  # type: ignore[union-attr]
+    own = (result.params["cost"] * P * (1 - P))[here].mean()
+    assert expected.estimate[("car", "car")] == pytest.approx(own, rel=1e-9)
+    found = cm.marginal_effects(again, "cost", of="car", at={"cost": 1}, data=result.data).to_frame()
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
+    if not old:  # an old file does not say, and the data are all there is
+        ones = result.data.assign(cost=lambda d: (d.cost > 4) * 1)  # type: ignore[union-attr]
+        for which in (result, again):
+            slopes = cm.marginal_effects(which, "cost", of="car", to="car", data=ones)
+            assert slopes.title == "Average marginal effects of cost"
+            assert "per unit of" in slopes.notes[0]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_dummies_stay_dummies(old: bool, tmp_path: Path) -> None:
+    result = fitted("cost + ac + ac:time")
+    again = loaded(result, tmp_path / "result.json", old=old)
+    expected = cm.marginal_effects(result, "ac").to_frame()
+    assert cm.marginal_effects(result, "ac", at={"ac": 1}).notes[0].startswith("Change of the probability when")
+    pd.testing.assert_frame_equal(cm.marginal_effects(again, "ac", data=result.data).to_frame(), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -233,13 +233,48 @@ def test_units_do_not_matter() -> None:
     )
 
 
+@pytest.mark.parametrize("average", ["simple", "weighted"])
+def test_a_probability_that_underflows(average: str) -> None:
+    result = fitted("cost + time | income")
+    assert result.data is not None
+    data = result.data.assign(
+        cost=lambda d: np.where((d["mode"] == "car") & (d.situation < 3), 60_000.0, d.cost.to_numpy())
+    )
+    b, frame = result.params["cost"], data.frame
+
+    def log_P(factor: float) -> pd.DataFrame:
+        """Log-probabilities with the cost of the car multiplied, by situation and alternative."""
+        moved = frame.cost * np.where(frame["mode"] == "car", factor, 1.0)
+        income = frame.income * frame["mode"].map(lambda m: result.params.get(f"income[{m}]", 0.0))
+        constant = frame["mode"].map(lambda m: result.params.get(f"ASC[{m}]", 0.0))
+        V = b * moved + result.params["time"] * frame.time + income + constant
+        V -= V.groupby(frame.situation).transform("max")
+        V -= np.log(np.exp(V).groupby(frame.situation).transform("sum"))
+        return frame.assign(V=V).pivot_table(index="situation", columns="mode", values="V")
+
+    logs, after = log_P(1.0), log_P(1.5)
+    P = np.exp(logs)
+    assert (P["car"] == 0).sum() == 3
+    cost = frame[frame["mode"] == "car"].set_index("situation").cost.sort_index()
+    for i in NAMES:
+        weight = P[i] if average == "weighted" else 1.0 + 0 * P[i]
+        for kind, E in (
+            ("point", b * cost * ((i == "car") - P["car"])),
+            ("arc", (after[i] - logs[i]) / np.log(1.5)),
+        ):
+            found = cm.elasticities(result, "cost", of="car", to=i, kind=kind, change=0.5, average=average, data=data)
+            assert found.estimate == pytest.approx((weight * E).sum() / weight.sum(), rel=1e-10)
+            assert found.std_error > 0
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_every_model_of_the_contract(case: Case) -> None:
     result = case.model().fit()
-    P = result.predict()
-    frame = cm.elasticities(result, "cost", average=None).to_frame().reset_index()
     assert result.data is not None
-    long = result.data.frame.assign(P=P.to_numpy())[["situation", "mode", "P"]]
+    asked = result.data.first_choices()
+    P = result.predict(asked)
+    frame = cm.elasticities(result, "cost", average=None).to_frame().reset_index()
+    long = asked.frame.assign(P=P.to_numpy())[["situation", "mode", "P"]]
     joined = frame.merge(long, left_on=["situation", "responding"], right_on=["situation", "mode"])
     total = (joined.P * joined.estimate).groupby([joined.situation, joined.changed]).sum()
     np.testing.assert_allclose(total, 0, atol=1e-9)  # probabilities add up to one before and after

@@ -358,7 +358,7 @@ AMOUNTS = [
     ("+3", lambda x: x + 3),
     ("-.5", lambda x: x - 0.5),
     (7, lambda x: 7 + 0 * x),
-    (-1.5, lambda x: -1.5 + 0 * x),
+    (1.5, lambda x: 1.5 + 0 * x),
     (lambda rows: rows.time * 2, None),
     (lambda _: 4, lambda x: 4 + 0 * x),
 ]

@@ -1,6 +1,7 @@
 """Market shares: sample enumeration, the test against the observed ones, and where there is nothing to test."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -77,15 +78,90 @@ def test_data_without_choices() -> None:
     assert list(found.index) == ["air", "car"]
 
 
+def independent_error(result: cm.ChoiceResults, data: cm.ChoiceData, found: pd.DataFrame) -> float:
+    """Standard error of the difference of the share of car in data that the estimates do not depend on."""
+    frame = data.frame.assign(P=result.predict(data).to_numpy())
+    off = (frame.P - frame.choice).where(frame["mode"] == "car", 0.0).groupby(frame.situation).sum()
+    return float(np.sqrt(off.var(ddof=0) / len(off) + found.loc["car", "std_error"] ** 2))
+
+
+def renamed(data: cm.ChoiceData, change: Callable[[pd.DataFrame], pd.DataFrame]) -> cm.ChoiceData:
+    return cm.ChoiceData.from_long(change(data.frame), situation="situation", alternative="mode", choice="choice")
+
+
 def test_other_data_are_independent_of_the_estimation() -> None:
     result = fitted("cost + time | income", unequal=True)
     assert result.data is not None
-    half = result.data.query("situation < 80")
+    half = renamed(result.data.query("situation < 80"), lambda d: d.assign(situation=d.situation + 10_000))
     found = cm.shares(result, half).to_frame()
-    frame = half.frame.assign(P=result.predict(half).to_numpy())
-    off = (frame.P - frame.choice).where(frame["mode"] == "car", 0.0).groupby(frame.situation).sum()
-    own = off.var(ddof=0) / len(off)
-    assert found.loc["car", "difference_se"] == pytest.approx(np.sqrt(own + found.loc["car", "std_error"] ** 2))
+    assert found.loc["car", "difference_se"] == pytest.approx(independent_error(result, half, found))
+
+
+def test_other_data_may_be_numbered_alike() -> None:
+    """Half of the survey, and the other half under the labels of the first: by chance some choices are alike."""
+    everybody = fitted("cost", unequal=True).data
+    assert everybody is not None
+    first = everybody.query("situation < 100")
+    other = renamed(everybody.query("situation >= 100"), lambda d: d.assign(situation=d.situation - 100))
+    result = cm.MultinomialLogit(first, "cost + time | 0").fit()
+    found = cm.shares(result, other).to_frame()
+    assert found.loc["car", "difference_se"] == pytest.approx(independent_error(result, other, found))
+
+
+@pytest.mark.parametrize("roles", [{}, {"person": "person"}, {"weight": "weight", "person": "person"}])
+@pytest.mark.parametrize("formula", ["cost + time | 0", "cost + time | income"])
+def test_a_part_of_the_estimation_data_is_a_segment_of_them(formula: str, roles: dict[str, str]) -> None:
+    """Asked for by itself or as a group of all: the same units, the same variance."""
+    result = fitted(formula, unequal=True, **roles)
+    assert result.data is not None
+    grouped = result.data.assign(early=lambda d: (d.situation < 80) * 1)
+    for r in (result, result.with_cov("cluster", "person")):
+        expected = cm.shares(r, grouped, by="early").to_frame().loc[1]
+        found = cm.shares(r, result.data.query("situation < 80")).to_frame()
+        pd.testing.assert_frame_equal(found, expected, rtol=1e-9)
+        # whatever the order of the rows, and the labels' columns
+        frame = grouped.query("early == 1").frame.sample(frac=1, random_state=3).rename(columns={"situation": "id"})
+        again = cm.ChoiceData.from_long(frame, situation="id", alternative="mode", choice="choice", **roles)
+        pd.testing.assert_frame_equal(cm.shares(r, again).to_frame(), expected, rtol=1e-9)
+
+
+def test_most_of_the_estimation_data_are_not_independent_of_them() -> None:
+    """Constants make the shares of all equal: those of all but three situations cannot be far off."""
+    result = fitted("cost + time", unequal=True)
+    assert result.data is not None
+    found = cm.shares(result, result.data.query("situation > 2")).to_frame()
+    assert (found.difference_se < found.std_error / 3).all()
+
+
+def test_data_of_which_some_are_those_of_the_estimation_are_not_tested() -> None:
+    result = fitted("cost + time | 0", unequal=True)
+    assert result.data is not None
+    mixed = renamed(
+        result.data.query("situation < 80"),
+        lambda d: d.assign(situation=d.situation.where(d.situation < 40, -d.situation)),
+    )
+    found = cm.shares(result, mixed)
+    assert found.to_frame()[["difference_se", "z", "p"]].isna().all(axis=None)
+    assert found.to_frame().difference.notna().all()
+    both = [result.data.query(f"situation < {n}").n_situations for n in (40, 80)]
+    assert "{} of the {} situations are among those".format(*both) in str(found).replace("\n", " ")
+
+
+def test_a_loaded_result_knows_its_estimation_data_by_their_likelihood(tmp_path: Path) -> None:
+    result = fitted("cost + time | 0", unequal=True, person="person")
+    data = result.data
+    assert data is not None
+    result.save(tmp_path / "r.json")
+    loaded = cm.load_results(tmp_path / "r.json")
+    pd.testing.assert_frame_equal(cm.shares(loaded, data).to_frame(), cm.shares(result).to_frame(), rtol=1e-9)
+    dearer = data.assign(cost=lambda d: 1.3 * d.cost)
+    expected, found = cm.shares(result, dearer), cm.shares(loaded, dearer)
+    assert expected.to_frame().p.notna().all()
+    assert found.to_frame()[["difference_se", "z", "p"]].isna().all(axis=None)
+    assert "at other values of the columns" in str(found).replace("\n", " ")
+    pd.testing.assert_frame_equal(found.to_frame().iloc[:, :6], expected.to_frame().iloc[:, :6], rtol=1e-9)
+    part = cm.shares(loaded, data.query("situation < 80"))
+    assert "taken as independent" in str(part).replace("\n", " ")
 
 
 @pytest.mark.slow

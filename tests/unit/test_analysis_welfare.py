@@ -436,6 +436,26 @@ def test_the_ratio_is_taken_within_each_support_point() -> None:
         cm.consumer_surplus(wrong, None, FASTER, per="cost")
 
 
+def test_a_price_far_from_zero() -> None:
+    """What everything costs more changes nothing, and the price is as linear as before."""
+    near = fitted("cost + time")
+    data = data_of(near).assign(cost=lambda d: d.cost + 1e6)
+    far = cm.MultinomialLogit(data, "cost + time").fit()
+    change = {"cost": {"air": "+2"}}
+    expected = cm.consumer_surplus(near, None, change, per="cost").to_frame()
+    np.testing.assert_allclose(cm.consumer_surplus(far, None, change, per="cost").to_frame(), expected, rtol=1e-5)
+    bent = cm.MultinomialLogit(data, "cost + I((cost - 1000000) ** 2 / 1000) + time").fit()
+    with pytest.raises(SpecificationError, match="depends on `cost` itself"):
+        cm.consumer_surplus(bent, None, change, per="cost")
+
+
+def test_a_price_under_a_root_is_refused() -> None:
+    data = data_of(fitted("cost + time")).assign(toll=lambda d: np.where(d["mode"] == "air", d.cost, 0.0))
+    result = cm.MultinomialLogit(data, "sqrt(toll) + time").fit()
+    with pytest.raises(SpecificationError, match="depends on `toll` itself"):
+        cm.consumer_surplus(result, None, FASTER, per="toll")
+
+
 def test_errors_without_random_utilities_are_refused() -> None:
     class Inconsistent(cm.Gumbel):
         def on(self, alternatives: Any) -> "Inconsistent":

@@ -94,6 +94,52 @@ def test_segments_by_interaction() -> None:
     assert found.fieller_lower.notna().all()
 
 
+@pytest.mark.parametrize(
+    ("term", "derivative"),
+    [
+        ("time:female", lambda d: d.female),
+        ("I(delay ** 2)", lambda d: 2 * d.delay),
+        ("exp(2 * time)", lambda d: 2 * np.exp(2 * d.time)),
+    ],
+)
+def test_a_derivative_of_zero_counts(term: str, derivative) -> None:
+    frame = survey().assign(female=lambda d: d.situation % 2)
+    rng = np.random.default_rng(5)
+    frame["delay"] = np.where(rng.uniform(size=len(frame)) < 0.6, 0.0, rng.uniform(0, 9, len(frame)))
+    data = cm.ChoiceData.from_long(frame, situation="situation", alternative="mode", choice="choice")
+    result = cm.MultinomialLogit(data, f"cost + {term}").fit()
+    column = "delay" if "delay" in term else "time"
+    ratio = -result.params[term] * derivative(data.frame) / result.params["cost"]
+    found = cm.willingness_to_pay(result, column, per="cost")
+    assert found.estimate == pytest.approx(ratio.mean(), rel=1e-10)
+    if term == "time:female":
+        by = cm.willingness_to_pay(result, column, per="cost", by="female").to_frame()
+        np.testing.assert_allclose(by.estimate, [0.0, ratio[data.frame.female == 1].mean()], rtol=1e-10)
+        men = cm.willingness_to_pay(result, column, per="cost", data=data.query("female == 0"))
+        assert men.estimate == 0
+
+
+def test_an_alternative_whose_attribute_is_zero_throughout_does_not_have_it() -> None:
+    frame = survey().assign(wait=lambda d: d.time * (d["mode"] != "car"), rail=lambda d: (d["mode"] == "bus") * 1)
+    data = cm.ChoiceData.from_long(frame, situation="situation", alternative="mode", choice="choice")
+    for term, left_out in (("I(wait**2)", "left out: car."), ("wait:rail", "left out: air, car.")):
+        result = cm.MultinomialLogit(data, f"cost + {term}").fit()
+        assert left_out in " ".join(str(cm.willingness_to_pay(result, "wait", per="cost")).split())
+
+
+def test_rows_in_which_nothing_is_worth_anything_are_counted() -> None:
+    frame = survey().assign(pays=lambda d: (d.situation % 4 > 0) * 1)
+    data = cm.ChoiceData.from_long(frame, situation="situation", alternative="mode", choice="choice")
+    result = cm.MultinomialLogit(data, "cost:pays + log(time)").fit()
+    pays = data.frame[data.frame.pays == 1]
+    expected = -(result.params["log(time)"] / pays.time / result.params["cost:pays"]).mean()
+    found = cm.willingness_to_pay(result, "time", per="cost")
+    assert found.estimate == pytest.approx(expected, rel=1e-10)
+    assert "Left out: 150 rows, first in" in " ".join(str(found).split())
+    with pytest.raises(cm.exceptions.SpecificationError, match="does not change with `cost` in any row"):
+        cm.willingness_to_pay(result, "time", per="cost", data=data.query("pays == 0"))
+
+
 def test_fieller_bounds_solve_the_t_test() -> None:
     result = fitted("cost + time")
     found = cm.willingness_to_pay(result, "time", per="cost").to_frame().iloc[0]

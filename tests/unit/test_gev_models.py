@@ -1,6 +1,7 @@
 """Nested and cross-nested logit as models: bounds, starts, fixed parameters, tests between them, refusals."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from choicemodel.exceptions import (
     IdentificationError,
     SpecificationError,
 )
+from choicemodel.report.profile import likelihood_contours, likelihood_profile
 
 FORMULA = 'gc + ttme + at(hinc, "air")'
 GROUND = {"ground": ["train", "bus", "car"]}
@@ -282,11 +284,11 @@ def test_a_bound_that_one_model_has_and_the_other_not_is_no_test(data, two) -> N
 
 
 def test_a_lambda_that_leaves_its_own_bound_makes_the_test_a_rough_guide(data) -> None:
-    tight = cm.NestedLogit(data, "gc | 0", {"private": ["air", "car"]}, base="car", restrict=True).fit()
-    assert tight.at_bound == ("lambda[private]",)
-    large = cm.NestedLogit(data, "gc + ttme | 0", {"private": ["air", "car"]}, base="car", restrict=True).fit()
+    nests = {"public": ["train", "bus"]}
+    tight, large = (cm.NestedLogit(data, f, nests, base="car", restrict=True).fit() for f in ("ttme", "gc + ttme"))
+    assert tight.at_bound == ("lambda[public]",)
     assert not large.at_bound
-    with pytest.warns(ComparisonWarning, match=r"lambda\[private\] is on the bound .* rough guide"):
+    with pytest.warns(ComparisonWarning, match=r"lambda\[public\] is on the bound .* rough guide"):
         assert cm.lr_test(tight, large).df == 1
 
 
@@ -378,6 +380,90 @@ def test_shares_make_the_test_against_the_logit_a_rough_guide(data, logit) -> No
         cm.lr_test(logit, result)
 
 
+# --- on a bound ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def on_bound(data) -> dict[str, cm.ChoiceResults]:
+    """The same estimates twice: the lambda that ends on its bound, and the lambda that is held there."""
+    bound = cm.NestedLogit(data, FORMULA, TWO, base="car", restrict=True).fit()
+    held = cm.NestedLogit(data, FORMULA, TWO, base="car").fit(fixed={"lambda[private]": 1.0})
+    assert bound.at_bound == ("lambda[private]",)
+    np.testing.assert_allclose(bound.params, held.params, rtol=1e-5)
+    return {"bound": bound, "held": held}
+
+
+QUESTIONS = {
+    "shares": cm.shares,
+    "values": lambda r, **o: cm.willingness_to_pay(r, "ttme", per="gc", **o),
+    "elasticities": lambda r, **o: cm.elasticities(r, "gc", of="car", **o),
+    "effects": lambda r, **o: cm.marginal_effects(r, "gc", of="car", **o),
+    "surplus": lambda r, **o: cm.consumer_surplus(r, None, {"gc": {"car": "+10%"}}, per="gc", **o),
+    "scenario": lambda r, **o: cm.scenario(r, {"dearer": {"gc": {"car": "+10%"}}}, **o),
+}
+
+
+@pytest.mark.parametrize("method", ["delta", "krinsky-robb"])
+@pytest.mark.parametrize("what", QUESTIONS)
+def test_standard_errors_take_what_is_on_a_bound_as_known(on_bound, what, method) -> None:
+    options = {} if method == "delta" else {"method": method, "draws": 50, "rng": 1}
+    found, expected = (QUESTIONS[what](r, **options) for r in on_bound.values())
+    assert np.isfinite(found.to_frame()["std_error"]).all()
+    pd.testing.assert_frame_equal(found.to_frame(), expected.to_frame(), rtol=1e-4)
+    note = "On the bound of their range, and taken as known by the standard errors: lambda[private] = 1."
+    assert note in found.notes
+    assert note not in expected.notes
+    if method == "delta" and len(found.index) > 1:
+        assert np.isfinite(found.covariance).all(axis=None)
+
+
+def test_the_bootstrap_takes_nothing_as_known(on_bound) -> None:
+    found = cm.shares(on_bound["bound"], method="bootstrap", draws=3, rng=1)
+    assert not any("bound" in note for note in found.notes)
+
+
+def test_compare_says_what_is_on_a_bound_and_what_is_fixed(on_bound) -> None:
+    for scale in (False, True, "gc"):
+        table = cm.compare(list(on_bound.values()), ["bound", "held"], scale_normalised=scale)
+        text = str(table)
+        assert "(bound)" in text
+        assert "(fixed)" in text
+        assert "undefined" not in text
+        frame = table.to_frame()
+        assert frame.loc["lambda[private]"].xs("std_error", level=1).isna().all()
+        np.testing.assert_allclose(frame["bound"].to_numpy(), frame["held"].to_numpy(), rtol=1e-4)
+        assert "on the bound of its range" in text.replace("\n", " ")
+
+
+def test_the_norm_is_that_of_the_coefficients(on_bound) -> None:
+    result = on_bound["bound"]
+    table = cm.compare([result], scale_normalised=True)
+    note = next(n for n in table.notes if n.startswith("Coefficients are divided"))
+    assert "ttme" in note
+    assert "lambda" not in note
+    utility = result.params[[n for n in result.params.index if not n.startswith("lambda")]]
+    size = np.linalg.norm(utility)
+    np.testing.assert_allclose(table.to_frame()["(1)"].loc[utility.index, "estimate"], utility / size)
+
+
+def test_a_parameter_on_its_bound_has_no_profile(on_bound) -> None:
+    result = on_bound["bound"]
+    with pytest.raises(SpecificationError, match=r"'lambda\[private\]' is on the bound of its range, 1"):
+        likelihood_profile(result, "lambda[private]")
+    with pytest.raises(SpecificationError, match=r"'lambda\[private\]' is on the bound of its range, 1"):
+        likelihood_contours(result, ("gc", "lambda[private]"))
+    assert likelihood_profile(result, "gc", points=3).llf == result.llf
+
+
+def test_starting_points_that_led_nowhere_are_counted(data) -> None:
+    result = cm.NestedLogit(data, FORMULA, GROUND, base="car").fit(starts=4)
+    assert "starting points: -194.944 (4)." in str(result.summary()).replace("\n", " ")
+    lost = replace(result, _fit=replace(result._fit, optima=((result.llf, 3),)))
+    assert "starting points: -194.944 (3); 1 did not converge." in str(lost.summary()).replace("\n", " ")
+    alone = replace(result, _fit=replace(result._fit, optima=((result.llf, 1),)))
+    assert "starting points: -194.944 (1); 3 did not converge." in str(alone.summary()).replace("\n", " ")
+
+
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 
@@ -387,6 +473,14 @@ def test_shares_make_the_test_against_the_logit_a_rough_guide(data, logit) -> No
 def test_random_utilities_with_a_lambda_above_one_are_refused(two, use) -> None:
     with pytest.raises(SpecificationError, match=r"lambda\[private\].*private"):
         use(two)
+
+
+def test_restrict_is_no_remedy_for_a_lambda_above_its_parents() -> None:
+    errors = cm.Nested(DEEP).on(["air", "bus", "car", "train"])
+    with pytest.raises(SpecificationError, match=r"above 0.5, that of nest 'ground'.* restrict=True keeps each lambda"):
+        errors.require_consistent(np.array([0.5, 0.6]))
+    with pytest.raises(SpecificationError, match=r"is above 1.* Estimate with restrict=True"):
+        errors.require_consistent(np.array([1.5, 0.6]))
 
 
 def test_a_nest_that_never_has_two_members_is_refused(data) -> None:

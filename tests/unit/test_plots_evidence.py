@@ -15,7 +15,7 @@ from scipy import stats
 from scipy.integrate import quad
 
 import choicemodel as cm
-from choicemodel.exceptions import SpecificationError
+from choicemodel.exceptions import ComparisonWarning, SpecificationError
 from choicemodel.random_utility import Gumbel
 from choicemodel.report import profile
 from choicemodel.report.evidence import (
@@ -153,7 +153,7 @@ def test_profile_interval_is_where_the_likelihood_ratio_is_the_chi_square_quanti
     cutoff = few().llf - stats.chi2.ppf(0.9, 1) / 2
     np.testing.assert_allclose(heights, cutoff)
     np.testing.assert_allclose([profile_by_fit(few(), ttme=v) for v in ends], cutoff, atol=1e-4)
-    wald, _ = line(ax, "90 % Wald interval")
+    wald, _ = line(ax, "90 % Wald, nonrobust")
     np.testing.assert_allclose(wald, few().conf_int(0.1).loc["ttme"])
     # what makes the figure worth drawing: the likelihood is not symmetric
     assert few().params["ttme"] - ends[0] > 1.3 * (ends[1] - few().params["ttme"])
@@ -163,7 +163,7 @@ def test_a_large_sample_has_a_quadratic_profile_that_falls_by_192() -> None:
     fitted = logit(make_frame(4000), "x + z | income").fit()
     ax = likelihood_profile(fitted, "x", points=21)
     b, error = fitted.params["x"], fitted.bse["x"]
-    for label in ("profile likelihood", "quadratic (Wald)"):
+    for label in ("profile likelihood", "quadratic (Wald, nonrobust)"):
         x, y = line(ax, label)
         fall = fitted.llf - np.interp(b + 1.96 * error * np.array([-1.0, 1.0]), x, y)
         np.testing.assert_allclose(fall, 1.92, rtol=0.04)
@@ -171,12 +171,25 @@ def test_a_large_sample_has_a_quadratic_profile_that_falls_by_192() -> None:
 
 def test_profile_keeps_what_was_held_fixed_and_follows_the_nonrobust_covariance() -> None:
     fitted = few().model.fit(fixed={"gc": -0.01}, cov_type="robust")
-    ax = likelihood_profile(fitted, "ttme", points=5)
+    with pytest.warns(ComparisonWarning, match="robust standard errors, and the log-likelihood does not follow them"):
+        ax = likelihood_profile(fitted, "ttme", points=5)
     x, y = line(ax, "profile likelihood")
     np.testing.assert_allclose(y, [profile_by_fit(fitted, ttme=v) for v in x], atol=1e-7)
     plain = fitted.with_cov("nonrobust").conf_int().loc["ttme"]
     assert not np.allclose(plain, fitted.conf_int().loc["ttme"], rtol=0.01)
-    np.testing.assert_allclose(line(ax, "95 % Wald interval")[0], plain)
+    np.testing.assert_allclose(line(ax, "95 % Wald, nonrobust")[0], plain)
+
+
+def test_panels_and_weights_are_told_that_the_intervals_are_nonrobust() -> None:
+    frame = cm.datasets.travel_mode()
+    frame = frame.assign(who=frame.individual // 3, w=1.0 + frame.individual % 2)
+    roles = {"situation": "individual", "alternative": "mode", "choice": "choice"}
+    for role, message in ({"person": "who"}, "situations of a person"), ({"weight": "w"}, "is weighted by `w`"):
+        fitted = cm.MultinomialLogit(cm.ChoiceData.from_long(frame, **roles, **role), "gc + ttme", base="car").fit()
+        with pytest.warns(ComparisonWarning, match=f"{message}.*intervals drawn.*robust covariance"):
+            likelihood_profile(fitted, "ttme", points=3)
+        with pytest.warns(ComparisonWarning, match=f"{message}.*regions drawn"):
+            likelihood_contours(fitted, "gc", "ttme", levels=(0.95,), points=8)
 
 
 def test_profile_of_the_only_parameter_is_the_log_likelihood() -> None:
@@ -203,7 +216,7 @@ def test_an_end_that_is_not_found_is_not_drawn(monkeypatch: pytest.MonkeyPatch) 
     ends, _ = line(ax, "95 % LR interval")
     assert len(ends) == 1
     assert ends[0] > few().params["ttme"]
-    assert len(line(ax, "95 % Wald interval")[0]) == 2
+    assert len(line(ax, "95 % Wald, nonrobust")[0]) == 2
     x, y = line(likelihood_contours(few(), "gc", "ttme", levels=(0.95,), points=8), "profile")
     assert len(x) == 9
     assert 0 < np.isnan(x).sum() < 8
