@@ -34,6 +34,7 @@ from choicemodel.data.codes import plain_label
 from choicemodel.data.door import require_columns
 from choicemodel.data.words import distinct, listed
 from choicemodel.exceptions import ChoiceDataError, ChoiceModelError
+from choicemodel.files import write_bytes
 from choicemodel.models import MultinomialLogit
 from choicemodel.report import report
 from choicemodel.results import COV_TYPES, ChoiceResults
@@ -648,10 +649,7 @@ def _writable_folder(name: str) -> Path:
 
 def _save(files: Mapping[str, Callable[[Path], None]], folder: Path) -> None:
     for name, save in files.items():
-        try:
-            save(folder / name)
-        except OSError as error:
-            raise CommandError(f"{folder / name} cannot be written: {error.strerror}.") from None
+        save(folder / name)
 
 
 def _table_files(name: str, table: Table, title: str) -> dict[str, Callable[[Path], None]]:
@@ -660,13 +658,7 @@ def _table_files(name: str, table: Table, title: str) -> dict[str, Callable[[Pat
 
 
 def _save_text(text: str, path: Path) -> None:
-    """Write a file, all or nothing; a link of that name is replaced, not followed out of the folder."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace", newline="\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 # --- options ---------------------------------------------------------------------------------------------------------

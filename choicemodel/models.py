@@ -30,7 +30,7 @@ from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.latent_classes import ClassTastes, LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
-from choicemodel.random_utility import CrossNested, ErrorDistribution, Gumbel, Nested, Scaled
+from choicemodel.random_utility import CrossNested, Derived, ErrorDistribution, Gumbel, Nested, Scaled
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
 from choicemodel.tables import escape_latex
 from choicemodel.utility import Design, Recipe, Scales, build_design, design_from_recipe, read_scales
@@ -113,7 +113,7 @@ class ChoiceModel:
         if self.heterogeneity is None:
             return Homogeneous()
         if not hasattr(self.heterogeneity, "covariate_formulas"):
-            return self.heterogeneity  # bound already
+            return self.heterogeneity  # type: ignore[return-value]  # bound already
         assert self.data is not None  # noqa: S101 - checked
         formulas = self.heterogeneity.covariate_formulas()
         covariates = read_covariates(self.data, formulas)
@@ -305,6 +305,22 @@ class ChoiceModel:
     def heterogeneity_or_none(self) -> Homogeneous | Mixing:
         """The heterogeneity as bound to the design; homogeneity where none was given."""
         return self.mixing
+
+    @property
+    def mixes(self) -> bool:
+        """Whether coefficients vary over persons."""
+        return isinstance(self.mixing, Mixing)
+
+    def derived_numbers(self, theta: FloatArray) -> Derived:
+        """Numbers that follow from the parameters of the errors, and from those of the tastes."""
+        own = self.errors.derived(theta[[p.role == "error" for p in self.parameters.items]])
+        if not isinstance(self.mixing, Mixing):
+            return own
+        parts = self.mixing.split(theta)
+        found = self.mixing.tastes.derived(parts.utility, parts.own)
+        return Derived(
+            (*own.names, *found.names), np.concatenate([own.values, found.values]), (*own.nulls, *found.nulls)
+        )
 
     def composition(self, design: Design | None = None) -> Composition:
         """The three axes and the parameters, as estimation and simulation take them, on a design; default its own."""

@@ -25,7 +25,7 @@ from choicemodel.estimation.delta import COLUMNS, delta_method
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
-from choicemodel.random_utility import ErrorDistribution, Scaled
+from choicemodel.random_utility import Derived, ErrorDistribution, Scaled
 from choicemodel.tables import (
     Block,
     Cell,
@@ -63,6 +63,9 @@ class FittedModel(Protocol):
     def errors(self) -> ErrorDistribution: ...  # noqa: D102 - protocol
     @property
     def parameters(self) -> Parameters: ...  # noqa: D102 - protocol
+    @property
+    def mixes(self) -> bool: ...  # noqa: D102 - protocol
+    def derived_numbers(self, theta: FloatArray) -> Derived: ...  # noqa: D102 - protocol
     @property
     def alternatives(self) -> tuple[Any, ...]: ...  # noqa: D102 - protocol
     @property
@@ -264,15 +267,14 @@ class ChoiceResults:
     @property
     def derived(self) -> pd.DataFrame:
         """Quantities derived from the parameters, with delta standard errors, z and p; a logit has none."""
-        errors, own = self.model.errors, np.array([p.role == "error" for p in self.model.parameters.items])
-        found = errors.derived(self._fit.theta[own])
+        found = self.model.derived_numbers(self._fit.theta)
         if not found.names:
             return pd.DataFrame(columns=[*COLUMNS, "z", "p"], dtype=np.float64)
         known = self._covariance.copy()
         known[~self._fit.free] = known[:, ~self._fit.free] = 0.0
 
         def function(theta: FloatArray) -> FloatArray:
-            return errors.derived(theta[own])[1]
+            return self.model.derived_numbers(theta)[1]
 
         delta = delta_method(function, self._fit.theta, known, names=found.names)
         frame = delta.to_frame()
@@ -770,7 +772,8 @@ class ChoiceResults:
             return self._series(np.sqrt(np.diag(self._fit.covariances[cov_type])), cov_type)
 
     def _optimiser(self) -> str:
-        return "Newton, exact Hessian" if self.model.errors.has_curvature else "quasi-Newton, exact score"
+        plain = self.model.errors.has_curvature and not self.model.mixes
+        return "Newton, exact Hessian" if plain else "quasi-Newton, exact score"
 
     def _derived_block(self, shown: Layout) -> Block:
         """Quantities that follow from the parameters."""
@@ -799,7 +802,7 @@ class ChoiceResults:
             notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
         if self.sample.weight is not None and not self.sample.counted:
             notes.append("LR tests are not shown: with weights their statistic is not chi-square.")
-        elif self.sample.n_persons is not None and self.sample.n_persons < self.nobs:
+        elif self.sample.n_persons is not None and self.sample.n_persons < self.nobs and not self.model.mixes:
             notes.append("LR tests treat the situations of a person as independent.")
         informative = self.sample.n_informative
         single = self.sample.n_situations - (self.sample.nobs if informative is None else informative)

@@ -13,12 +13,12 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from choicemodel.exceptions import ResultFileError, SpecificationError
+from choicemodel.files import path_of, target_of, write_bytes
 
 SCHEMA = 1
 
@@ -112,9 +112,9 @@ def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any]) -
     Raises
     ------
     SpecificationError
-        If something in it cannot be saved, or the folder does not exist.
+        If something in it cannot be saved, or the file cannot be written.
     """
-    target = Path(path)
+    target = target_of(path)
     encoded = encode(content)
     envelope = {
         "format": f"choicemodel-{kind}",
@@ -123,17 +123,7 @@ def write(path: str | os.PathLike[str], kind: str, content: Mapping[str, Any]) -
         "checksum": _checksum(encoded),
         "content": encoded,
     }
-    if not target.parent.is_dir():
-        raise SpecificationError(f"The folder {target.parent} does not exist: make it first.")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(envelope, indent=1, allow_nan=False))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(target, json.dumps(envelope, indent=1, allow_nan=False).encode("utf-8"))
 
 
 def read(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
@@ -144,8 +134,9 @@ def read(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     ResultFileError
         If the file is missing, truncated, edited, foreign, or from a newer version.
     """
+    source = path_of(path)
     try:
-        envelope = json.loads(Path(path).read_text(encoding="utf-8"))
+        envelope = json.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
         raise ResultFileError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError):

@@ -42,9 +42,11 @@ def model_name(result: ChoiceResults) -> str:
 
 
 def errors_inside(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool:
-    """Whether the errors of the first are a special case of those of the second."""
+    """Whether the errors of the first are a special case of those of the second, and its tastes vary no more."""
     found = images(restricted, unrestricted)
-    return found is not None and not too_wide(restricted, unrestricted) and _scales_inside(restricted, unrestricted)
+    if found is None or too_wide(restricted, unrestricted):
+        return False
+    return _scales_inside(restricted, unrestricted) and named_alike(restricted, unrestricted, "heterogeneity")
 
 
 # --- parameters of the errors ----------------------------------------------------------------------------------------
@@ -141,6 +143,21 @@ def left_behind(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[
             same = (mine[image].lower, mine[image].upper) == (theirs[name].lower, theirs[name].upper)
             out[image] = out.get(image, True) and same
     return list(out.items())
+
+
+def named_alike(restricted: ChoiceResults, unrestricted: ChoiceResults, role: str) -> bool:
+    """Whether the parameters of a role of the first model are among those of the second, by their names.
+
+    Parameters that the first does not have are zero there.
+    """
+    smaller, larger = (
+        {p.name: float(r.params[p.name]) for p in r.model.parameters.items if p.role == role}
+        for r in (restricted, unrestricted)
+    )
+    free = set(smaller) - set(restricted.fixed)
+    held = {name: value for name, value in larger.items() if name in unrestricted.fixed}
+    same = all(name not in free and np.isclose(smaller.get(name, 0.0), value) for name, value in held.items())
+    return same and smaller.keys() <= larger.keys()
 
 
 # --- scales of groups ------------------------------------------------------------------------------------------------

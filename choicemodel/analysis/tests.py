@@ -19,6 +19,7 @@ from choicemodel.analysis.nesting import (
     is_special_case,
     left_behind,
     model_name,
+    named_alike,
     too_wide,
 )
 from choicemodel.estimation.covariance import expand, invert
@@ -184,7 +185,8 @@ def _left_behind(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list
 
 def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults, moved: list[str]) -> None:
     sample = restricted.sample
-    if sample.n_persons is not None and sample.n_persons < sample.nobs:
+    apart = not restricted.model.mixes or not unrestricted.model.mixes
+    if sample.n_persons is not None and sample.n_persons < sample.nobs and apart:
         warnings.warn(
             "The likelihood takes the situations of a person as independent; where they are not, this test rejects "
             "too often. Compare wald_test of the larger model with its robust covariance.",
@@ -250,7 +252,7 @@ def _check_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Non
             "range (restrict=True), so neither is a special case of the other: fit both with the same restrict=."
         )
     if restricted.data is None or unrestricted.data is None:
-        nested = _named_alike(restricted, unrestricted) and errors_inside(restricted, unrestricted)
+        nested = named_alike(restricted, unrestricted, "utility") and errors_inside(restricted, unrestricted)
     else:
         nested = is_special_case(restricted, unrestricted)
     if not nested:
@@ -258,15 +260,3 @@ def _check_nested(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Non
             f"{model_name(restricted)} is not a special case of {model_name(unrestricted)}: a likelihood-ratio test "
             "needs nested models. Compare them by AIC or BIC."
         )
-
-
-def _named_alike(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool:
-    """Whether the smaller model's coefficients are among the larger one's, by their names."""
-    smaller, larger = (
-        {p.name: float(r.params[p.name]) for p in r.model.parameters.items if p.role == "utility"}
-        for r in (restricted, unrestricted)
-    )
-    free = set(smaller) - set(restricted.fixed)
-    held = {name: value for name, value in larger.items() if name in unrestricted.fixed}
-    same = all(name not in free and np.isclose(smaller.get(name, 0.0), value) for name, value in held.items())
-    return same and smaller.keys() <= larger.keys()

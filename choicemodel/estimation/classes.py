@@ -128,8 +128,8 @@ class ClassLikelihood(UnitLikelihood):
     def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
         """Compute value, score and Hessian: in closed form if the errors have one, else by differences of the score.
 
-        With h the posterior and s_c the score of a unit in class c, the Hessian of a unit is the posterior mean of those
-        of the classes, plus the posterior covariance of their scores (Louis 1982).
+        The Hessian of a unit is the posterior mean of those in the classes, plus the posterior covariance of the scores
+        in the classes (Louis 1982).
         """
         if not self.has_curvature:
             return super().evaluate_with_hessian(theta)

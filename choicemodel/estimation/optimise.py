@@ -226,14 +226,12 @@ def _class_points(
 ) -> list[FloatArray]:
     """Where the search for classes starts: the ends of several quick runs of EM, best first.
 
-    All of them are climbed from: the best ends of EM are often the ends of the same way, to an optimum that is not best.
+    All of them are climbed from: the best ends of EM are often on the same way, to an optimum that is not the best.
     """
     K = logit.n_utility
     beta = _from_logit(logit, np.zeros(K), np.ones(K, dtype=np.bool_), solve=True)
-    if likelihood.tastes.n_points == 1:
-        number = 1
-    else:
-        number = settings.starts if settings.starts > 1 else QUICK_STARTS
+    several = settings.starts if settings.starts > 1 else QUICK_STARTS
+    number = several if likelihood.tastes.n_points > 1 else 1
     return class_starts(likelihood, where, beta, sizes=_coefficient_sizes(logit), number=number)
 
 
@@ -254,11 +252,10 @@ def _by_share(
     values, free = where
     ordered = values.copy()
     ordered[free] = found.optimum.theta
-    K = likelihood.split(free)
-    own = [*K.utility[likelihood.tastes.place[likelihood.tastes.place >= 0]], *K.own]
     turned = likelihood.ordered(ordered)
+    held = ~free & (turned != ordered)  # what is held at a value says which class is which
     converged = found.optimum.decrement < task[1].tolerance
-    if not (converged and all(own)) or np.array_equal(turned, ordered):
+    if not converged or held.any() or np.array_equal(turned, ordered):
         return values, found
     # a search from the optimum ends there, with everything that belongs to it in its new order
     again = _search(likelihood, turned, free, (task[0], replace(task[1], checkpoint=None)))

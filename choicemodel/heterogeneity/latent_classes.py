@@ -86,8 +86,8 @@ class LatentClasses:
             )
         if self.membership is not None and C == 1:
             raise SpecificationError(
-                f"membership={self.membership!r} with one class: everybody belongs to it. Leave membership= out, or ask "
-                "for two classes or more."
+                f"membership={self.membership!r} with one class: everybody belongs to it. Leave membership= out, or "
+                "ask for two classes or more."
             )
         if isinstance(self.common, str):
             raise SpecificationError(f"common={self.common!r} must be a list of columns, such as ['ASC[train]'].")
@@ -128,7 +128,7 @@ class LatentClasses:
         columns : sequence of str
             Columns of the design (K,).
         covariates : sequence of str
-            Columns of the coded covariates (Q,), such as ``income`` or ``sex[T.f]``; all say who belongs to which class.
+            Columns of the coded covariates (Q,), such as ``income`` or ``sex[T.f]``: those of `membership`.
 
         Returns
         -------
@@ -378,7 +378,7 @@ class ClassTastes:
         out = utility.copy()
         there = self.place >= 0
         out[self.place[there]] = self.coefficients(utility)[:, order][there]
-        by_class = own.reshape(self.n_points - 1, -1)
+        by_class = own.reshape(self.n_points - 1, 1 + self.n_covariates)
         from_zero = np.vstack([np.zeros((1, 1 + self.n_covariates)), by_class])[order]
         return out, (from_zero[1:] - from_zero[0]).ravel()
 

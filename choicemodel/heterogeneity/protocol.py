@@ -111,6 +111,10 @@ class Tastes(Protocol):
         """
         ...
 
+    def derived(self, utility: FloatArray, own: FloatArray) -> Any:
+        """Numbers reported beside the parameters: their names, values, and the values that tests compare them with."""
+        ...
+
     def starts(self, logit: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Starting values of the utility parameters and of its own, from the coefficients of the logit (K,)."""
         ...

@@ -78,6 +78,8 @@ def report(  # noqa: PLR0913 - a public entry point
     ------
     SpecificationError
         If an argument is of the wrong kind, the verification is that of another model, or the file cannot be written.
+    UnknownColumnError
+        If the data do not have a column that is named.
 
     Examples
     --------

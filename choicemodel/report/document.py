@@ -13,14 +13,17 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
 
 from choicemodel.analysis import shares, validate, willingness_to_pay
+from choicemodel.analysis.effects import require_used
 from choicemodel.data import ChoiceData
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
+from choicemodel.files import target_of, write_bytes
+from choicemodel.models import ChoiceModel
 from choicemodel.report.methods import Paragraph, methods
 from choicemodel.report.picture import data_uri, picture
 from choicemodel.report.script import script
@@ -81,30 +84,19 @@ class _Subject:
 
 def write_report(result: ChoiceResults, path: str | os.PathLike[str], options: Options) -> Path:
     """Write a report; see `choicemodel.report`."""
-    target = _target(path)
+    target = target_of(path, SUFFIXES, "the report")
     _check(result, options)
     data = result.data if options.data is None else options.data
+    _check_values(result, data, options)
     own = data is not None and (data is result.data or data.fingerprint() == result.fingerprint())
     subject = _Subject(result, data, own, options)
-    _write(target, _page(subject))
+    write_bytes(target, (_page(subject) + "\n").encode("utf-8", "backslashreplace"))
     for warning in subject.warned:
         warnings.warn(warning, stacklevel=3)
     return target
 
 
-# --- arguments and files ---------------------------------------------------------------------------------------------
-
-
-def _target(path: str | os.PathLike[str]) -> Path:
-    """The file, refused before time is spent where it cannot be one."""
-    target = Path(path)
-    if target.suffix.lower() not in SUFFIXES:
-        raise SpecificationError(f"{target.name!r} is to hold HTML: end it in {' or '.join(SUFFIXES)}.")
-    if not target.parent.is_dir():
-        raise SpecificationError(f"The folder {target.parent} does not exist: make it first.")
-    if target.is_dir():
-        raise SpecificationError(f"{target} is a folder: name a file.")
-    return target
+# --- arguments -------------------------------------------------------------------------------------------------------
 
 
 def _check(result: Any, options: Options) -> None:
@@ -133,20 +125,33 @@ def _check(result: Any, options: Options) -> None:
         raise SpecificationError(f"date= takes a date or a text; got {date!r}.")
 
 
+def _check_values(result: ChoiceResults, data: ChoiceData | None, options: Options) -> None:
+    """Refuse what would otherwise stand in the report as a reason why nothing could be valued."""
+    if options.direction not in ("increase", "reduction"):
+        raise SpecificationError(f"direction must be 'increase' or 'reduction'; got {options.direction!r}.")
+    multiply: Any = options.multiply
+    number = isinstance(multiply, (int, float, np.number)) and not isinstance(multiply, bool)
+    if not (number and 0 < multiply < np.inf):
+        raise SpecificationError(f"multiply must be a positive number; got {multiply!r}.")
+    if options.per is None:
+        usual = Options()
+        for name in ("direction", "multiply"):
+            if getattr(options, name) != getattr(usual, name):
+                raise SpecificationError(f"{name}= needs per=, the column of the price: nothing is valued without it.")
+        return
+    value: Any = options.value
+    columns = [] if value is None else [value] if isinstance(value, str) else value
+    if not isinstance(columns, (list, tuple)) or (value is not None and not columns):
+        raise SpecificationError(f"value= takes a column or a list of columns; got {value!r}.")
+    if options.per in columns:
+        raise SpecificationError(f"value= and per= are both `{options.per}`: a price is not valued in itself.")
+    if data is not None:
+        data.require_columns([options.per, *columns])
+    require_used(cast(ChoiceModel, result.model), options.per, *columns)
+
+
 def _named(result: ChoiceResults) -> str:
     return f"{result.model.title}, {result.model.formula}"
-
-
-def _write(target: Path, page: str) -> None:
-    """Write the file, all or nothing."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes((page + "\n").encode("utf-8", "backslashreplace"))
-        temporary.replace(target)
-    except OSError as error:
-        raise SpecificationError(f"{target} cannot be written: {error.strerror}. Name another file.") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

@@ -5,14 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from math import isnan
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from choicemodel.exceptions import SpecificationError
+from choicemodel.files import path_of, target_of, write_bytes
 
 if TYPE_CHECKING:
     from os import PathLike
+    from pathlib import Path
 
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
@@ -24,6 +26,8 @@ WIDTHS = {"single": 88.0, "double": 180.0}  # mm
 _MM = 1 / 25.4
 _RATIO = {"single": 0.75, "double": 0.5}
 _FORMATS = ("pdf", "svg", "png")
+# Endings that ask for another format, where any other one is part of a name (figure.v2).
+_NOT_WRITTEN = ("jpg", "jpeg", "tif", "tiff", "eps", "ps", "gif", "bmp", "webp", "svgz", "emf", "wmf", "pgf", "html")
 
 INK, MUTED, FAINT = "#1a1a1a", "#6b6b6b", "#d0d0d0"
 
@@ -329,7 +333,7 @@ def save(
     Raises
     ------
     SpecificationError
-        If a format is another word.
+        If a format is another word, the path ends in another format, or a file cannot be written.
 
     Examples
     --------
@@ -344,22 +348,25 @@ def save(
     """
     from matplotlib import rc_context
 
-    target = Path(path)
+    target = path_of(path)
     own = target.suffix[1:].lower()
     if own in _FORMATS:
         target = target.with_suffix("")
+    elif own in _NOT_WRITTEN:
+        raise SpecificationError(
+            f"{target.name!r} ends in .{own}, which is not written: end it in {', '.join('.' + f for f in _FORMATS)}, "
+            f"or in nothing for all of them."
+        )
     wanted = (own,) if formats is None and own in _FORMATS else _FORMATS if formats is None else tuple(formats)
     unknown = [f for f in wanted if f not in _FORMATS]
-    if isinstance(formats, str) or unknown:
+    if isinstance(formats, str) or unknown or not wanted:
         raise SpecificationError(f"formats is a list of some of {', '.join(_FORMATS)}; got {formats!r}.")
     drawn: Any = figure.canvas if hasattr(figure, "canvas") else figure.figure.canvas
-    target.parent.mkdir(parents=True, exist_ok=True)
-    out = []
-    for name in wanted:
-        file = target.with_name(f"{target.name}.{name}")
+    files = {name: target_of(target.with_name(f"{target.name}.{name}")) for name in wanted}
+    for name, file in files.items():
         # Without a date the same figure is the same file.
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}, "png": {}}[name]
         with rc_context({k: v for k, v in _SETTINGS.items() if k.startswith(("pdf", "svg", "savefig"))}):
-            drawn.figure.savefig(file, dpi=dpi, metadata=metadata)
-        out.append(file)
-    return out
+            drawn.figure.savefig(content := BytesIO(), format=name, dpi=dpi, metadata=metadata)
+        write_bytes(file, content.getvalue())
+    return list(files.values())

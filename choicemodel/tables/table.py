@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from choicemodel.exceptions import SpecificationError
+from choicemodel.files import target_of, write_bytes
 from choicemodel.tables import csv, excel, html, latex, markdown, text, word
 from choicemodel.tables.description import Block, Pairs, freeze
 from choicemodel.tables.grid import Grid, clean, grid
@@ -140,7 +140,7 @@ class Table:
         Raises
         ------
         SpecificationError
-            If the suffix is unknown, or a label is given that the form has no place for.
+            If the suffix is unknown, a label is given that the form has no place for, or the file cannot be written.
         ImportError
             If Excel or Word files need a package that is not installed; the message names it.
 
@@ -157,16 +157,11 @@ class Table:
         "LL",-199.12837
         "Situations",210
         """
-        target = Path(path)
+        target = target_of(path, SUFFIXES, "the table")
         suffix = target.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise SpecificationError(
-                f"{target.name!r} does not say in which form the table is to be written: end it in one of "
-                f"{', '.join(SUFFIXES)}."
-            )
         if label is not None and suffix != ".tex":
             raise SpecificationError(f"label={label!r} is for LaTeX files; {target.name!r} has no place for it.")
-        _write(target, (self if caption is None else replace(self, title=caption))._bytes(suffix, label))
+        write_bytes(target, (self if caption is None else replace(self, title=caption))._bytes(suffix, label))
 
     def _bytes(self, suffix: str, label: str | None) -> bytes:
         """What a file of some suffix holds."""
@@ -190,13 +185,3 @@ class Table:
         """Title, blocks and notes, as all writers take them."""
         notes = [note for note in (clean(note).strip() for note in self.notes) if note]
         return clean(self.title if title is None else title).strip(), [grid(block) for block in self.blocks], notes
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file, all or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -373,13 +373,13 @@ def consistent(result: cm.ChoiceResults) -> bool:
 @pytest.mark.parametrize("case", [c for c in CASES if c.common], ids=lambda c: c.name)
 def test_what_holds_for_any_errors(case: Case) -> None:
     result, price = fitted_case(case), str(case.common)
-    data = data_of(result)
+    data = data_of(result).first_choices()
     if not consistent(result):
         with pytest.raises(SpecificationError):
             cm.consumer_surplus(result, None, {price: "+2"}, per=price)
         return
     weight = np.repeat(data.weights_or_ones(), data.structure.sizes)
-    P = data.structure.sorted_values(result.predict().to_numpy())
+    P = data.structure.sorted_values(result.predict(data).to_numpy())
     # what all must pay more is lost to all, and a small change costs what is bought
     found = cm.consumer_surplus(result, None, {price: "+2"}, per=price).estimate
     assert found["mean"] == pytest.approx(-2)
@@ -422,7 +422,7 @@ def with_parts(result: cm.ChoiceResults, **parts: Any) -> cm.ChoiceResults:
 
 def test_the_ratio_is_taken_within_each_support_point() -> None:
     result = fitted("cost + time | income")
-    mixed = with_parts(result, heterogeneity=TwoKinds(0.5, 2.0))
+    mixed = with_parts(result, mixing=TwoKinds(0.5, 2.0))
     before, after = data_of(result).frame, faster(data_of(result)).frame
     expected = pd.Series(0.0, index=sorted(before.situation.unique()))
     for factor, share in ((0.5, 0.3), (2.0, 0.7)):
@@ -431,7 +431,7 @@ def test_the_ratio_is_taken_within_each_support_point() -> None:
         expected += share * by_hand(b, before, after)
     found = cm.consumer_surplus(mixed, None, FASTER, per="cost", situations=True)
     np.testing.assert_allclose(found.estimate, expected, rtol=1e-9)
-    wrong = with_parts(result, heterogeneity=TwoKinds(-0.1, 2.0))
+    wrong = with_parts(result, mixing=TwoKinds(-0.1, 2.0))
     with pytest.raises(SpecificationError, match="for some of the people"):
         cm.consumer_surplus(wrong, None, FASTER, per="cost")
 

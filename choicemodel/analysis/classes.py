@@ -1,0 +1,134 @@
+"""How many classes: information criteria of latent class models side by side, and how well people can be told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.estimation.classes import ClassLikelihood
+from choicemodel.estimation.executor import executor
+from choicemodel.estimation.fit import likelihood_of
+from choicemodel.exceptions import SpecificationError
+from choicemodel.models import ChoiceModel
+from choicemodel.results import ChoiceResults
+
+FloatArray = NDArray[np.float64]
+
+
+def class_criteria(
+    results: ChoiceResults | Sequence[ChoiceResults], labels: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Compare models with different numbers of classes.
+
+    Lower is better for all criteria but the entropy R-squared. With n units (persons where they are declared, else
+    situations), k parameters and the entropy E = -sum_u sum_c h_uc log h_uc of the posteriors h:
+
+    - AIC = 2 k - 2 LL,
+    - BIC = k log n - 2 LL (Schwarz 1978),
+    - CAIC = k (log n + 1) - 2 LL (Bozdogan 1987),
+    - ICL = BIC + 2 E (Biernacki, Celeux and Govaert 2000), which prefers classes that are apart,
+    - entropy R-squared = 1 - E / (n log C) (Ramaswamy et al. 1993): 1 where everybody's class is certain.
+
+    With weights, E is the weighted sum over n times the mean weight, as the log-likelihood is.
+
+    Parameters
+    ----------
+    results : ChoiceResults or sequence of ChoiceResults
+        Latent class models on the same data, with their data; a model without heterogeneity counts as one class.
+    labels : sequence of str, optional
+        What the rows are called; default the numbers of classes.
+
+    Returns
+    -------
+    DataFrame
+        Rows are models; columns ``classes``, ``parameters``, ``llf``, ``aic``, ``bic``, ``caic``, ``icl``,
+        ``entropy_r_squared`` (NaN for one class) and ``smallest_share``.
+
+    Raises
+    ------
+    SpecificationError
+        If a result is of another model, or data or labels do not fit.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> from choicemodel.models import LatentClassLogit
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.electricity(), situation="chid", alternative="alt", choice="choice", person="id"
+    ... )
+    >>> fits = [LatentClassLogit(data, "pf + cl + loc | 0", C).fit() for C in (1, 2)]
+    >>> class_criteria(fits)[["parameters", "llf", "bic", "icl", "entropy_r_squared"]].round(2)
+       parameters      llf       bic       icl  entropy_r_squared
+    1           3 -5731.19  11480.05  11480.05                NaN
+    2           7 -5471.68  10984.58  11155.76               0.66
+    """
+    results = [results] if isinstance(results, ChoiceResults) else list(results)
+    if labels is not None and len(labels) != len(results):
+        raise SpecificationError(f"labels has {len(labels)} names for {len(results)} results.")
+    rows = [_criteria(r) for r in results]
+    sizes = {row["n"] for row in rows}
+    if len(sizes) > 1:
+        raise SpecificationError(
+            f"The models are of different data, with {' and '.join(f'{n:,.0f}' for n in sorted(sizes))} units: criteria "
+            "compare models of the same choices."
+        )
+    frame = pd.DataFrame(rows).drop(columns="n")
+    frame.index = pd.Index(frame["classes"].to_list() if labels is None else list(labels))
+    return frame
+
+
+def _criteria(result: ChoiceResults) -> dict[str, float]:
+    """The criteria of one model."""
+    likelihood = _likelihood(result)
+    theta, k = result.params.to_numpy(), result.df_model
+    if isinstance(likelihood, ClassLikelihood):
+        h, shares, weight = likelihood.posterior(theta), likelihood.shares(theta), likelihood.unit_weight
+    else:
+        n = result.model.composition().design.data.structure.n_units  # type: ignore[attr-defined]
+        h, shares, weight = np.ones((n, 1)), np.ones(1), np.ones(n)
+    n, C = h.shape
+    entropy = float(weight @ _entropy(h))
+    log_n, ll = np.log(n), result.llf
+    bic = k * log_n - 2 * ll
+    return {
+        "n": n,
+        "classes": C,
+        "parameters": k,
+        "llf": ll,
+        "aic": 2 * k - 2 * ll,
+        "bic": bic,
+        "caic": bic + k,
+        "icl": bic + 2 * entropy,
+        "entropy_r_squared": 1 - entropy / (weight.sum() * np.log(C)) if C > 1 else np.nan,
+        "smallest_share": float(shares.min()),
+    }
+
+
+def _entropy(h: FloatArray) -> FloatArray:
+    """Entropy of the posterior of each unit (U,)."""
+    with np.errstate(under="ignore"):
+        return np.asarray(-(h * np.log(np.where(h > 0, h, 1.0))).sum(axis=1))
+
+
+def _likelihood(result: ChoiceResults) -> object:
+    """The likelihood of a result.
+
+    Raises
+    ------
+    SpecificationError
+        If it is of no latent class model nor a model without heterogeneity, or came without its data.
+    """
+    model = result.model
+    if not isinstance(model, ChoiceModel):
+        raise SpecificationError("class_criteria takes results of choice models.")
+    composition = model.composition()
+    with executor(None) as pool:
+        likelihood = likelihood_of(composition, pool)
+    if not isinstance(likelihood, ClassLikelihood) and model.heterogeneity is not None:
+        raise SpecificationError(
+            f"class_criteria compares latent class models; this is a {model.title.lower()}. Use cm.compare."
+        )
+    return likelihood
