@@ -83,4 +83,4 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise SpecificationError(f"{target} cannot be written: {error.strerror}. Name another file.") from None
+        raise SpecificationError(f"{target} cannot be written: {error.strerror or error}. Name another file.") from None

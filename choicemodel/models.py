@@ -318,9 +318,7 @@ class ChoiceModel:
             return own
         parts = self.mixing.split(theta)
         found = self.mixing.tastes.derived(parts.utility, parts.own)
-        return Derived(
-            (*own.names, *found.names), np.concatenate([own.values, found.values]), (*own.nulls, *found.nulls)
-        )
+        return Derived((*own.names, *found.names), np.concatenate([own[1], found[1]]), (*own.nulls, *found.nulls))
 
     def composition(self, design: Design | None = None) -> Composition:
         """The three axes and the parameters, as estimation and simulation take them, on a design; default its own."""

@@ -5,6 +5,7 @@ from choicemodel.analysis.compare import Comparison, compare
 from choicemodel.analysis.effects import marginal_effects
 from choicemodel.analysis.elasticities import elasticities
 from choicemodel.analysis.iia import IIASubset, IIATest, iia_test
+from choicemodel.analysis.individuals import individual_coefficients, individual_probabilities
 from choicemodel.analysis.nonnested import NonnestedTest, nonnested_test
 from choicemodel.analysis.scenario import scenario
 from choicemodel.analysis.score_test import ScoreStatistic, ScoreTest, lm_test
@@ -35,6 +36,8 @@ __all__ = [
     "design_after",
     "elasticities",
     "iia_test",
+    "individual_coefficients",
+    "individual_probabilities",
     "lm_test",
     "lr_test",
     "marginal_effects",

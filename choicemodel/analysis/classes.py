@@ -62,8 +62,8 @@ def class_criteria(
     >>> fits = [LatentClassLogit(data, "pf + cl + loc | 0", C).fit() for C in (1, 2)]
     >>> class_criteria(fits)[["parameters", "llf", "bic", "icl", "entropy_r_squared"]].round(2)
        parameters      llf       bic       icl  entropy_r_squared
-    1           3 -5731.19  11480.05  11480.05                NaN
-    2           7 -5471.68  10984.58  11155.76               0.66
+    1           3 -5664.17  11346.01  11346.01                NaN
+    2           7 -5388.31  10817.85  10921.42               0.79
     """
     results = [results] if isinstance(results, ChoiceResults) else list(results)
     if labels is not None and len(labels) != len(results):
@@ -72,8 +72,8 @@ def class_criteria(
     sizes = {row["n"] for row in rows}
     if len(sizes) > 1:
         raise SpecificationError(
-            f"The models are of different data, with {' and '.join(f'{n:,.0f}' for n in sorted(sizes))} units: criteria "
-            "compare models of the same choices."
+            f"The models are of different data, with {' and '.join(f'{n:,.0f}' for n in sorted(sizes))} units: "
+            "criteria compare models of the same choices."
         )
     frame = pd.DataFrame(rows).drop(columns="n")
     frame.index = pd.Index(frame["classes"].to_list() if labels is None else list(labels))
@@ -82,13 +82,8 @@ def class_criteria(
 
 def _criteria(result: ChoiceResults) -> dict[str, float]:
     """The criteria of one model."""
-    likelihood = _likelihood(result)
-    theta, k = result.params.to_numpy(), result.df_model
-    if isinstance(likelihood, ClassLikelihood):
-        h, shares, weight = likelihood.posterior(theta), likelihood.shares(theta), likelihood.unit_weight
-    else:
-        n = result.model.composition().design.data.structure.n_units  # type: ignore[attr-defined]
-        h, shares, weight = np.ones((n, 1)), np.ones(1), np.ones(n)
+    h, shares, weight = _posteriors(result)
+    k = result.df_model
     n, C = h.shape
     entropy = float(weight @ _entropy(h))
     log_n, ll = np.log(n), result.llf
@@ -113,22 +108,29 @@ def _entropy(h: FloatArray) -> FloatArray:
         return np.asarray(-(h * np.log(np.where(h > 0, h, 1.0))).sum(axis=1))
 
 
-def _likelihood(result: ChoiceResults) -> object:
-    """The likelihood of a result.
+def _posteriors(result: ChoiceResults) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Posteriors (U, C), shares (C,) and weights of the units (U,).
 
     Raises
     ------
     SpecificationError
-        If it is of no latent class model nor a model without heterogeneity, or came without its data.
+        If the result is of no latent class model nor a model without heterogeneity, or came without its data.
     """
     model = result.model
     if not isinstance(model, ChoiceModel):
         raise SpecificationError("class_criteria takes results of choice models.")
-    composition = model.composition()
-    with executor(None) as pool:
+    composition, theta = model.composition(), result.params.to_numpy()
+    if model.heterogeneity is None:
+        structure = composition.design.data.structure
+        n = structure.n_units
+        weight = np.ones(n)
+        if structure.weight is not None:
+            weight[structure.unit] = structure.weight
+        return np.ones((n, 1)), np.ones(1), weight
+    with executor(result.settings.threads) as pool:
         likelihood = likelihood_of(composition, pool)
-    if not isinstance(likelihood, ClassLikelihood) and model.heterogeneity is not None:
-        raise SpecificationError(
-            f"class_criteria compares latent class models; this is a {model.title.lower()}. Use cm.compare."
-        )
-    return likelihood
+        if not isinstance(likelihood, ClassLikelihood):
+            raise SpecificationError(
+                f"class_criteria compares latent class models; this is a {model.title.lower()}. Use cm.compare."
+            )
+        return likelihood.posterior(theta), likelihood.shares(theta), likelihood.unit_weight

@@ -282,8 +282,9 @@ def marginal_effects(  # noqa: PLR0913 - a public entry point
 ) -> Estimates:
     """Compute average marginal effects of a data column on the choice probabilities.
 
-    dP_i / dx_j for numbers; P_i at one level less P_i at the reference for 0/1 columns and categories. Averages are
-    over the situations in which both alternatives are available, with the weights of the data.
+    dP_i / dx_j for numbers, exactly and through the formula; P_i at one level less P_i at the reference for categories
+    and for columns that held 0 and 1 only in the estimation data. Averages are over the situations in which both
+    alternatives are available, with the weights of the data.
 
     Parameters
     ----------
@@ -309,6 +310,11 @@ def marginal_effects(  # noqa: PLR0913 - a public entry point
     Estimates
         By (changed, responding), for categories by (changed, level, responding); ``changed`` is ``all`` for a
         covariate.
+
+    Raises
+    ------
+    SpecificationError
+        If the column does not enter the utilities, or utility has no derivative by it somewhere, as a root at zero.
 
     Examples
     --------

@@ -92,7 +92,7 @@ def elasticities(  # noqa: PLR0913 - a public entry point
     Raises
     ------
     SpecificationError
-        If the column does not enter the utilities, holds 0 and 1 only, or zero or negative values.
+        If the column does not enter the utilities, held 0 and 1 only in the estimation data, or is zero or negative.
 
     Examples
     --------
@@ -173,9 +173,12 @@ def _arcs(question: Question, changed: Sequence[int | None], change: float) -> R
 
 
 def _weighted(question: Question, wanted: list[Pair], log_P: FloatArray, found: FloatArray) -> FloatArray:
-    with np.errstate(under="ignore"):
-        P = np.exp(log_P)
-        means = [mean_over(found[p.change][p.rows], P[p.rows] * question.weight[p.situations]) for p in wanted]
+    means = []
+    for pair in wanted:
+        logs = log_P[pair.rows]
+        with np.errstate(under="ignore"):  # relative to the largest, so that they do not all underflow
+            P = np.exp(logs - logs.max(initial=-np.inf))
+            means.append(mean_over(found[pair.change][pair.rows], P * question.weight[pair.situations]))
     return np.array(means)
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,7 @@ from choicemodel.data.door import unknown_alternatives
 from choicemodel.estimation import Composition, Fit, FitSettings
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import fit, likelihood_of
+from choicemodel.estimation.likelihood import Likelihood
 from choicemodel.exceptions import ChoiceModelWarning, EmptyDataError, SpecificationError, raise_problems
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import Gumbel
@@ -405,7 +406,8 @@ def _refit(result: ChoiceResults, model: ChoiceModel, restricted: _Restricted) -
         found = fit(composition, settings)
     full = result.data.structure  # type: ignore[union-attr]
     with executor(own.threads) as pool:
-        by_situation = likelihood_of(composition, pool).situation_scores(found.theta, len(restricted.situations))
+        likelihood = cast(Likelihood, likelihood_of(composition, pool))  # the model has no heterogeneity
+        by_situation = likelihood.situation_scores(found.theta, len(restricted.situations))
     scores = np.zeros((full.n_units, len(names)))
     np.add.at(scores, full.unit[restricted.situations], by_situation)
     return found, scores

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,7 @@ from choicemodel.random_utility import ErrorDistribution
 from choicemodel.utility import Design, Group, prepared
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 # Bytes of the utilities of one piece of work.
 _BYTES = 16_000_000
@@ -51,6 +54,26 @@ def probabilities(
 
 def _mixed(theta: FloatArray, design: Design, errors: ErrorDistribution, mixing: Mixing) -> FloatArray:
     """Mean of the probabilities over each person's points, a block of situations after the other."""
+    return mean_probabilities(theta, design, (errors, mixing))
+
+
+def mean_probabilities(
+    theta: FloatArray,
+    design: Design,
+    axes: tuple[ErrorDistribution, Mixing],
+    weights_of: Callable[[IntArray], FloatArray] | None = None,
+) -> FloatArray:
+    """Mean of the probabilities of every row over the points of its person (rows,).
+
+    Parameters
+    ----------
+    theta : ndarray (K,)
+    design : Design
+    axes : (ErrorDistribution, Mixing)
+    weights_of : callable, optional
+        Weights of the points (n, R) of some units (n,); default those of the distribution.
+    """
+    errors, mixing = axes
     structure, errors = design.data.structure, errors.on(design.data.alternatives)
     facts, phi = mixing.facts(design.data), mixing.split(theta).phi
     P = np.zeros(design.data.n_rows)
@@ -60,6 +83,8 @@ def _mixed(theta: FloatArray, design: Design, errors: ErrorDistribution, mixing:
             some = group.some(part)
             V, weights = utilities_at_points(theta, design, mixing, (facts, some))
             found = errors.probabilities(V, phi, prepared(errors, some))
+            if weights_of is not None:
+                weights = weights_of(structure.unit[some.situations])
             P[some.rows] = (found * weights).sum(axis=2)
     return structure.unsorted_values(P)
 

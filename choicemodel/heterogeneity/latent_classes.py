@@ -261,7 +261,7 @@ class ClassTastes:
         """Class of each person (U,), counted from zero."""
         with np.errstate(under="ignore"):
             until = np.cumsum(np.exp(self.log_membership(own, covariates)), axis=1)[:, :-1]
-        u = np.asarray(rng.random(len(covariates)))
+        u = np.asarray(rng.random((len(covariates),)))
         return np.asarray((u[:, np.newaxis] >= until).sum(axis=1), dtype=np.int64)
 
     # --- the way back -------------------------------------------------------------------------------------------------

@@ -267,6 +267,21 @@ def test_a_probability_that_underflows(average: str) -> None:
             assert found.std_error > 0
 
 
+def test_probabilities_that_all_underflow() -> None:
+    result = fitted("cost + time")
+    assert result.data is not None
+    data = result.data.assign(cost=lambda d: np.where(d["mode"] == "car", 60_000 + d.cost, d.cost.to_numpy()))
+    assert not result.predict(data)[(data.frame["mode"] == "car").to_numpy()].any()
+    V = data.frame.assign(V=result.params["cost"] * data.frame.cost + result.params["time"] * data.frame.time)
+    V.V += V["mode"].map(lambda m: result.params.get(f"ASC[{m}]", 0.0))
+    table = V.pivot_table(index="situation", columns="mode", values="V")
+    logs = table["car"] - np.log(np.exp(table["air"]) + np.exp(table["bus"]))
+    P = np.exp(logs - logs.max())
+    cost = V[V["mode"] == "car"].set_index("situation").cost.sort_index()
+    found = cm.elasticities(result, "cost", of="car", to="car", data=data)
+    assert found.estimate == pytest.approx((P * result.params["cost"] * cost).sum() / P.sum(), rel=1e-10)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_every_model_of_the_contract(case: Case) -> None:
     result = case.model().fit()

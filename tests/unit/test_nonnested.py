@@ -6,7 +6,7 @@ from scipy.special import ndtr
 
 import choicemodel as cm
 from choicemodel.exceptions import SpecificationError
-from tests.unit.surveys import logit, make_frame
+from tests.unit.surveys import logit, make_frame, read
 
 
 def pair(frame, **roles):
@@ -115,3 +115,12 @@ def test_size_between_two_models_equally_far_from_the_truth(replications):
     rejected = np.mean(np.abs(z) > 1.959964)
     assert abs(rejected - 0.05) < 4 * np.sqrt(0.05 * 0.95 / n)
     assert abs(np.mean(z)) < 4 / np.sqrt(n)
+
+
+def test_the_same_formula_with_scales_by_two_columns_is_two_models():
+    frame = make_frame(300)
+    frame["u"], frame["v"] = frame.situation % 2, frame.situation // 2 % 2
+    first, second = (cm.MultinomialLogit(read(frame), "x", scale_groups=c).fit() for c in ("u", "v"))
+    assert np.isfinite(cm.nonnested_test(first, second).statistic)
+    with pytest.raises(SpecificationError, match="give the same probabilities"):
+        cm.nonnested_test(first, cm.MultinomialLogit(read(frame), "x", scale_groups="u").fit())

@@ -544,7 +544,8 @@ def test_style_is_left_behind() -> None:
 def test_files_have_their_size_and_their_fonts(tmp_path: Path, width: str, mm: tuple[float, float], dpi: float) -> None:
     with cm.plots.style(width):
         ax = cm.plots.shares(travel())
-    where = tmp_path / "new folder" / "shares"
+    where = tmp_path / "a folder" / "shares"
+    where.parent.mkdir()
     files = cm.plots.save(ax, where) if dpi == 600 else cm.plots.save(ax, where, dpi=dpi)
     assert [f.name for f in files] == ["shares.pdf", "shares.svg", "shares.png"]
     pdf, svg, png = files

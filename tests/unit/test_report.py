@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
-from choicemodel.exceptions import CovarianceWarning, SpecificationError
+from choicemodel.exceptions import CovarianceWarning, SpecificationError, UnknownColumnError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.report.methods import methods
 from choicemodel.report.script import script
@@ -278,9 +278,9 @@ def test_a_loaded_result_says_what_is_missing_and_takes_data(logit, travel, tmp_
 def test_what_cannot_be_had_is_said_in_its_place(logit, travel, tmp_path):
     frame = cm.datasets.travel_mode()
     future = cm.ChoiceData.from_long(frame, situation="individual", alternative="mode", choice=None)
-    page = written(logit, tmp_path / "report.html", data=future, per="invt")
+    page = written(logit, tmp_path / "report.html", data=future)
     assert "Not available: " in page.text
-    assert "invt" in page.text
+    assert "hold no choices" in page.text
     assert cm.shares(logit, future).summary().as_html() in page.source
 
 
@@ -349,13 +349,22 @@ def test_the_same_arguments_make_the_same_bytes_and_leave_no_figure_open(logit, 
 # --- errors ----------------------------------------------------------------------------------------------------------
 
 REFUSED = {
-    "another suffix": ("report.pdf", {}, "end it in .html"),
+    "another suffix": ("report.pdf", {}, "end it in one of .html"),
     "no folder": ("none/report.html", {}, "does not exist: make it first"),
     "a folder": ("folder.html", {}, "is a folder"),
     "verification=True": ("report.html", {"verification": True}, r"verification=cm\.verify\(result\)"),
     "data of no kind": ("report.html", {"data": pd.DataFrame()}, "takes a ChoiceData, not DataFrame"),
     "alpha": ("report.html", {"alpha": 1.5}, "alpha must be between 0 and 1"),
     "value alone": ("report.html", {"value": "ttme"}, "value= needs per="),
+    "per is no column": ("report.html", {"per": "gcc"}, "gcc"),
+    "per is not used": ("report.html", {"per": "invt"}, "`invt` does not enter the utilities"),
+    "value is no column": ("report.html", {"per": "gc", "value": ["tme"]}, "tme"),
+    "value of no kind": ("report.html", {"per": "gc", "value": 3}, "value= takes a column"),
+    "value is the price": ("report.html", {"per": "gc", "value": "gc"}, "are both `gc`"),
+    "direction": ("report.html", {"per": "gc", "direction": "decrease"}, "direction must be"),
+    "direction alone": ("report.html", {"direction": "reduction"}, "direction= needs per="),
+    "multiply": ("report.html", {"per": "gc", "multiply": "60"}, "multiply must be a positive number"),
+    "multiply by nothing": ("report.html", {"per": "gc", "multiply": 0}, "multiply must be a positive number"),
     "title of no kind": ("report.html", {"title": 3}, "title= takes a text"),
     "date of no kind": ("report.html", {"date": 2026}, "date= takes a date or a text"),
 }
@@ -364,7 +373,7 @@ REFUSED = {
 @pytest.mark.parametrize(("name", "options", "words"), REFUSED.values(), ids=REFUSED)
 def test_arguments_that_make_no_sense_are_refused(logit, tmp_path, name, options, words):
     (tmp_path / "folder.html").mkdir()
-    with pytest.raises(SpecificationError, match=words):
+    with pytest.raises((SpecificationError, UnknownColumnError), match=words):
         cm.report(logit, tmp_path / name, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
 
@@ -376,15 +385,14 @@ def test_a_model_is_no_result_and_a_verification_belongs_to_its_model(logit, nes
         cm.report(logit, tmp_path / "report.html", verification=cm.verify(nested, simulations=200, rng=1))
 
 
-@pytest.mark.parametrize("step", ["write_bytes", "replace"])
-def test_a_file_that_cannot_be_written_leaves_the_old_one(logit, tmp_path, monkeypatch, step):
+def test_a_file_that_cannot_be_written_leaves_the_old_one(logit, tmp_path, monkeypatch):
     path = tmp_path / "report.html"
     path.write_text("old", encoding="utf-8")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, step, full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(SpecificationError, match=r"cannot be written: No space left on device"):
         cm.report(logit, path)
     assert path.read_text(encoding="utf-8") == "old"

@@ -141,7 +141,7 @@ def test_writing_is_all_or_nothing(saved: Path, monkeypatch: pytest.MonkeyPatch)
     before = saved.read_text()
     result = logit(make_frame(), "x").fit()
     monkeypatch.setattr(storage.os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(SpecificationError, match="cannot be written: disk full"):
         result.save(saved)
     assert saved.read_text() == before
     assert list(saved.parent.iterdir()) == [saved]

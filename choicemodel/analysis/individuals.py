@@ -1,0 +1,160 @@
+"""What each person is like, given what the person chose: posteriors of random coefficients and of classes.
+
+With l_ur the probability of all choices of person u at point r and w_ur its weight, the posterior of the point is
+h_ur = w_ur l_ur / sum_s w_us l_us, and the conditional mean of a coefficient sum_r h_ur beta_ur (Revelt and Train 2000;
+Train 2009, chapter 11). Parameters are taken as known.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from choicemodel.analysis.effects import model_and_data
+from choicemodel.analysis.uncertainty import estimates_of
+from choicemodel.data import ChoiceData
+from choicemodel.data.codes import plain_label
+from choicemodel.data.keys import unit_keys
+from choicemodel.estimation.executor import executor
+from choicemodel.estimation.fit import likelihood_of
+from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.prediction import mean_probabilities
+from choicemodel.exceptions import SpecificationError
+from choicemodel.models import ChoiceModel
+from choicemodel.results import ChoiceResults
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# Numbers in one piece of work.
+_PIECE = 2_000_000
+
+
+def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = None) -> pd.DataFrame:
+    """Compute the mean and standard deviation of each person's coefficients, given the person's choices.
+
+    Conditional means vary less than the coefficients themselves do: their variance and the mean of the conditional
+    variances add up to that of the population.
+
+    Parameters
+    ----------
+    result : ChoiceResults
+        Of a model in which coefficients vary over persons.
+    data : ChoiceData, optional
+        Persons with choices; default those of the estimation.
+
+    Returns
+    -------
+    DataFrame
+        A row for each person (situation, where no persons are declared), columns (coefficient, ``mean`` or ``sd``).
+
+    Raises
+    ------
+    SpecificationError
+        If everybody has the same coefficients, or a loaded result comes without data.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.electricity(), situation="chid", alternative="alt", choice="choice", person="id"
+    ... )
+    >>> draws = cm.Draws("sobol", 64, rng=0)
+    >>> result = cm.MixedLogit(data, "pf + cl + tod + seas | 0", {"cl": "normal"}, draws=draws).fit()
+    >>> cm.individual_coefficients(result).shape
+    (361, 2)
+    """
+    model, data, mixing = _mixture(result, data, "individual_coefficients")
+    theta, posterior = estimates_of(result), _posterior(result, model, data)
+    facts = mixing.facts(data)
+    varying = mixing.tastes.varying
+    mean, square = (np.zeros((len(posterior), len(varying))) for _ in range(2))
+    step = max(1, _PIECE // (len(varying) * mixing.n_points))
+    for start in range(0, len(posterior), step):
+        units = np.arange(start, min(start + step, len(posterior)))
+        beta = mixing.points(theta, facts, units).beta
+        beta = np.broadcast_to(beta, (len(units), *beta.shape[1:]))
+        mean[units] = np.einsum("ur,uvr->uv", posterior[units], beta)
+        square[units] = np.einsum("ur,uvr->uv", posterior[units], (beta - mean[units][:, :, np.newaxis]) ** 2)
+    names = [model.columns[k].name for k in varying]
+    columns = pd.MultiIndex.from_product([names, ["mean", "sd"]])
+    table = np.stack([mean, np.sqrt(square)], axis=2).reshape(len(mean), -1)
+    return pd.DataFrame(table, index=_labels(data), columns=columns)
+
+
+def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = None) -> pd.Series[float]:
+    """Predict choice probabilities of persons whose earlier choices are known.
+
+    Probabilities at each point are averaged with the posterior of the person's points, given the choices that the model
+    was estimated from.
+
+    Parameters
+    ----------
+    result : ChoiceResults
+        Of a model in which coefficients vary over persons.
+    data : ChoiceData, optional
+        Situations of persons who are in the estimation data, known by their label; default the estimation data.
+
+    Returns
+    -------
+    Series
+        On the index of the data's long table.
+
+    Raises
+    ------
+    SpecificationError
+        If a person is not in the estimation data.
+    """
+    model, known, mixing = _mixture(result, None, "individual_probabilities")
+    data = known if data is None else data
+    position = pd.Series(np.arange(known.structure.n_units), index=unit_keys(known, 0))
+    found = position.reindex(unit_keys(data, 0)).to_numpy()
+    if np.isnan(found).any():
+        unit = int(np.isnan(found).argmax())
+        raise SpecificationError(
+            f"{int(np.isnan(found).sum())} persons, such as {_labels(data)[unit]!r}, are not in the data that the "
+            "model was estimated from, so nothing is known of them: use predict, which averages over all tastes."
+        )
+    posterior, of = _posterior(result, model, known), found.astype(np.int64)
+    theta, design = estimates_of(result), model.design_on(data)
+    P = mean_probabilities(theta, design, (model.errors, mixing), lambda units: posterior[of[units]])
+    return pd.Series(P, index=data.index, name="probability")
+
+
+def _mixture(result: ChoiceResults, data: ChoiceData | None, what: str) -> tuple[ChoiceModel, ChoiceData, Mixing]:
+    given = result.data if data is None and isinstance(result, ChoiceResults) else data
+    model = model_and_data(result, data, what)[0]
+    if not isinstance(model.mixing, Mixing):
+        raise SpecificationError(
+            f"{what} is for models in which coefficients vary over persons; in this {model.title.lower()} everybody "
+            "has the same. Fit a MixedLogit or a LatentClassLogit, or use predict."
+        )
+    assert given is not None  # noqa: S101 - refused by model_and_data
+    return model, given, model.mixing  # all answers of a ranking say what a person is like
+
+
+def _posterior(result: ChoiceResults, model: ChoiceModel, data: ChoiceData) -> FloatArray:
+    """Posterior of the points of each unit (U, R); the weights themselves where a unit says nothing."""
+    with executor(result.settings.threads) as pool:
+        likelihood: Any = likelihood_of(model.composition(model.design_on(data)), pool)
+        found: FloatArray = likelihood.posterior(estimates_of(result))
+    silent = np.flatnonzero(np.isnan(found).any(axis=1))
+    if len(silent):
+        mixing: Any = model.mixing
+        found[silent] = np.exp(mixing.points(estimates_of(result), mixing.facts(data), silent).log_weights)
+    return found
+
+
+def _labels(data: ChoiceData) -> pd.Index[Any]:
+    """Labels of the units."""
+    s, rows = data.structure, data.structure.first_rows()
+    name = data.roles.person
+    if name is None:
+        return pd.Index([data.name_of(i) for i in range(s.n_situations)], name="situation")
+    values = data.column(name).to_numpy(dtype=object)[rows]
+    out = np.empty(s.n_units, dtype=object)
+    out[s.unit] = values
+    return pd.Index([plain_label(v) for v in out], name=name)

@@ -1,0 +1,225 @@
+"""Mixed logits as models: the likelihood by brute force, collapse, what depends on what, persons, simulation."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import choicemodel as cm
+from choicemodel.exceptions import SpecificationError, VaryingCovariateError
+
+TRUTH = {"x": 0.5, "z": -0.8, "ASC[b]": 0.2, "ASC[c]": -0.3, "sd[x]": 1.0}
+DRAWS = cm.Draws("sobol", 128, rng=1)
+
+
+def frame(people: int = 200, answers: int = 5, seed: int = 0, *, unequal: bool = False) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    n = people * answers
+    table = pd.DataFrame({"p": np.repeat(np.arange(people), 3 * answers), "s": np.repeat(np.arange(n), 3)})
+    table["a"] = np.tile(["a", "b", "c"], n)
+    table["x"], table["z"] = rng.normal(size=3 * n), rng.normal(size=3 * n)
+    table["inc"] = rng.normal(size=people)[table.p]
+    table["w"] = rng.integers(1, 4, people)[table.p].astype(float)
+    if unequal:  # situations of two or three alternatives, people with one to all of their situations
+        table = table[(rng.random(3 * n) < 0.8) | (table.a == "a")]
+        table = table[(table.s % answers == 0) | (table.p % 3 > 0)]
+        table = table[table.groupby("s").a.transform("size") > 1]
+    beta = 0.5 + rng.normal(size=people)
+    V = beta[table.p] * table.x - 0.8 * table.z + 0.2 * (table.a == "b") - 0.3 * (table.a == "c")
+    U = V + rng.gumbel(size=len(table))
+    table["y"] = (U.groupby(table.s).transform("max") == U).astype(int)
+    return table.reset_index(drop=True)
+
+
+def read(table: pd.DataFrame, **roles: str) -> cm.ChoiceData:
+    return cm.ChoiceData.from_long(table, situation="s", alternative="a", choice="y", **({"person": "p"} | roles))
+
+
+def mixed(data: cm.ChoiceData, random: dict | None = None, **options) -> cm.ChoiceModel:
+    return cm.MixedLogit(data, "x + z", random or {"x": "normal"}, **({"draws": DRAWS} | options))
+
+
+@pytest.fixture(scope="module")
+def data() -> cm.ChoiceData:
+    return read(frame())
+
+
+@pytest.fixture(scope="module")
+def result(data) -> cm.ChoiceResults:
+    return mixed(data).fit()
+
+
+def by_brute_force(model: cm.ChoiceModel, theta: np.ndarray) -> float:
+    """The likelihood person by person and draw by draw, from the design and the model's own draws."""
+    table = model.data.frame
+    X = model.design_on().matrix()
+    names = list(model.parameters.names)
+    sd = theta[names.index("sd[x]")]
+    phi = theta[len(model.columns) : len(theta) - 1]
+    z = model.mixing.facts(model.data).draws[:, 0]  # (U, R)
+    total = 0.0
+    for person, rows in enumerate(table.groupby("p").indices.values()):
+        like = np.ones(z.shape[1])
+        for at in pd.Series(rows).groupby(table.s.to_numpy()[rows]):
+            r = at[1].to_numpy()
+            V = (X[r] @ theta[: X.shape[1]])[:, None] + np.outer(X[r, 0], sd * z[person])
+            codes = np.array([model.alternatives.index(label) for label in table.a.to_numpy()[r]], dtype=np.int32)
+            P = model.errors.probabilities(V[:, None, :], phi, model.errors.prepare(codes))[:, 0]
+            like = like * P[table.y.to_numpy()[r] == 1][0]
+        weight = table.w.to_numpy()[rows[0]] if model.data.roles.weight else 1.0
+        total += weight * np.log(like.mean())
+    return total
+
+
+ERRORS = {"gumbel": None, "nested": cm.Nested({"n": ["b", "c"]})}
+
+
+@pytest.mark.parametrize("errors", ERRORS)
+@pytest.mark.parametrize("unequal", [False, True], ids=["equal sets", "unequal sets"])
+@pytest.mark.parametrize("roles", [{}, {"weight": "w"}], ids=["", "weights"])
+def test_the_likelihood_is_the_mean_over_draws_of_each_persons_product(errors, unequal, roles) -> None:
+    data = read(frame(25, 4, unequal=unequal), **roles)
+    model = mixed(data, errors=ERRORS[errors], draws=cm.Draws("halton", 20, rng=2))
+    theta = np.array([0.4, -0.5, 0.1, 0.2, *([0.6] if errors == "nested" else []), 0.7])
+    found = model.evaluate(theta)
+    assert found.value == pytest.approx(by_brute_force(model, theta), rel=1e-12)
+    for k in range(len(theta)):
+        step = np.zeros(len(theta))
+        step[k] = 1e-5
+        slope = (model.evaluate(theta + step).value - model.evaluate(theta - step).value) / 2e-5
+        assert found.score[k] == pytest.approx(slope, rel=1e-6, abs=1e-6)
+    np.testing.assert_allclose(model.unit_scores(theta).sum(axis=0), found.score, rtol=1e-10)
+
+
+def test_large_utilities_do_not_overflow() -> None:
+    data = read(frame(20, 3))
+    model = mixed(data, draws=cm.Draws("halton", 10, rng=2))
+    found = model.evaluate([900.0, -900.0, 0.1, 0.2, 0.5])
+    assert np.isfinite(found.value)
+    assert np.isfinite(found.score).all()
+    near = model.evaluate([30.0, -30.0, 0.1, 0.2, 0.5])
+    assert near.value == pytest.approx(by_brute_force(model, np.array([30.0, -30.0, 0.1, 0.2, 0.5])), rel=1e-10)
+
+
+def test_a_spread_of_zero_is_the_logit(data) -> None:
+    held = mixed(data).fit(fixed={"sd[x]": 0.0})
+    logit = cm.MultinomialLogit(data, "x + z").fit()
+    assert held.llf == pytest.approx(logit.llf, rel=1e-10)
+    np.testing.assert_allclose(held.params[logit.params.index], logit.params, rtol=1e-6)
+    np.testing.assert_allclose(held.bse[logit.params.index], logit.bse, rtol=1e-5)
+
+
+def test_many_draws_are_the_quadrature(data) -> None:
+    theta = list(TRUTH.values())
+    exact = mixed(data, draws=cm.Draws("quadrature", 200)).evaluate(theta).value
+    errors = {n: abs(mixed(data, draws=cm.Draws("sobol", n, rng=3)).evaluate(theta).value - exact) for n in (64, 4096)}
+    assert errors[4096] < 0.01
+    assert errors[4096] < errors[64]
+
+
+def test_the_order_of_rows_and_other_people_do_not_change_a_persons_draws(data, result) -> None:
+    table = frame()
+    shuffled = mixed(read(table.sample(frac=1.0, random_state=1)))
+    pd.testing.assert_series_equal(shuffled.fit().params, result.params, check_exact=True)
+    some = mixed(read(table[table.p < 50]))
+    scores = mixed(data).unit_scores(list(TRUTH.values()))
+    np.testing.assert_array_equal(some.unit_scores(list(TRUTH.values())), scores[:50])
+
+
+def test_any_number_of_threads_gives_the_same_bits(data) -> None:
+    one, two = (mixed(data).fit(threads=n) for n in (1, 2))
+    pd.testing.assert_frame_equal(one.cov_params(), two.cov_params(), check_exact=True)
+
+
+def test_truth_is_inside_the_intervals(result) -> None:
+    z = (result.params - pd.Series(TRUTH)) / result.bse
+    assert (z.abs() < 4).all()
+    assert result.cov_type == "robust"
+    assert "LR tests treat" not in str(result.summary())
+
+
+def test_scores_per_situation_would_be_another_covariance(result) -> None:
+    """The mistake that this package was made to avoid: the unit is the person."""
+    assert len(result.model.unit_scores(result.params)) == 200
+
+
+def test_covariates_shift_means_and_must_belong_to_persons() -> None:
+    table = frame(150, 5)
+    shifted = {"x": cm.RandomCoefficient("normal", mean="inc")}
+    model = mixed(read(table), shifted)
+    assert model.parameters.names[-2:] == ("sd[x]", "mean[x:inc]")
+    assert model.fit().converged
+    table["inc"] = table.s.to_numpy() * 1.0
+    with pytest.raises(VaryingCovariateError, match="covariate of persons"):
+        mixed(read(table), shifted)
+
+
+def test_prediction_averages_over_the_distribution(data, result) -> None:
+    """Against a brute-force mean over a million normals in one situation."""
+    P = result.predict().to_numpy().reshape(-1, 3)[0]
+    table = data.frame.iloc[:3]
+    b = result.params
+    x = b["x"] + b["sd[x]"] * stats.norm.ppf((np.arange(200_000) + 0.5) / 200_000)
+    V = np.outer(table.x, x) + (b["z"] * table.z.to_numpy() + np.array([0, b["ASC[b]"], b["ASC[c]"]]))[:, None]
+    E = np.exp(V)
+    np.testing.assert_allclose(P, (E / E.sum(axis=0)).mean(axis=1), atol=2e-3)  # 128 draws
+    exact = mixed(data, draws=cm.Draws("quadrature", 100)).probabilities(b).to_numpy()[:3]
+    np.testing.assert_allclose(exact, (E / E.sum(axis=0)).mean(axis=1), atol=1e-6)
+
+
+def test_individual_coefficients_are_bayes_posteriors(data, result) -> None:
+    found = cm.individual_coefficients(result)
+    b, table = result.params, data.frame
+    nodes = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+    for person in (0, 7):
+        rows = table[table.p == person]
+        V = np.outer(rows.x, b["x"] + b["sd[x]"] * nodes)
+        V += (b["z"] * rows.z + b["ASC[b]"] * (rows.a == "b") + b["ASC[c]"] * (rows.a == "c")).to_numpy()[:, None]
+        E = np.exp(V).reshape(-1, 3, len(nodes))
+        like = (E / E.sum(axis=1, keepdims=True)).reshape(V.shape)[rows.y.to_numpy() == 1].prod(axis=0)
+        h = like / like.sum()
+        mean = (h * (b["x"] + b["sd[x]"] * nodes)).sum()
+        sd = np.sqrt((h * (b["x"] + b["sd[x]"] * nodes - mean) ** 2).sum())
+        # 128 draws of a person against a fine grid
+        assert found.loc[person, ("x", "mean")] == pytest.approx(mean, abs=0.05)
+        assert found.loc[person, ("x", "sd")] == pytest.approx(sd, abs=0.05)
+    total = found[("x", "mean")].var() + (found[("x", "sd")] ** 2).mean()
+    assert total == pytest.approx(b["sd[x]"] ** 2, rel=0.15)
+
+
+def test_probabilities_of_known_persons_know_their_choices(data, result) -> None:
+    known = cm.individual_probabilities(result)
+    np.testing.assert_allclose(known.groupby(data.frame.s.to_numpy()).sum(), 1.0, rtol=1e-12)
+    chosen = data.frame.y.to_numpy() == 1
+    assert np.log(known[chosen]).mean() > np.log(result.predict()[chosen]).mean()
+    with pytest.raises(SpecificationError, match="are not in the data"):
+        cm.individual_probabilities(result, read(frame(3, 2).assign(p=lambda d: d.p + 1000)))
+    with pytest.raises(SpecificationError, match="everybody has the same"):
+        cm.individual_coefficients(cm.MultinomialLogit(data, "x + z").fit())
+
+
+def test_saved_and_loaded_is_the_same(data, result, tmp_path) -> None:
+    result.save(tmp_path / "m.json")
+    loaded = cm.load_results(tmp_path / "m.json")
+    assert str(loaded.summary()) == str(result.summary())
+    pd.testing.assert_series_equal(loaded.predict(data), result.predict(), check_exact=True)
+
+
+def test_simulation_and_verification_of_a_panel(data, result) -> None:
+    same = cm.simulate(result, rng=1, conditional=True)
+    assert (same.frame.y == data.frame.y).all()
+    report = cm.verify(result, simulations=500, rng=1)
+    assert report.passed, report
+
+
+@pytest.mark.slow
+def test_panel_standard_errors_cover(replications) -> None:
+    n = replications(1000, 60)
+    table = frame(250, 6, seed=5)
+    model = mixed(read(table), draws=cm.Draws("sobol", 256, rng=4))
+    study = cm.recovery_study(model, TRUTH, n, rng=2)
+    covered = study.to_frame()["coverage_95"]
+    spread = np.sqrt(0.95 * 0.05 / n)
+    # binomial 99 % limits, of five parameters; robust intervals of 250 persons cover a little less than they say
+    assert (covered > 0.95 - 0.012 - 3.1 * spread).all()
+    assert (covered < 0.95 + 3.1 * spread).all()
