@@ -121,6 +121,10 @@ class ChoiceModel:
         if isinstance(spec, RandomCoefficients):
             spec = spec.with_draws(spec.sampler.for_persons(unit_keys(self.data, 0)))
         tastes = spec.on([c.name for c in columns], covariates.names)
+        if isinstance(tastes, ClassTastes):
+            s = self.data.structure
+            weight = None if s.weight is None else np.bincount(s.unit, s.weight) / np.bincount(s.unit)
+            tastes = tastes.with_persons(covariates.values, weight)
         return Mixing(spec, tastes, formulas, covariates.names, covariates.memory)
 
     def _settle(
@@ -361,7 +365,8 @@ class ChoiceModel:
         tolerance : float
         max_iterations : int
         starts : int
-            Number of starting points; the best optimum is returned. A logit has one optimum.
+            Number of starting points; the best optimum is returned. A logit has one optimum; latent classes have many,
+            and start from ten points unless more are asked for or `start` is given.
         checkpoint : path-like, optional
             File to which every iteration is written, and from which a fit that was cut off goes on.
         progress : bool, optional

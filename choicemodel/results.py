@@ -50,6 +50,8 @@ from choicemodel.tables import (
 FloatArray = NDArray[np.float64]
 # More alternatives than this are not listed in a summary.
 _MOST_ALTERNATIVES = 30
+# A mean of the weights within this of one is rounding, or near enough.
+_NEAR_ONE = 0.05
 
 _NOUNS = {**dict.fromkeys(["choices"], "situation"), **KINDS, "counts": "choice"}
 
@@ -687,7 +689,9 @@ class ChoiceResults:
         share = [c / total if total else float("nan") for c in s.chosen]
         rows: list[tuple[Cell, ...]] = list(zip(labels, *heads.values(), share, strict=True))
         columns = [Column("alternative", "left"), *(Column(h, format=format_count) for h in heads)]
-        return Block([*columns, Column("share of best" if s.worst else "share", format=format_percent)], rows)
+        head = "share of best" if s.worst else "share"
+        head = f"unweighted\n{head}" if s.weight is not None and s.kind != "counts" else head
+        return Block([*columns, Column(head, format=format_percent)], rows)
 
     def _fit_block(self) -> Pairs:
         items: list[tuple[Any, ...]] = [
@@ -793,6 +797,9 @@ class ChoiceResults:
         ]
         if not self.converged:
             notes.insert(0, f"NOT CONVERGED: {self.message}")
+        inconsistent = inconsistency(self)
+        if inconsistent:
+            notes.append(inconsistent)
         undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))].difference(list(self.at_bound))
         if len(undefined):
             notes.append(f"Standard errors are undefined for {', '.join(shown.names[n] for n in undefined)}.")
@@ -802,6 +809,7 @@ class ChoiceResults:
             notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
         if self.sample.weight is not None and not self.sample.counted:
             notes.append("LR tests are not shown: with weights their statistic is not chi-square.")
+            notes += _notes_on_the_weights(self.sample)
         elif self.sample.n_persons is not None and self.sample.n_persons < self.nobs and not self.model.mixes:
             notes.append("LR tests treat the situations of a person as independent.")
         informative = self.sample.n_informative
@@ -838,6 +846,34 @@ class ChoiceResults:
 
     def _repr_html_(self) -> str:
         return self.summary().as_html()
+
+
+def inconsistency(result: ChoiceResults) -> str:
+    """Say why no random utilities have the probabilities of a fit, and what follows; empty where some have."""
+    items, model = result.model.parameters.items, result.model
+    phi = np.array([value for p, value in zip(items, result.params, strict=True) if p.role == "error"])
+    errors = model.errors.on(model.alternatives)
+    if not len(phi) or len(phi) != len(errors.parameters(model.alternatives)):
+        return ""
+    try:
+        errors.require_consistent(phi)
+    except SpecificationError as error:
+        return (
+            f"NOT CONSISTENT WITH RANDOM UTILITIES: {error} simulate, verify and consumer_surplus refuse the model; "
+            "shares and elasticities are those of its probabilities, which describe choices and explain none."
+        )
+    return ""
+
+
+def _notes_on_the_weights(sample: Sample) -> list[str]:
+    """What weights of another mean than one do to measures that take them for numbers of choices."""
+    mean = sample.weight_sum / sample.n_situations
+    if abs(mean - 1) <= _NEAR_ONE:
+        return []
+    return [
+        f"The weights have mean {mean:.4g}: AIC, BIC, rho-bar-squared and nonrobust standard errors take them for "
+        "numbers of choices. data.normalise_weights() gives them mean one."
+    ]
 
 
 def _notes_on_the_unit(sample: Sample) -> list[str]:

@@ -119,7 +119,7 @@ def _posteriors(result: ChoiceResults) -> tuple[FloatArray, FloatArray, FloatArr
     model = result.model
     if not isinstance(model, ChoiceModel):
         raise SpecificationError("class_criteria takes results of choice models.")
-    composition, theta = model.composition(), result.params.to_numpy()
+    composition, theta = model.composition(), np.asarray(result.params, dtype=np.float64)
     if model.heterogeneity is None:
         structure = composition.design.data.structure
         n = structure.n_units

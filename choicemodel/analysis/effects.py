@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -17,12 +18,13 @@ from numpy.typing import NDArray
 from choicemodel.analysis.responses import Responses, responses
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import numbers_or_nan
+from choicemodel.data.codes import is_number, numbers_or_nan
 from choicemodel.data.structure import Structure
 from choicemodel.data.words import counted
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity import Homogeneous
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.utility import Design
@@ -115,7 +117,9 @@ def ask(result: ChoiceResults, column: str, data: ChoiceData | None, what: str) 
     return Question(model, data, column, s.varying_situation(codes) < 0, rows, data.weights_or_ones())
 
 
-def model_and_data(result: ChoiceResults, data: ChoiceData | None, what: str) -> tuple[ChoiceModel, ChoiceData]:
+def model_and_data(
+    result: ChoiceResults, data: ChoiceData | None, what: str, argument: str = "data="
+) -> tuple[ChoiceModel, ChoiceData]:
     """Return the model of a result and the data to ask about, those of the estimation by default.
 
     Of rankings and best-worst answers the first choices: what is asked is what people would choose from the full sets.
@@ -126,10 +130,10 @@ def model_and_data(result: ChoiceResults, data: ChoiceData | None, what: str) ->
         )
     data = result.data if data is None else data
     if data is None:
-        raise SpecificationError(f"{what} needs data, which a loaded result does not hold: pass data=.")
+        raise SpecificationError(f"{what} needs data, which a loaded result does not hold: pass {argument}.")
     if not isinstance(data, ChoiceData):
         raise SpecificationError(
-            f"data= takes a ChoiceData, not {type(data).__name__}: read the table with ChoiceData.from_long or "
+            f"{argument} takes a ChoiceData, not {type(data).__name__}: read the table with ChoiceData.from_long or "
             "from_wide."
         )
     return cast(ChoiceModel, result.model), data.first_choices()
@@ -142,9 +146,30 @@ def require_used(model: ChoiceModel, *columns: str) -> None:
         if column not in used:
             raise SpecificationError(
                 f"`{column}` does not enter the utilities of the model, so changing it changes nothing: they read "
-                f"{', '.join(f'`{u}`' for u in used) or 'no column'}. Where a column was computed from it before the "
-                "model, write the formula in the original column, such as log(cost) or I(cost / 100)."
+                f"{', '.join(f'`{u}`' for u in used) or 'no column'}. {_meant(model, column, used)}"
             )
+
+
+def _meant(model: ChoiceModel, column: Any, used: Sequence[str]) -> str:
+    """Say what was probably meant by a column that the utilities do not read."""
+    for known in model.columns:
+        if known.name == column and known.reads:
+            return f"That is a parameter; its column is {' and '.join(f'`{n}`' for n in known.reads)}."
+    near = get_close_matches(str(column), used, n=3)
+    if near:
+        return f"Did you mean {' or '.join(f'`{n}`' for n in near)}?"
+    return (
+        "Where a column was computed from it before the model, write the formula in the original column, such as "
+        "log(cost) or I(cost / 100)."
+    )
+
+
+def require_one_taste(model: ChoiceModel, what: str) -> Homogeneous:
+    """Return what says that everybody has the same coefficients; refuse coefficients that differ between people."""
+    mixing = model.heterogeneity_or_none
+    if isinstance(mixing, Mixing):
+        raise SpecificationError(f"{what} needs coefficients that are the same for everybody.")
+    return mixing
 
 
 def pick(labels: Any, data: ChoiceData, where: str) -> list[int]:
@@ -164,7 +189,7 @@ def changed_alternatives(question: Question, of: Any) -> list[int | None]:
                 "them at once: leave of= out."
             )
         return [None]
-    codes = pick(of, question.data, "of")
+    codes = pick(of, question.data, "of=")
     if of is not None:
         return list(codes)
     # An alternative whose column is zero throughout, or not in its utility, does not have the attribute.
@@ -333,15 +358,15 @@ def marginal_effects(  # noqa: PLR0913 - a public entry point
     """
     question = ask(result, column, data, "marginal_effects")
     levels = levels_of(question)  # before at= makes a column of numbers one of a single value
-    if at:
+    if at is not None:
         question = replace(question, data=_set_columns(question, at))
-    responding = pick(to, question.data, "to")
+    responding = pick(to, question.data, "to=")
     if levels is None:
         changed = changed_alternatives(question, of)
         change = _slopes(question, changed)
         index, note = pair_index(question, changed, responding), f"Change of the probability per unit of `{column}`."
     else:
-        changed = changed_alternatives(question, of) if question.covariate else list(pick(of, question.data, "of"))
+        changed = changed_alternatives(question, of) if question.covariate else list(pick(of, question.data, "of="))
         change = _contrasts(question, changed, levels)
         index = _level_index(question, changed, levels, responding)
         note = f"Change of the probability when `{column}` goes from {levels[0]!r} to the level."
@@ -361,14 +386,27 @@ def marginal_effects(  # noqa: PLR0913 - a public entry point
 def _set_columns(question: Question, at: Mapping[str, Any]) -> ChoiceData:
     """Set columns to given values for everybody."""
     data = question.data
+    if not isinstance(at, Mapping):
+        raise SpecificationError(f"at= takes a dict of columns and their values, such as {{'income': 30}}; got {at!r}.")
     require_used(question.model, *at)
     data.require_columns(list(at))
     for name, value in at.items():
+        _require_possible(question, name, value)
         if not np.isscalar(value):
             raise SpecificationError(f"at= sets a column to one value for everybody; got {value!r} for `{name}`.")
         if name in data.roles.columns():
             raise SpecificationError(f"at= cannot set `{name}`, which says who chose what.")
     return data.assign(**at)
+
+
+def _require_possible(question: Question, name: str, value: Any) -> None:
+    """Refuse a value that the model could not code, as the fault of at= and not of the data."""
+    levels = category_levels(question.model, name)
+    if levels is not None and value not in levels:
+        raise SpecificationError(f"at= sets `{name}` to {value!r}; its levels are {', '.join(map(repr, levels))}.")
+    numeric = pd.api.types.is_numeric_dtype(question.data.column(name).dtype)
+    if levels is None and numeric and np.isscalar(value) and not is_number(value) and not isinstance(value, bool):
+        raise SpecificationError(f"at= sets `{name}`, which holds numbers, to {value!r}: give a finite number.")
 
 
 def levels_of(question: Question) -> tuple[Any, ...] | None:

@@ -26,6 +26,7 @@ from choicemodel.analysis.responses import log_probabilities
 from choicemodel.analysis.situations import situation_arrays
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.data import ChoiceData
+from choicemodel.data.codes import is_number
 from choicemodel.exceptions import SpecificationError
 from choicemodel.results import ChoiceResults
 
@@ -111,7 +112,7 @@ def elasticities(  # noqa: PLR0913 - a public entry point
     """
     _check(kind, change, average)
     question = ask(result, column, data, "elasticities")
-    changed, responding = changed_alternatives(question, of), pick(to, question.data, "to")
+    changed, responding = changed_alternatives(question, of), pick(to, question.data, "to=")
     _check_positive(question, changed)
     respond = _points(question, changed) if kind == "point" else _arcs(question, changed, change)
     wanted = pairs(question, changed, responding)
@@ -134,7 +135,7 @@ def _check(kind: str, change: float, average: str | None) -> None:
         raise SpecificationError(f"kind must be 'point' or 'arc'; got {kind!r}.")
     if average not in _AVERAGES:
         raise SpecificationError(f"average must be 'weighted', 'simple' or None; got {average!r}.")
-    if not (np.isfinite(change) and change > -1 and change != 0):
+    if not (is_number(change) and change > -1 and change != 0):
         raise SpecificationError(f"change must be a relative change above -1 and not 0, such as 0.01; got {change!r}.")
 
 

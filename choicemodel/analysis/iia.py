@@ -246,7 +246,7 @@ def iia_test(result: ChoiceResults, drop: Any = None) -> IIATest:
     if not isinstance(model.errors, Gumbel):
         raise SpecificationError(
             "iia_test tests a logit, in which the odds of two alternatives depend on nothing else; "
-            f"{result!r} does not claim that."
+            f"a {result.model.title.lower()} does not claim that."
         )
     data: ChoiceData = result.data  # type: ignore[assignment]
     data.structure.require_chosen()

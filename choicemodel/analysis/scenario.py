@@ -16,7 +16,7 @@ from choicemodel.analysis.situations import same_situations
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import numbers_or_nan
-from choicemodel.data.words import counted
+from choicemodel.data.words import counted, quoted
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import MissingValueError, SpecificationError
 from choicemodel.models import ChoiceModel
@@ -256,7 +256,13 @@ def _case(name: Any, design: Design, alternatives: Sequence[Any], sums: Sums) ->
 def _summed(name: Any, data: ChoiceData, what: str, column: str | Callable[[pd.DataFrame], Any]) -> FloatArray:
     """Values that are summed, in sorted order (rows,)."""
     if callable(column):
-        found = column(data.frame)
+        try:
+            found = column(data.frame)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise SpecificationError(
+                f"The function of the sum {what!r} cannot be evaluated in the case {name!r}: {error}. The columns are "
+                f"{quoted(data.columns, 30)}."
+            ) from error
         if np.shape(found) != (data.n_rows,):
             raise SpecificationError(
                 f"The function of the sum {what!r} must give one value for each of the {data.n_rows} rows of the "

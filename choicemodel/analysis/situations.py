@@ -74,6 +74,11 @@ def segments(data: ChoiceData, by: str) -> tuple[IntArray, list[Any]]:
     MissingValueError, VaryingCovariateError
         If a situation has no segment, or several.
     """
+    if not isinstance(by, str):
+        raise SpecificationError(
+            f"by= takes the name of one column; got {by!r}. For combinations of several add a column that joins them, "
+            "such as data.assign(group=lambda d: d.a.astype(str) + ' ' + d.b.astype(str))."
+        )
     column, s = data.column(by), data.structure
     codes, values = pd.factorize(column, sort=True)
     if (codes < 0).any():

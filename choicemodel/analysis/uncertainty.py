@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from choicemodel.data import ChoiceData
+from choicemodel.data.codes import is_number
 from choicemodel.estimation.delta import COLUMNS, difference_jacobian
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
@@ -257,11 +258,11 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
     (6.201, 1.8938)
     """
     _check(method, draws, alpha)
-    index = index if isinstance(index, pd.Index) else pd.Index(list(index))
+    index = index if isinstance(index, pd.Index) else pd.Index([index] if isinstance(index, str) else list(index))
     theta, free = estimates_of(result), ~result.params.index.isin([*result.fixed, *result.at_bound])
     known: FloatArray = np.array(result.cov_params(), dtype=np.float64)
     known[~free] = known[:, ~free] = 0.0  # no variance; what is still NaN is undefined
-    estimate = np.asarray(function(theta), dtype=np.float64)
+    estimate = _quantities(function(theta), index)
     blank = Estimates(index, np.full((len(estimate), 4), np.nan), method, alpha, None, None, 0, None, known)
     if method != "bootstrap":
         blank = replace(blank, notes=_bound_note(result))
@@ -282,6 +283,20 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
     return replace(_percentiles(blank, estimate, values), failed=failed, seed=seed)
 
 
+def _quantities(found: Any, index: pd.Index[Any]) -> FloatArray:
+    """What the function gave, one number for each label."""
+    try:
+        values = np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.array(np.nan)
+    if values.shape != (len(index),):
+        raise SpecificationError(
+            f"The function must give an array of one number for each of the {len(index)} names; it gave "
+            f"{type(found).__name__} of shape {np.shape(values)}. A single number is written np.array([number])."
+        )
+    return values
+
+
 def _bound_note(result: ChoiceResults) -> tuple[str, ...]:
     """Say which parameters the standard errors take as known though they were estimated."""
     edge = [f"{n} = {result.params[n]:g}" for n in result.at_bound]
@@ -296,9 +311,9 @@ def estimates_of(result: ChoiceResults) -> FloatArray:
 def _check(method: str, draws: int, alpha: float) -> None:
     if method not in METHODS:
         raise SpecificationError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
-    if not isinstance(draws, (int, np.integer)) or draws < 2:
+    if not isinstance(draws, (int, np.integer)) or isinstance(draws, bool) or draws < 2:
         raise SpecificationError(f"draws must be a whole number of at least 2; got {draws!r}.")
-    if not 0 < alpha < 1:
+    if not (is_number(alpha) and 0 < alpha < 1):
         raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
 
 

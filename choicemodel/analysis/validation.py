@@ -8,9 +8,10 @@ those of the first choices, which is what a model is asked to predict.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.describe import KINDS
+from choicemodel.data.words import counted
 from choicemodel.estimation import Composition, FitSettings
 from choicemodel.estimation.constants import equal_shares
 from choicemodel.estimation.delta import COLUMNS
-from choicemodel.estimation.fit import fit
+from choicemodel.estimation.executor import executor
+from choicemodel.estimation.fit import fit, likelihood_of
 from choicemodel.exceptions import (
     ChoicesRequiredError,
     ConvergenceWarning,
@@ -37,6 +40,7 @@ from choicemodel.tables import (
     Block,
     Cell,
     Column,
+    Number,
     Pairs,
     Table,
     format_count,
@@ -63,15 +67,13 @@ def situation_loglik(model: ChoiceModel, theta: FloatArray, design: Design) -> F
     Parameters
     ----------
     model : ChoiceModel
-        Without heterogeneity.
     theta : ndarray (K,)
     design : Design
-        Of data with choices.
+        Of data with choices. Where coefficients vary over persons, the choices of a person have one log-probability
+        together: it is that of the person's first situation, and the others have none.
     """
-    if model.heterogeneity_or_none.n_points != 1:
-        raise SpecificationError(
-            "The log-likelihood per situation is defined where everybody has the same coefficients."
-        )
+    if model.mixes:
+        return _by_person(model, theta, design)
     structure, K = design.data.structure, len(design.columns)
     chosen_rows = structure.require_chosen()
     V, errors = design.utilities(theta[:K]), model.errors.on(design.data.alternatives)
@@ -82,6 +84,17 @@ def situation_loglik(model: ChoiceModel, theta: FloatArray, design: Design) -> F
         sets = prepared(errors, group)
         found = errors.log_probability(V[group.rows], within * n + np.arange(n), theta[K:], sets)
         out[group.situations] = found.value
+    return out
+
+
+def _by_person(model: ChoiceModel, theta: FloatArray, design: Design) -> FloatArray:
+    """Log-probability of all choices of each unit, at its first situation (N,); weights are left out of it."""
+    structure = design.data.structure
+    plain = replace(design, data=replace(design.data, structure=replace(structure, weight=None)))
+    with executor(None) as pool:
+        values = likelihood_of(model.composition(plain), pool).unit_values(theta)  # type: ignore[union-attr]
+    out = np.zeros(structure.n_situations)
+    out[np.unique(structure.unit, return_index=True)[1]] = values
     return out
 
 
@@ -253,9 +266,18 @@ class ValidationResult:
         return Block(heads, rows, title="Calibration: tenths of the predicted probabilities")
 
     def _success_block(self) -> Block:
-        heads = [Column("observed", "left"), *(Column(str(c), format=".1f") for c in self.success.columns)]
+        table = self.success
+        total = float(table.loc["predicted total", "observed total"])
+        # weights may be small numbers, of which one decimal would leave nothing
+        decimals = 1 if total >= 100 or not total > 0 else min(3 - math.floor(math.log10(total)), 9)
+        forms = [".1f" if str(c).endswith(" %") else f".{decimals}f" for c in table.columns]
+        heads = [
+            Column("observed", "left"),
+            *(Column(str(c), format=f) for c, f in zip(table.columns, forms, strict=True)),
+        ]
         rows: list[list[Cell]] = [
-            [str(n), *map(float, r)] for n, r in zip(self.success.index, self.success.to_numpy(), strict=True)
+            [str(n), *(Number(float(v), ".1f" if str(n).endswith(" %") else None) for v in r)]
+            for n, r in zip(table.index, table.to_numpy(), strict=True)
         ]
         return Block(heads, rows, rules=[len(rows) - 2], title="Success: observed choices by predicted probabilities")
 
@@ -266,15 +288,16 @@ class ValidationResult:
         return self.summary().as_html()
 
 
-def validate(result: ChoiceResults, data: ChoiceData) -> ValidationResult:
+def validate(result: ChoiceResults, data: ChoiceData | None = None) -> ValidationResult:
     """Hold a fitted model against choices that it has not seen.
 
     Parameters
     ----------
     result : ChoiceResults
-    data : ChoiceData
-        With choices; coded as the estimation data were. Of rankings and best-worst answers the log-likelihood is that
-        of the whole answer, and the other measures are those of the first choices.
+    data : ChoiceData, optional
+        Default the estimation data, on which a fit looks better than it is; a note says so, also where some of the
+        situations are theirs. With choices; coded as the estimation data were. Of rankings and best-worst answers the
+        log-likelihood is that of the whole answer, and the other measures are those of the first choices.
 
     Returns
     -------
@@ -285,7 +308,7 @@ def validate(result: ChoiceResults, data: ChoiceData) -> ValidationResult:
     ChoicesRequiredError
         If the data hold no choices, or the worst was asked for first.
     SpecificationError
-        If no situation offers a choice, or the model has heterogeneity.
+        If no situation offers a choice, the model has heterogeneity, or a loaded result comes without data.
 
     Examples
     --------
@@ -298,6 +321,10 @@ def validate(result: ChoiceResults, data: ChoiceData) -> ValidationResult:
     >>> round(check.llf_per_situation, 4), round(check.brier, 4), round(check.hit_rate, 4)
     (-0.9774, 0.4609, 0.6857)
     """
+    if isinstance(result, ChoiceResults) and data is None:
+        data = result.data
+        if data is None:
+            raise SpecificationError("validate needs data, which a loaded result does not hold: pass data=.")
     if not isinstance(result, ChoiceResults) or not isinstance(data, ChoiceData):
         raise SpecificationError(
             f"validate takes a result and a ChoiceData with choices, not {type(result).__name__} and "
@@ -313,10 +340,29 @@ def validate(result: ChoiceResults, data: ChoiceData) -> ValidationResult:
             "Every situation of the data offers a single alternative: there is nothing to predict."
         )
     model: ChoiceModel = result.model  # type: ignore[assignment]
-    notes = []
+    return _measure(model, np.asarray(result.params, dtype=np.float64), data, _in_sample(result, model, data))
+
+
+def _in_sample(result: ChoiceResults, model: ChoiceModel, data: ChoiceData) -> tuple[str, ...]:
+    """Say how much of the data the model was fitted to."""
     if result.fingerprint() == data.fingerprint():
-        notes.append("These are the estimation data: out of sample the fit is worse.")
-    return _measure(model, np.asarray(result.params, dtype=np.float64), data, tuple(notes))
+        return ("These are the estimation data: out of sample the fit is worse.",)
+    used = result.data
+    if used is None:
+        return ()
+    roles = [c for c in (*data.roles.situation, data.roles.alternative, data.roles.choice) if c is not None]
+    columns = [*dict.fromkeys([*roles, *(name for c in model.columns for name in c.reads)])]
+    if not set(columns) <= set(used.columns):
+        return ()
+    known, new = (np.asarray(pd.util.hash_pandas_object(d.frame[columns], index=False)) for d in (used, data))
+    seen = int(np.isin(new[data.structure.first_rows()], known).sum())
+    if not seen:
+        return ()
+    what = "All" if seen == data.n_situations else f"{seen:,} of the"
+    return (
+        f"{what} {counted(data.n_situations, 'situation')} are among the estimation data: out of sample the fit is "
+        "worse.",
+    )
 
 
 def _measure(model: ChoiceModel, theta: FloatArray, data: ChoiceData, notes: tuple[str, ...] = ()) -> ValidationResult:

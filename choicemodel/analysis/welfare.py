@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.analysis.changes import Changes, design_after
-from choicemodel.analysis.effects import model_and_data, require_used
+from choicemodel.analysis.effects import model_and_data, require_one_taste, require_used
 from choicemodel.analysis.situations import same_situations, segments, situation_index
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
 from choicemodel.analysis.willingness import utility_derivative
@@ -64,7 +64,7 @@ class _Comparison:
 
         The ratio is taken within each support point, and then averaged: the mean of a ratio is not that of the means.
         """
-        points, log_weights = self.model.heterogeneity_or_none.support(theta)
+        points, log_weights = require_one_taste(self.model, "consumer_surplus").support(theta)
         total = np.zeros(len(self.position))
         for gamma, log_weight in zip(points, log_weights, strict=True):
             before = expected_maximum(gamma, self.before, self.model.errors)
@@ -149,8 +149,9 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
     """
     if by is not None and situations:
         raise SpecificationError("by= and situations=True are two ways to split the surplus: choose one.")
-    model, data = model_and_data(result, before, "consumer_surplus")
+    model, data = model_and_data(result, before, "consumer_surplus", "before=")
     require_used(model, per)
+    require_one_taste(model, "consumer_surplus")
     case, lacking = _comparison(model, data, after, per)
     theta = estimates_of(result)
     _check_money(case, theta, per)
@@ -287,7 +288,7 @@ def _one_price(
 
 def _check_money(case: _Comparison, theta: FloatArray, per: str) -> None:
     """Refuse a marginal utility of money that is not positive, at any support point."""
-    points, _ = case.model.heterogeneity_or_none.support(theta)
+    points, _ = require_one_taste(case.model, "consumer_surplus").support(theta)
     K = case.price.shape[1]
     for gamma in points:
         for design in (case.before, case.after):
@@ -309,7 +310,7 @@ def _warn_of_money(result: ChoiceResults, case: _Comparison, per: str) -> None:
     different = np.unique(np.round(case.price, 12), axis=0, return_index=True)[1]
 
     def money(theta: FloatArray) -> FloatArray:
-        points, log_weights = case.model.heterogeneity_or_none.support(theta)
+        points, log_weights = require_one_taste(case.model, "consumer_surplus").support(theta)
         return np.asarray(sum(np.exp(w) * case.money(g) for g, w in zip(points, log_weights, strict=True)))[different]
 
     found = uncertainty(result, money, pd.RangeIndex(len(different))).table

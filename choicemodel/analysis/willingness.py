@@ -12,10 +12,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from choicemodel.analysis.effects import category_levels, first_of, model_and_data, refuse_undefined, require_used
+from choicemodel.analysis.effects import (
+    category_levels,
+    first_of,
+    model_and_data,
+    refuse_undefined,
+    require_one_taste,
+    require_used,
+)
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import numbers_or_nan, plain_label
+from choicemodel.data.codes import is_number, numbers_or_nan, plain_label
 from choicemodel.exceptions import CovarianceWarning, MissingValueError, SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
@@ -127,10 +134,12 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     """
     if direction not in ("increase", "reduction"):
         raise SpecificationError(f"direction must be 'increase' or 'reduction'; got {direction!r}.")
-    if not (np.isfinite(multiply) and multiply > 0):
+    if not (is_number(multiply) and multiply > 0):
         raise SpecificationError(
             f"multiply must be a positive number; got {multiply!r}. direction='reduction' turns the sign round."
         )
+    if column == per:
+        raise SpecificationError(f"`{per}` is not valued in itself: name another column, or another per=.")
     model, data = model_and_data(result, data, "willingness_to_pay")
     require_used(model, column, per)
     rates = _rates(model, data, (column, per), by)
@@ -173,9 +182,7 @@ def _notes(names: tuple[str, str], direction: str, multiply: float, rates: _Rate
 
 def _coefficients(model: ChoiceModel, theta: FloatArray) -> FloatArray:
     """The coefficients of utility that everybody has."""
-    points, _ = model.heterogeneity_or_none.support(theta)
-    if len(points) != 1:
-        raise SpecificationError("willingness_to_pay needs coefficients that are the same for everybody.")
+    points, _ = require_one_taste(model, "willingness_to_pay").support(theta)
     return np.asarray(points[0][: len(model.columns)])
 
 

@@ -119,6 +119,19 @@ def _encode_sorted_integers(column: pd.Series[Any]) -> Codes | None:
     return Codes(codes, values[np.concatenate(([True], step))])
 
 
+def is_number(value: object) -> bool:
+    """Whether an argument is a finite number; a text that reads as one, and True, are none.
+
+    Examples
+    --------
+    >>> is_number(60), is_number("60"), is_number(True), is_number(float("inf"))
+    (True, False, False, False)
+    """
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        return False
+    return bool(np.isfinite(value))
+
+
 def encode_jointly(frame: pd.DataFrame, columns: list[str], role: str) -> NDArray[np.int64]:
     """Number the combinations of several columns, in sorted order."""
     joint = encode(frame[columns[0]], role).codes

@@ -190,6 +190,7 @@ def class_remarks(
     theta : ndarray (K,)
         Estimates.
     covariance : ndarray (K, K)
+        NaN where it is undefined, zero for parameters that were held.
     optima : sequence of (float, int), optional
         Log-likelihoods of the optima that were found, and from how many starting points; None where there was one.
     """
@@ -200,9 +201,10 @@ def class_remarks(
         for c in np.flatnonzero(shares < _EMPTY)
     ]
     out += [
-        f"Classes {a + 1} and {b + 1} are the same: their coefficients differ by less than a standard error each. Fit "
+        f"Classes {a + 1} and {b + 1} are the same: their coefficients differ by less than a standard error. Fit "
         f"{len(shares) - 1} class{'es' if len(shares) > 2 else ''}."
         for a, b in duplicates(likelihood, theta, covariance)
+        if shares[[a, b]].min() >= _EMPTY
     ]
     if optima and optima[0][1] == 1 and len(shares) > 1:
         tried = sum(count for _, count in optima)
@@ -214,26 +216,20 @@ def class_remarks(
 
 
 def duplicates(likelihood: ClassLikelihood, theta: FloatArray, covariance: FloatArray) -> list[tuple[int, int]]:
-    """Pairs of classes whose coefficients all differ by less than a standard error of the difference.
+    """Pairs of classes whose coefficients all differ by less than a standard error: that of the better known one.
 
-    Where the covariance is undefined, as it is for classes that are exactly the same, the sum of what the squares of
-    the scores give as standard errors stands for it.
+    A class of which next to nothing is known is not the same as every other. Where the covariance is undefined, as it
+    is for classes that are exactly the same, what the squares of the scores give as standard errors stands for it.
     """
     place, C = likelihood.tastes.place, likelihood.tastes.n_points
     beta = likelihood.tastes.coefficients(likelihood.split(theta).utility)
-    spread = likelihood.spread(theta)
-    out = []
-    for a in range(C):
-        for b in range(a + 1, C):
-            error = [_error_of_difference(i, j, covariance, spread) for i, j in place[:, [a, b]]]
-            if np.all(np.abs(beta[:, a] - beta[:, b]) <= error):
-                out.append((a, b))
-    return out
-
-
-def _error_of_difference(i: int, j: int, covariance: FloatArray, spread: FloatArray) -> float:
-    """Standard error of the difference of two parameters; one at -1 is zero, and known."""
-    at = np.array([k for k in (i, j) if k >= 0])
-    sign = np.array([1.0, -1.0])[: len(at)]
-    variance = float(sign @ covariance[np.ix_(at, at)] @ sign)
-    return float(np.sqrt(variance)) if variance >= 0 else float(spread[at].sum())
+    variance = np.diag(covariance)
+    error = np.sqrt(np.where(variance > 0, variance, np.inf))
+    error = np.where(np.isnan(variance), likelihood.spread(theta), error)
+    of_class = np.where(place >= 0, error[place], np.inf)  # (V, C), none for what is zero or held
+    pairs = [(a, b) for a in range(C) for b in range(a + 1, C)]
+    return [
+        (a, b)
+        for a, b in pairs
+        if np.all(np.abs(beta[:, a] - beta[:, b]) <= np.minimum(of_class[:, a], of_class[:, b]))
+    ]

@@ -252,7 +252,8 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     fitted = _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
     if isinstance(likelihood, ClassLikelihood):
         optima = None if settings.start is not None else fitted.optima
-        for remark in class_remarks(likelihood, fitted.theta, fitted.covariances["nonrobust"], optima):
+        known = np.where(free & free[:, np.newaxis], fitted.covariances["nonrobust"], 0.0)
+        for remark in class_remarks(likelihood, fitted.theta, known, optima):
             warnings.warn(remark, ChoiceModelWarning, stacklevel=5)
     return fitted
 
@@ -397,8 +398,8 @@ def _warn_of_edges(parameters: list[Parameter], values: FloatArray) -> None:
     if unasked:
         warnings.warn(
             f"The log-likelihood rises up to the edge of the range of {', '.join(unasked)}: there is no standard "
-            "error, and those of the others take it as known. Leave the nest or the share out, or hold it at a value "
-            "with fixed=.",
+            "error, and those of the others take it as known. Leave it out of the model, or hold it at a value with "
+            "fixed=.",
             CovarianceWarning,
             stacklevel=6,
         )

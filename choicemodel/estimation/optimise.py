@@ -34,6 +34,8 @@ OnStep = Callable[[int, FloatArray, float, float], None]
 _SUBSAMPLE = 8
 # Below these a positive parameter, and a share, are as good as zero.
 _LEAST, _LEAST_SHARE = 0.02, 1e-5
+# A spread that has shrunk to this part of where it started is zero.
+_NOTHING = 1e-3
 # Nearer than this to the maximum (a decrement: squared standard errors) the score counts as zero.
 _THERE = 1e-8
 # How often parameters on edges may be let go or put there.
@@ -119,6 +121,7 @@ class Objective:
 
     likelihood: Likelihood | UnitLikelihood
     working: Working
+    low: FloatArray | None = None  # (k,) where the search gives a parameter up
 
     @property
     def weight(self) -> float:
@@ -178,11 +181,9 @@ class Objective:
 
     def _lost(self, eta: FloatArray) -> bool:
         """Whether a parameter is far beyond the edge of its range."""
-        values = self.working.reported(eta)
-        return bool(
-            (values[self.working.log] < 0.3 * _LEAST).any()
-            or any((values[s.positions] < 0.1 * _LEAST_SHARE).any() for s in self.working.shares)
-        )
+        if self.low is None or self.working.is_plain:
+            return False
+        return bool((self.working.reported(eta) < 0.3 * self.low)[~self.working.is_linear()].any())
 
 
 def search(
@@ -214,7 +215,7 @@ def search(
     else:
         start = theta if settings.start is not None else _start(likelihood, (theta, free), model, logit)
         found = _search(likelihood, start, free, task)
-    edges = _edges(model.parameters)
+    edges = _edges(model.parameters, start)
     values = start.copy()
     values[free] = found.optimum.theta
     over = edges.beyond(values) & free
@@ -280,12 +281,15 @@ class _Edges(NamedTuple):
         return np.where(values < self.low, self.at_low, np.where(values > self.high, self.at_high, values))
 
 
-def _edges(parameters: Parameters) -> _Edges:
+def _edges(parameters: Parameters, start: FloatArray) -> _Edges:
     """The edges of the parameters' ranges: the bounds, or as near to an open end as numbers mean anything."""
-    return _Edges(*np.array([_edges_of(p) for p in parameters.items], dtype=np.float64).reshape(-1, 4).T)
+    found = [_edges_of(p, float(s)) for p, s in zip(parameters.items, start, strict=True)]
+    return _Edges(*np.array(found, dtype=np.float64).reshape(-1, 4).T)
 
 
-def _edges_of(p: Parameter) -> tuple[float, float, float, float]:
+def _edges_of(p: Parameter, start: float) -> tuple[float, float, float, float]:
+    if p.scale == "log" and p.role == "heterogeneity":  # a spread, in the units of its column: it may be nothing
+        return _NOTHING * start, p.upper, p.lower, p.upper
     if p.scale == "share":
         return _LEAST_SHARE, 1 - _LEAST_SHARE, 0.0, 1.0
     low = max(p.lower, _LEAST) if p.scale == "log" else p.lower
@@ -301,7 +305,10 @@ def _on_edges(
     """Hold parameters that would leave their range on its edge; let go those that would rather come back."""
     values, free, over = where
     task = (task[0], replace(task[1], checkpoint=None))  # the file holds the free search, from which this one follows
-    groups = [p.group for p in task[0].parameters.items]
+    items = task[0].parameters.items
+    groups = [p.group for p in items]
+    # A share of nothing and a spread of zero have no slope to come back by.
+    may_return = np.array([p.scale != "share" and p.role != "heterogeneity" for p in items])
     search_from = values.copy()
     found = _search(likelihood, values, free, task)
     search_from[free] = found.optimum.theta
@@ -313,7 +320,7 @@ def _on_edges(
         held[inner] = found.optimum.theta
         score = likelihood.evaluate(held).score
         back = over & np.where(held >= edges.at_high, score < 0, score > 0) & (edges.at_high != edges.at_low)
-        back &= np.array([not g for g in groups])  # a share that is nothing has no slope to come back by
+        back &= may_return
         passed = inner & edges.beyond(held)
         if not left or not (back.any() or passed.any()):
             break
@@ -352,7 +359,7 @@ def _search(
     model, settings = task
     weight = likelihood.mean_weight
     working = working_scale(model.parameters, theta, free)
-    objective = Objective(likelihood, working)
+    objective = Objective(likelihood, working, _edges(model.parameters, theta).low[free])
     start = working.working(theta[free])
     path, key = None, ""
     if settings.checkpoint is not None:

@@ -95,7 +95,7 @@ class Working:
         if self.is_plain:
             return values.copy()
         eta = values.copy()
-        eta[self.log] = np.log(np.maximum(values[self.log], _INSIDE))
+        eta[self.log] = np.log(np.where(values[self.log] > 0, values[self.log], _INSIDE))
         for s in self.shares:
             shares = np.maximum(values[s.positions], _INSIDE * s.total)
             eta[s.positions] = np.log(shares / max(s.total - float(shares.sum()), _INSIDE * s.total))

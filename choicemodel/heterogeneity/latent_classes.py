@@ -14,7 +14,7 @@ persons' covariates, by position, which makes `ClassTastes`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -67,7 +67,7 @@ class LatentClasses:
     >>> [p.name for p in (*tastes.utility, *tastes.own)]
     ['ASC[train]', 'time[class 1]', 'cost[class 1]', 'time[class 2]', 'class[2]', 'class[2]:income']
     >>> tastes.shares(np.array([0.5, 1.0]), np.array([[-1.0], [1.0]])).round(3).tolist()
-    [0.403, 0.597]
+    [0.402, 0.598]
     """
 
     classes: int
@@ -182,6 +182,10 @@ class ClassTastes:
         Utility parameter of each column that varies in each class; -1 where the coefficient is zero.
     n_covariates : int
         Number of covariates Q.
+    persons : ndarray (U, Q), optional
+        Covariates of the persons over whom shares are taken: those of the estimation data.
+    weight : ndarray (U,), optional
+        Their weights.
     """
 
     utility: tuple[TasteParameter, ...]
@@ -190,11 +194,17 @@ class ClassTastes:
     common: tuple[IntArray, IntArray]
     place: IntArray
     n_covariates: int
+    persons: FloatArray | None = None
+    weight: FloatArray | None = None
 
     @property
     def n_points(self) -> int:
         """Number of classes C."""
         return int(self.place.shape[1])
+
+    def with_persons(self, covariates: FloatArray, weight: FloatArray | None) -> ClassTastes:
+        """Return the same with the persons (U, Q) over whom shares are taken, and their weights (U,)."""
+        return replace(self, persons=covariates, weight=weight)
 
     # --- support points -----------------------------------------------------------------------------------------------
 
@@ -334,7 +344,7 @@ class ClassTastes:
         utility : ndarray (Ku,)
         own : ndarray (H,)
         covariates : ndarray (p, Q), optional
-            Of the persons over whom the mean is taken. It may be left out where membership has none.
+            Of the persons over whom the mean is taken. Default: those that it was given with `with_persons`.
         weight : ndarray (p,), optional
 
         Returns
@@ -342,9 +352,12 @@ class ClassTastes:
         DerivedNumbers
             ``share[class 1]``, ...; nothing where the covariates are not known.
         """
-        if covariates is None and self.n_covariates:
-            return DerivedNumbers((), np.empty(0), ())
-        covariates = np.zeros((1, 0)) if covariates is None else np.atleast_2d(covariates)
+        if covariates is None:
+            covariates, weight = self.persons, self.weight
+        if covariates is None or not self.n_covariates:
+            if self.n_covariates:
+                return DerivedNumbers((), np.empty(0), ())
+            covariates, weight = np.zeros((1, 0)), None  # the same for everybody
         C = self.n_points
         return DerivedNumbers(
             tuple(f"share[class {c + 1}]" for c in range(C)), self.shares(own, covariates, weight), (None,) * C

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -133,6 +134,7 @@ def probability_curves(  # noqa: PLR0913 - a public entry point
     found = curves(result, column, Along(of, values, points, data), Inference(method, 1000, rng, alpha))
     frame = found.estimates.to_frame()
     alternatives = list(frame.index.get_level_values(1).unique())
+    _check_names(names, [*alternatives, column], result)
     new, ax = ax is None, axes_or_new(ax)
     handles = []
     shade = 0.18 if len(alternatives) <= 4 else 0.1  # many bands lie over each other
@@ -254,7 +256,7 @@ def _draw_rows(ax: Axes | None, rows: Sequence[object], series: Sequence[_Series
 def _row_axes(ax: Axes | None, rows: Sequence[object], n_series: int) -> Axes:
     """Axes with room for the rows: a new figure is made taller where it has less."""
     if ax is not None:
-        return ax
+        return axes_or_new(ax)
     import matplotlib.pyplot as plt
 
     width = letters(_LABELS * plt.rcParams["figure.figsize"][0] * 25.4)
@@ -357,6 +359,7 @@ def shares(  # noqa: PLR0913 - a public entry point
     (['air', 'bus', 'car', 'train'], 'Market share (%)')
     >>> plt.close(ax.figure)
     """
+    asked = result
     if isinstance(result, ChoiceResults):
         result = market_shares(result, data, by, method=method, rng=rng, alpha=alpha)
     else:
@@ -364,6 +367,8 @@ def shares(  # noqa: PLR0913 - a public entry point
     frame, keys = _shares_frame(result, quantity)
     label, factor = _QUANTITIES.get(quantity, (quantity, 1.0))
     alternatives = sorted(frame.index.get_level_values(-1).unique(), key=lambda a: bool(a == ALL))  # the total last
+    levels = [v for key in keys for v in (key if isinstance(key, tuple) else (key,)) if v is not None]
+    _check_names(names, [*alternatives, *levels, *frame.index.names], asked)
     series = []
     for key, part in _parts(frame):
         part = part.set_axis(part.index.get_level_values(-1)).reindex(alternatives)  # noqa: PLW2901
@@ -502,6 +507,7 @@ def coefficients(  # noqa: PLR0913 - a public entry point
     shown = [n for n in every if n not in drop and (constants or not n.startswith("ASC["))]
     if not shown:
         raise SpecificationError("No parameter is left to draw: drop fewer of them.")
+    _check_names(names, shown, *models.values())
     scale = np.array([factors.get(n, 1.0) for n in shown])[:, np.newaxis]
     series = []
     for label, result in models.items():
@@ -604,11 +610,12 @@ def elasticity_matrix(  # noqa: PLR0913 - a public entry point
             "elasticity_matrix draws estimates by (changed, responding), as cm.elasticities gives averages; "
             f"these are by {', '.join(map(str, estimates.index.names))}."
         )
+    by = column or estimates.title.removeprefix("Elasticities by ").split(" (arc")[0]
     values = estimates.matrix()
+    _check_names(names, [*values.index, *values.columns, by], result)
     errors = estimates.matrix("std_error") if std_errors else None
     heat = _elasticity_heat(values, errors, names)
     ax = axes_or_new(ax, heat_height(heat))
-    by = column or estimates.title.removeprefix("Elasticities by ").split(" (arc")[0]
     of_whom = "" if list(values.index) == [ALL] else " of"
     upright = letters(0.55 * root(ax).get_figheight() * 25.4)
     changed = text_of(f"with respect to {_name(by, names)}{of_whom}", upright)
@@ -732,6 +739,8 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     rows = list(dict.fromkeys(row for found in values.values() for row in found))
     missing = (np.nan, np.nan, np.nan)
     series = [_Series(k, np.array([found.get(row, missing) for row in rows])) for k, found in values.items()]
+    asked = result.values() if isinstance(result, Mapping) else [result]
+    _check_names(names, [*columns, *(part for row in rows for part in row)], *asked)
     ax = _draw_rows(ax, [_joined(row, names) for row in rows], series, 0.0)
     titles = [estimates.title for found in given.values() for _, estimates in found]
     reduction = all(title.startswith("Value of a reduction") for title in titles)
@@ -826,6 +835,7 @@ def scenario(  # noqa: PLR0913 - a public entry point
     base = "Observed" if found.conditional else "Base case"
     # colours go with alternatives, also where the scenario has others
     order = list(dict.fromkeys([*percent.index, *percent.columns]))
+    _check_names(names, order, result)
     rows, columns = ([_name(a, names) for a in axis] for axis in (percent.index, percent.columns))
     if kind == "flows":
         spots = [order.index(a) for a in percent.index], [order.index(a) for a in percent.columns]
@@ -855,6 +865,35 @@ def _switching_heat(percent: pd.DataFrame, rows: list[str], columns: list[str]) 
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
+
+
+def _check_names(names: Any, shown: Sequence[Any], *results: Any) -> None:
+    """Refuse names of nothing that is drawn; one dict may serve several figures of a model.
+
+    Parameters
+    ----------
+    names : dict or None
+    shown : sequence
+        What the figure can rename.
+    *results : ChoiceResults or other
+        Whose alternatives, parameters and columns other figures can rename.
+    """
+    if names is None:
+        return
+    if not isinstance(names, Mapping):
+        raise SpecificationError(
+            f"names= says what to write for a label, such as names={{'gc': 'Generalised cost'}}; got {names!r}."
+        )
+    fitted = [r for r in results if isinstance(r, ChoiceResults)]
+    known = {*shown}.union(*({*r.model.alternatives, *r.params.index} for r in fitted))
+    known = known.union(*(r.data.columns for r in fitted if r.data is not None))
+    unknown = [n for n in names if n not in known]
+    near = {n: get_close_matches(str(n), [str(k) for k in shown], n=1) for n in unknown}
+    wrong = [n for n in unknown if near[n] or not fitted and not any(k in known for k in names)]
+    wrong = unknown if fitted and all(r.data is not None for r in fitted) and len(unknown) == len(names) else wrong
+    if wrong:
+        hint = f"Did you mean {near[wrong[0]][0]!r}?" if near[wrong[0]] else f"The figure shows {listed(list(shown))}."
+        raise SpecificationError(f"names holds {wrong[0]!r}, which is nothing that is drawn. {hint}")
 
 
 def _name(label: Any, names: Names | None) -> str:

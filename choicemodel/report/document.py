@@ -21,13 +21,14 @@ import pandas as pd
 from choicemodel.analysis import shares, validate, willingness_to_pay
 from choicemodel.analysis.effects import require_used
 from choicemodel.data import ChoiceData
+from choicemodel.data.codes import is_number
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.files import target_of, write_bytes
 from choicemodel.models import ChoiceModel
 from choicemodel.report.methods import Paragraph, methods
 from choicemodel.report.picture import data_uri, picture
 from choicemodel.report.script import script
-from choicemodel.results import ChoiceResults
+from choicemodel.results import ChoiceResults, inconsistency
 from choicemodel.simulation import Verification
 from choicemodel.tables import Table, html_page
 from choicemodel.tables.grid import clean
@@ -113,7 +114,7 @@ def _check(result: Any, options: Options) -> None:
         raise SpecificationError(
             f"The verification is of another model ({verification.model}) than the result ({_named(result)})."
         )
-    if not 0 < options.alpha < 1:
+    if not (is_number(options.alpha) and 0 < options.alpha < 1):
         raise SpecificationError(f"alpha must be between 0 and 1; got {options.alpha!r}.")
     if options.value is not None and options.per is None:
         raise SpecificationError("value= needs per=, the column of the price in whose units it is valued.")
@@ -129,10 +130,8 @@ def _check_values(result: ChoiceResults, data: ChoiceData | None, options: Optio
     """Refuse what would otherwise stand in the report as a reason why nothing could be valued."""
     if options.direction not in ("increase", "reduction"):
         raise SpecificationError(f"direction must be 'increase' or 'reduction'; got {options.direction!r}.")
-    multiply: Any = options.multiply
-    number = isinstance(multiply, (int, float, np.number)) and not isinstance(multiply, bool)
-    if not (number and 0 < multiply < np.inf):
-        raise SpecificationError(f"multiply must be a positive number; got {multiply!r}.")
+    if not (is_number(options.multiply) and options.multiply > 0):
+        raise SpecificationError(f"multiply must be a positive number; got {options.multiply!r}.")
     if options.per is None:
         usual = Options()
         for name in ("direction", "multiply"):
@@ -178,7 +177,7 @@ def _page(subject: _Subject) -> str:
 
 
 def _head(subject: _Subject) -> list[str]:
-    """When, and the two verdicts that everything else depends on."""
+    """When, and the verdicts that everything else depends on."""
     result, options = subject.result, subject.options
     date = datetime.date.today() if options.date is None else options.date
     when = date if isinstance(date, str) else date.isoformat()
@@ -190,7 +189,8 @@ def _head(subject: _Subject) -> list[str]:
         proof = "The verification by simulation passed."
     else:
         proof = f"THE VERIFICATION FAILED: {', '.join(options.verification.failed_checks)}."
-    return [*lines, _paragraph(f"{fit} {proof}")]
+    inconsistent = inconsistency(result)
+    return [*lines, _paragraph(f"{fit} {proof}"), *([_paragraph(inconsistent)] if inconsistent else [])]
 
 
 def _data(subject: _Subject) -> str:

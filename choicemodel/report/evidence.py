@@ -390,7 +390,8 @@ def likelihood_contours(
     ax, new = axes_or_new(ax), ax is None
     for i, contour in enumerate(sorted(found, key=lambda c: c.level)):
         widths = 0.9 + 0.5 * i
-        for line, drawn, name in ((contour.ellipse, look(1), "Wald ellipse, nonrobust"), (contour.line, look(0), "profile")):
+        wald = contour.ellipse, look(1), "Wald ellipse, nonrobust"
+        for line, drawn, name in (wald, (contour.line, look(0), "profile")):
             label = name if i == 0 else None
             ax.plot(*line.T, color=drawn.color, linestyle=drawn.linestyle, linewidth=widths, label=label)
     _name_levels(ax, found)

@@ -163,7 +163,8 @@ def _weights(result: ChoiceResults) -> str:
         return "None: every situation counts once."
     return (
         f"Situations are weighted by the column {s.weight}, as it is given, without rescaling (sum "
-        f"{s.weight_sum:,.6g}). Weights multiply the log-likelihoods and scores of the units."
+        f"{s.weight_sum:,.6g}, mean {s.weight_sum / s.n_situations:.4g}). Weights multiply the log-likelihoods and "
+        "scores of the units. AIC, BIC, rho-bar-squared and nonrobust standard errors take them for numbers of choices."
     )
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from choicemodel.data.codes import is_number
 from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
 from choicemodel.exceptions import ChoiceModelWarning, SpecificationError
@@ -192,7 +193,7 @@ def _check(result: ChoiceResults, names: Sequence[str]) -> None:
         raise SpecificationError(
             "A likelihood profile needs the estimation data, which a loaded result does not hold: fit the model again."
         )
-    result.model.parameters.positions(list(names), "the parameters of a profile")
+    result.model.parameters.positions(list(names), "A profile")
     if len(set(names)) < len(names):
         raise SpecificationError(f"Likelihood contours need two different parameters; got {names[0]!r} twice.")
     held = [n for n in names if n in result.fixed]
@@ -233,7 +234,7 @@ def likelihood_profile(result: ChoiceResults, parameter: str, *, points: int = 4
     _check(result, [parameter])
     if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or points < 3:
         raise SpecificationError(f"points must be a whole number of at least 3; got {points!r}.")
-    if not 0 < alpha < 1:
+    if not (is_number(alpha) and 0 < alpha < 1):
         raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
     fall = float(chdtri(1, alpha)) / 2
     with executor(result.settings.threads) as pool:

@@ -150,6 +150,8 @@ def axes_or_new(ax: Axes | None, height: float | None = None) -> Axes:
         What the content needs, in mm: a new figure is made taller where it has less.
     """
     if ax is not None:
+        if not hasattr(ax, "get_subplotspec"):
+            raise SpecificationError(f"ax= takes matplotlib axes, such as those of plt.subplots(); got {ax!r}.")
         return ax
     import matplotlib.pyplot as plt
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
+from choicemodel.data.codes import is_number
 from choicemodel.estimation.executor import Executor, available_cores, executor
 from choicemodel.estimation.fit import Composition, Prepared, likelihood_of, prepare
 from choicemodel.exceptions import SpecificationError
@@ -129,11 +130,14 @@ def verify(  # noqa: PLR0913 - a public entry point
 
 
 def _check_arguments(simulations: int, replications: int, alpha: float) -> None:
+    for name, value in {"simulations": simulations, "replications": replications}.items():
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            raise SpecificationError(f"{name} must be a whole number; got {value!r}.")
     if simulations < 100:
         raise SpecificationError(f"simulations must be at least 100 to say anything; got {simulations}.")
     if replications < 0 or replications in (1, 2):
         raise SpecificationError(f"replications must be 0, or at least 3; got {replications}.")
-    if not 0 < alpha < 1:
+    if not (is_number(alpha) and 0 < alpha < 1):
         raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
@@ -570,7 +571,9 @@ def match_alternatives(labels: Sequence[Any], known: Sequence[Any], where: str) 
         elif str(label) in by_text:
             codes.append(by_text[str(label)])
         else:
+            near = get_close_matches(str(label), by_text, n=1)
+            hint = f" Did you mean {known[by_text[near[0]]]!r}?" if near else ""
             raise UnknownAlternativeError(
-                f"{where} names the alternative {label!r}; the data have {', '.join(map(repr, known))}."
+                f"{where} names the alternative {label!r}; the data have {', '.join(map(repr, known))}.{hint}"
             )
     return tuple(dict.fromkeys(codes))

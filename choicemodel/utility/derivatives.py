@@ -1,8 +1,8 @@
 """Exact derivatives of expressions by a column: forward differentiation along the syntax tree.
 
 What the stateful functions remember of the estimation data (means, knots, orthogonal polynomials) is held fixed, as it
-is when other data are coded. At a kink the derivative is that of both sides' mean for ``abs`` (zero), and that to the
-right for a linear spline.
+is when other data are coded. At a kink there are two derivatives: ``abs`` has their mean there, zero, and a linear
+spline the one to the right.
 """
 
 from __future__ import annotations

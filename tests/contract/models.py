@@ -101,6 +101,11 @@ CASES = [
         "ranking",
         options=(("stage_scale", True),),
     ),
+    Case(
+        "mixed logit, quadrature",
+        lambda d: cm.MixedLogit(d, "cost + time", {"time": "normal"}, draws=cm.Draws("quadrature", 64), base="car"),
+        "tastes",
+    ),
 ]
 
 # Answers beyond the first choice -> the columns that hold them.
@@ -115,7 +120,7 @@ def survey_frame(kind: str) -> pd.DataFrame:
     """
     rng = np.random.default_rng([17, *kind.encode()])
     names = ALTERNATIVES if kind != "many sets" else tuple(f"m{i}" for i in range(9))
-    n, J = 600 if "correlated" in kind else 150, len(names)
+    n, J = 600 if "correlated" in kind or kind == "tastes" else 150, len(names)
     frame = pd.DataFrame({"situation": np.repeat(np.arange(n), J), "mode": np.tile(names, n)})
     frame["person"] = [f"p{s // 3}" for s in frame.situation]
     frame["cost"] = rng.uniform(1, 9, n * J).round(2)
@@ -125,7 +130,13 @@ def survey_frame(kind: str) -> pd.DataFrame:
     frame["income"] = rng.normal(3, 1, n)[person].round(3)
     frame["sex"] = rng.choice(["f", "m"], n)[person]
     frame["weight"] = rng.integers(1, 4, n)[person].astype(float)
-    V = -0.4 * frame.cost - 0.05 * frame.time + 0.3 * (frame.comfort == "high") + 0.2 * (frame["mode"] == names[-1])
+    tastes = 0.04 * rng.normal(size=n)[person] if kind == "tastes" else 0.0  # they differ over persons
+    V = (
+        -0.4 * frame.cost
+        + (tastes - 0.05) * frame.time
+        + 0.3 * (frame.comfort == "high")
+        + 0.2 * (frame["mode"] == names[-1])
+    )
     if kind not in ("cross-section", "correlated"):
         # the first alternative is always there, the others mostly
         frame = frame[(rng.random(n * J) < 0.7) | (frame["mode"] == names[0])]
@@ -186,4 +197,5 @@ def error_params(model: cm.ChoiceModel) -> np.ndarray:
 def trial_params(model: cm.ChoiceModel, seed: int = 5) -> np.ndarray:
     """Parameters away from the optimum: of the size of the design's columns, and inside the range of the errors."""
     size = np.abs(model.design_on().matrix()).max(axis=0)
-    return np.concatenate([np.random.default_rng(seed).normal(size=len(size)) / size, error_params(model)])
+    tastes = [0.5 / size[0] for p in model.parameters.items if p.role == "heterogeneity"]
+    return np.concatenate([np.random.default_rng(seed).normal(size=len(size)) / size, error_params(model), tastes])

@@ -144,6 +144,8 @@ def test_willingness_to_pay_keeps_utilities(case: Case) -> None:
     if case.common is None:
         pytest.skip("there is no column with one coefficient to pay in")
     result, per = fitted(case), case.common
+    if result.model.mixes:
+        pytest.skip("one price does not make up for the time of people who value it differently")
     column = "time" if per == "cost" and "log" not in case.model().formula else None
     if column is None:
         pytest.skip("there is no second column with one coefficient")

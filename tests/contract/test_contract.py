@@ -40,7 +40,7 @@ def differences(function, at: np.ndarray) -> np.ndarray:
 def assert_same_fit(ours: cm.ChoiceResults, other: cm.ChoiceResults, rtol: float = 1e-9) -> None:
     assert ours.llf == pytest.approx(other.llf, rel=1e-11)
     np.testing.assert_allclose(ours.params, other.params[ours.params.index], rtol=rtol, atol=1e-9)
-    np.testing.assert_allclose(ours.bse, other.bse[ours.bse.index], rtol=1e-6)
+    np.testing.assert_allclose(ours.bse, other.bse[ours.bse.index], rtol=3e-6)
 
 
 def test_score_is_the_derivative_of_the_log_likelihood(case: Case) -> None:
@@ -69,6 +69,8 @@ def test_unit_scores_sum_to_the_score(case: Case) -> None:
 
 def test_log_likelihood_is_that_of_the_probabilities(case: Case) -> None:
     model = case.model()
+    if model.mixes:
+        pytest.skip("choices of a person are not independent; tests/unit/test_mixed_models.py has the brute force")
     theta = trial_params(model)
     frame = model.data.frame
     chosen = frame.choice == 1
@@ -193,7 +195,7 @@ def test_a_weight_is_a_repetition(case: Case) -> None:
     # the robust covariance takes the copies of a person as one cluster
     owner = plain.data.frame.situation // 10 // (3 if weighted.data.roles.person else 1)
     clustered = plain.with_cov("cluster", groups=owner.to_numpy())
-    np.testing.assert_allclose(weighted.with_cov("robust").bse, clustered.bse, rtol=1e-6)
+    np.testing.assert_allclose(weighted.with_cov("robust").bse, clustered.bse, rtol=3e-6)  # differenced Hessians
 
 
 def test_an_unavailable_alternative_changes_nothing(case: Case) -> None:
@@ -215,7 +217,7 @@ def test_prediction_on_other_data_uses_the_coding_of_the_estimation_data(case: C
     changed = survey(case.survey).assign(comfort="high")
     expected = result.predict(changed)
     np.testing.assert_allclose(predicted, expected[full_sets(changed)][part.index], rtol=1e-10)
-    if isinstance(result.model.errors, cm.Gumbel):
+    if isinstance(result.model.errors, cm.Gumbel) and not result.model.mixes:
         np.testing.assert_allclose(expected, case_probabilities(result, changed), rtol=1e-10)
 
 
@@ -274,7 +276,8 @@ def test_a_result_is_never_changed(case: Case) -> None:
 
 def test_verification_finds_nothing_but_that_this_is_no_optimum(case: Case) -> None:
     model = case.model()
-    theta = np.concatenate([fitted(case).params.to_numpy()[: len(model.columns)], error_params(model)])
+    theta = fitted(case).params.to_numpy().copy()
+    theta[[p.role == "error" for p in model.parameters.items]] = error_params(model)
     report = cm.verify(model, theta, simulations=1000, rng=1)
     failed = {e.check for e in report.evidence if not e.passed}
     assert failed <= {"optimum"}, report

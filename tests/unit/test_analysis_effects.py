@@ -1,5 +1,6 @@
 """Marginal effects: closed forms, discrete changes, given values."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +256,22 @@ def test_dummies_stay_dummies(old: bool, tmp_path: Path) -> None:
 def test_refusals(column: str, options: dict, message: str) -> None:
     with pytest.raises(cm.exceptions.SpecificationError, match=message):
         cm.marginal_effects(fitted("cost + time"), column, **options)
+
+
+def test_what_is_not_computed_of_mixtures() -> None:
+    data = cm.ChoiceData.from_long(survey(), situation="situation", alternative="mode", choice="choice")
+    draws = cm.Draws("sobol", 8, rng=0)
+    spec = cm.RandomCoefficients({"cost": cm.RandomCoefficient("normal", mean="income")}, draws=draws)
+    model = cm.ChoiceModel(data, "cost + time | income", heterogeneity=spec)
+    with warnings.catch_warnings():  # whether so few draws tell the spread does not matter here
+        warnings.simplefilter("ignore", cm.exceptions.ChoiceModelWarning)
+        mixed = model.fit()
+    with pytest.raises(cm.exceptions.SpecificationError, match="also says who has which coefficients"):
+        cm.marginal_effects(mixed, "income")
+    with pytest.raises(cm.exceptions.SpecificationError, match="the same for everybody"):
+        cm.willingness_to_pay(mixed, "time", per="cost")
+    with pytest.raises(cm.exceptions.SpecificationError, match="the same for everybody"):
+        cm.consumer_surplus(mixed, None, {"time": "-1"}, per="cost")
 
 
 def test_takes_results_only() -> None:

@@ -404,6 +404,29 @@ def test_a_fit_orders_the_classes_and_says_which_optima_there_are() -> None:
     assert result.params["class[2]:income"] > 0
 
 
+def test_shares_have_standard_errors() -> None:
+    result = model(weight=True).fit()
+    derived, p = result.derived, result.params
+    assert derived.index.tolist() == ["share[class 1]", "share[class 2]"]
+    persons = survey().groupby("person")[["income", "weight"]].first()
+    z, weight = (
+        np.column_stack([np.ones(150), persons["income"]]),
+        persons["weight"].to_numpy() / persons["weight"].sum(),
+    )
+    own = ["class[2]", "class[2]:income"]
+    second = 1 / (1 + np.exp(-z @ p[own]))
+    assert derived.loc["share[class 2]", "estimate"] == pytest.approx(second @ weight)
+    slope = z.T @ (second * (1 - second) * weight)  # the delta method by hand
+    error = np.sqrt(slope @ result.cov_params().loc[own, own].to_numpy() @ slope)
+    np.testing.assert_allclose(derived["std_error"], error, rtol=1e-6)
+    assert np.isnan(derived["z"]).all()
+    without = model(membership=None).fit()
+    assert without.derived["estimate"].sum() == pytest.approx(1)
+    assert without.derived.loc["share[class 2]", "estimate"] == pytest.approx(
+        1 / (1 + np.exp(-without.params["class[2]"]))
+    )
+
+
 def test_a_fit_from_values_keeps_their_labels() -> None:
     found, best = likelihood(model()), fitted().params.to_numpy()
     parts = found.split(best)
@@ -469,9 +492,16 @@ def test_equal_classes_are_said() -> None:
     apart = np.array([0.1, 0.2, -1.0, -1.0, -1.1, -0.5, 0.0, 0.0])  # time differs by 0.1, cost by 0.5
     assert duplicates(found, apart, covariance) == []
     assert duplicates(found, apart, 25 * covariance) == [(0, 1)]
-    near = np.array([0.1, 0.2, -1.0, -1.0, -1.1, -1.1, 0.0, 0.0])
-    assert duplicates(found, near, covariance) == [(0, 1)]
-    assert duplicates(found, near, covariance + 0.0099 * (1 - np.eye(8))) == []  # the difference is known well
+    uncertain = covariance.copy()
+    uncertain[4:6, 4:6] *= 1e4  # nothing is known of the second class, which does not make it the first
+    assert duplicates(found, apart, uncertain) == []
+    held = covariance.copy()
+    held[4:6, 4:6] = 0.0
+    near = np.array([0.1, 0.2, -1.0, -1.0, -1.09, -1.09, 0.0, 0.0])
+    assert duplicates(found, near, covariance) == duplicates(found, near, held) == [(0, 1)]
+    three = likelihood(model(3, zero={2: ["cost"]}))
+    theta = np.array([0.1, 0.2, -1.0, -1.0, -1.0, -1.0, 0.05, 0.0, 0.0, 0.0, 0.0])
+    assert duplicates(three, theta, np.diag(np.full(11, 0.01))) == [(1, 2)]  # zero and nearly so
     same = np.array([0.1, 0.2, -1.0, -1.0, -1.0, -1.0, 0.0, 0.0])
     (remark,) = class_remarks(found, same, np.full((8, 8), np.nan), None)
     assert remark.startswith("Classes 1 and 2 are the same")
@@ -486,7 +516,7 @@ def test_an_optimum_that_was_found_once_is_said() -> None:
 
 
 def test_a_fit_says_what_is_wrong_with_its_classes() -> None:
-    nobody = {"time[class 2]": -1.0, "cost[class 2]": -1.0, "class[2]": -6.0}
+    nobody = {"time[class 2]": 1.0, "cost[class 2]": 1.0, "class[2]": -6.0}
     with pytest.warns(ChoiceModelWarning, match="all but empty"):
         model(membership=None).fit(fixed=nobody)
 
@@ -536,7 +566,7 @@ def test_criteria_refuse_what_they_cannot_compare() -> None:
     other = cm.MultinomialLogit(read(survey(40)), "time + cost", base="car").fit()
     with pytest.raises(SpecificationError, match="different data"):
         class_criteria([other, fitted()])
-    data, draws = read(survey()), cm.Draws("sobol", 16, rng=0)
+    data, draws = read(survey(30)), cm.Draws("sobol", 4, rng=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mixed = cm.MixedLogit(data, "time + cost", {"time": "normal"}, draws=draws).fit()

@@ -218,7 +218,7 @@ def test_panel_standard_errors_cover(replications) -> None:
     table = frame(250, 6, seed=5)
     model = mixed(read(table), draws=cm.Draws("sobol", 256, rng=4))
     study = cm.recovery_study(model, TRUTH, n, rng=2)
-    covered = study.to_frame()["coverage_95"]
+    covered = study.to_frame()["coverage95_robust"]
     spread = np.sqrt(0.95 * 0.05 / n)
     # binomial 99 % limits, of five parameters; robust intervals of 250 persons cover a little less than they say
     assert (covered > 0.95 - 0.012 - 3.1 * spread).all()

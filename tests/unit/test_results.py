@@ -303,3 +303,34 @@ def test_no_test_against_equal_shares_where_they_are_no_special_case(data) -> No
     assert "LR against equal shares" not in held.summary().as_text()
     zero = cm.MultinomialLogit(data, "gc + ttme").fit(fixed={"gc": 0.0})
     assert "LR against equal shares" in zero.summary().as_text()
+
+
+def test_weights_of_another_mean_are_told() -> None:
+    frame = make_frame()
+    for weight, told in ((0.1, True), (1.0, False), (1.01, False)):
+        text = str(logit(frame.assign(weight=weight), "x", weight="weight").fit().summary())
+        assert ("The weights have mean 0.1: AIC, BIC" in text) == told
+        assert "unweighted" in text
+    data = logit(frame.assign(weight=0.1), "x", weight="weight").data.normalise_weights()
+    assert "The weights have mean" not in str(cm.MultinomialLogit(data, "x").fit().summary())
+    assert "unweighted" not in str(logit(frame, "x").fit().summary())
+
+
+def test_lambdas_that_no_random_utilities_have_are_told() -> None:
+    data = cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+    above = cm.NestedLogit(data, "gc + ttme", {"x": ["air", "car"]}, base="car").fit()
+    assert above.params["lambda[x]"] > 1
+    text = " ".join(str(above.summary()).split())
+    assert "NOT CONSISTENT WITH RANDOM UTILITIES: lambda[x] = 1.966 is above 1" in text
+    with pytest.raises(SpecificationError, match="above 1"):
+        cm.simulate(above, rng=1)
+    inside = {"ground": {"bus": None, "train": None, "car": None}}
+    deep = {"ground": {"public": ["bus", "train"], "car": None}}
+    fixed = {"lambda[ground]": 0.5, "lambda[public]": 0.8}
+    wrong = cm.NestedLogit(data, "gc + ttme", deep, base="car").fit(fixed=fixed)
+    assert "above 0.5, that of nest 'ground'" in " ".join(str(wrong.summary()).split())
+    for nests, held in ((inside, {"lambda[ground]": 0.5}), (deep, {"lambda[ground]": 0.8, "lambda[public]": 0.5})):
+        right = cm.NestedLogit(data, "gc + ttme", nests, base="car").fit(fixed=held)
+        assert "NOT CONSISTENT" not in str(right.summary())

@@ -1,5 +1,8 @@
 """Validation out of sample, and cross-validation."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -268,3 +271,48 @@ def test_calibration_z_is_standard_under_the_truth(replications):
     z = np.array(z)
     assert np.all(np.abs(z.mean(axis=0)) < 4.5 / np.sqrt(n))
     assert np.all(np.abs(z.std(axis=0) - 1) < 4.5 / np.sqrt(2 * n))
+
+
+# --- what is in sample -----------------------------------------------------------------------------------------------
+
+
+def test_situations_of_the_estimation_data_are_told() -> None:
+    data = cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+    result = cm.MultinomialLogit(data.query("individual <= 140"), "gc + ttme", base="car").fit()
+
+    def notes(other: cm.ChoiceData | None) -> str:
+        return " ".join(cm.validate(result, other).notes)
+
+    assert "These are the estimation data" in notes(None)
+    assert notes(None) == notes(data.query("individual <= 140"))
+    assert "All 40 situations are among the estimation data" in notes(data.query("individual <= 40"))
+    assert "20 of the 70 situations are among" in notes(data.query("individual > 120 and individual <= 190"))
+    assert "estimation data" not in notes(data.query("individual > 140"))
+    # the same labels with other answers or costs are other data
+    assert "estimation data" not in notes(data.query("individual <= 40").assign(gc=lambda d: d.gc + 1))
+
+
+def test_a_loaded_result_needs_data(tmp_path: Path) -> None:
+    data = cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+    cm.MultinomialLogit(data, "gc", base="car").fit().save(tmp_path / "r.json")
+    loaded = cm.load_results(tmp_path / "r.json")
+    with pytest.raises(SpecificationError, match="pass data="):
+        cm.validate(loaded)
+    assert "estimation data" in cm.validate(loaded, data).notes[-1]
+
+
+def test_small_weights_keep_their_digits_in_the_success_table() -> None:
+    frame = cm.datasets.travel_mode().assign(w=0.001)
+    data = cm.ChoiceData.from_long(frame, situation="individual", alternative="mode", choice="choice", weight="w")
+    check = cm.validate(cm.MultinomialLogit(data, "gc", base="car").fit())
+    text = str(check)
+    assert check.success.loc["air", "observed total"] == pytest.approx(0.058)
+    assert re.search(r"^air .* 0\.0580 +27\.6$", text, re.MULTILINE)
+    plain = cm.MultinomialLogit(
+        cm.ChoiceData.from_long(frame, situation="individual", alternative="mode", choice="choice"), "gc", base="car"
+    ).fit()
+    assert re.search(r"^air .* 58\.0 +27\.6$", str(cm.validate(plain)), re.MULTILINE)
