@@ -87,7 +87,7 @@ class Comparison(Table):
 
 
 def compare(  # noqa: PLR0913 - a public entry point
-    results: Sequence[ChoiceResults],
+    results: Sequence[ChoiceResults] | Mapping[str, ChoiceResults],
     labels: Sequence[str] | None = None,
     *,
     digits: Digits | None = None,
@@ -101,7 +101,8 @@ def compare(  # noqa: PLR0913 - a public entry point
 
     Parameters
     ----------
-    results : sequence of ChoiceResults
+    results : sequence of ChoiceResults, or dict of them
+        The keys of a dict are the labels.
     labels : sequence of str, optional
         What each model is called; default (1), (2), ...
     digits : int, str or callable, optional
@@ -160,6 +161,10 @@ def compare(  # noqa: PLR0913 - a public entry point
     In brackets: standard errors (nonrobust covariance).
     * p < 0.05, ** p < 0.01, *** p < 0.001.
     """
+    if isinstance(results, Mapping):
+        if labels is not None:
+            raise SpecificationError("labels= goes with a list of results: the keys of a dict are the labels.")
+        results, labels = list(results.values()), list(results)
     results = list(results) if isinstance(results, (list, tuple)) else [results]  # type: ignore[list-item]
     labels = _labels(results, labels, names)
     if show not in _SHOWN:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc
 
 from choicemodel.data import ChoiceData
+from choicemodel.data.words import quoted
 from choicemodel.estimation import Composition
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import likelihood_of, unit_scores
@@ -343,14 +344,24 @@ def lm_test(result: ChoiceResults, columns_formula: str) -> ScoreTest:
     scored = scored_with(result, names, values)
     joint = scored.statistic()
     if not joint.df:
-        raise SpecificationError(
-            f"{', '.join(f'`{n}`' for n in names)} are combinations of columns that {model.formula!r} has already (or "
-            "are the same for all alternatives), so there is nothing to test: name a column that adds something."
-        )
+        raise SpecificationError(_nothing_added(names, model))
     each = tuple(scored.statistic([names.index(n)]) for n in joint.names)
     structure = result.data.structure  # type: ignore[union-attr]
     robust = structure.person is not None or structure.weight is not None
     return ScoreTest(joint, each, model.formula, robust, result.at_bound)
+
+
+def _nothing_added(names: Sequence[str], model: ChoiceModel) -> str:
+    """Say why added columns leave nothing to test."""
+    known = [n.removesuffix(" (added)") for n in names]
+    if set(known) <= set(model.parameters.names):
+        what = f"{quoted(known)} {'is' if len(known) == 1 else 'are'} in the model already"
+    else:
+        what = (
+            f"{quoted(known)} {'is a combination' if len(known) == 1 else 'are combinations'} of columns that "
+            f"{model.formula!r} has already, or the same for all alternatives of each situation"
+        )
+    return f"{what}, so there is nothing to test: name a column that adds something."
 
 
 def _columns_of(formula: str, model: ChoiceModel, data: ChoiceData) -> tuple[list[str], FloatArray]:

@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -952,6 +953,10 @@ class ChoiceData:
 
 
 def _require_frame(frame: object) -> None:
+    if isinstance(frame, (str, PathLike)):
+        raise SpecificationError(
+            f"The survey must be a pandas DataFrame: read the file with pandas.read_csv({frame!r})."
+        )
     if not isinstance(frame, pd.DataFrame):
         raise SpecificationError(f"The survey must be a pandas DataFrame, not {type(frame).__name__}.")
     if frame.columns.nlevels > 1:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from choicemodel.estimation.likelihood import Evaluation, Likelihood, sum_by_unit
 from choicemodel.estimation.mixed import Theta
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
+from choicemodel.exceptions import IdentificationError
 from choicemodel.heterogeneity.latent_classes import ClassTastes, membership_hessian
 from choicemodel.heterogeneity.mixture import Mixture, mix_points
 from choicemodel.utility import Block
@@ -227,9 +228,30 @@ def duplicates(likelihood: ClassLikelihood, theta: FloatArray, covariance: Float
     error = np.sqrt(np.where(variance > 0, variance, np.inf))
     error = np.where(np.isnan(variance), likelihood.spread(theta), error)
     of_class = np.where(place >= 0, error[place], np.inf)  # (V, C), none for what is zero or held
-    pairs = [(a, b) for a in range(C) for b in range(a + 1, C)]
-    return [
-        (a, b)
-        for a, b in pairs
-        if np.all(np.abs(beta[:, a] - beta[:, b]) <= np.minimum(of_class[:, a], of_class[:, b]))
-    ]
+    out = []
+    for a in range(C):
+        for b in range(a + 1, C):
+            better = np.minimum(of_class[:, a], of_class[:, b])
+            if np.all(np.abs(beta[:, a] - beta[:, b]) <= np.where(np.isfinite(better), better, 0.0)):
+                out.append((a, b))
+    return out
+
+
+def check_membership(covariates: FloatArray, names: Sequence[str]) -> None:
+    """Refuse covariates of the membership (U, Q) that say the same.
+
+    Raises
+    ------
+    IdentificationError
+    """
+    size = np.sqrt((covariates**2).mean(axis=0))
+    z = np.column_stack([np.ones(len(covariates)), covariates / np.where(size > 0, size, 1.0)])
+    values, vectors = np.linalg.eigh(z.T @ z / len(z))
+    null = vectors[1:, values < 1e-10 * values[-1]]
+    if null.size:
+        involved = [f"`{n}`" for n, row in zip(names, null, strict=True) if np.abs(row).max() > 1e-4]
+        raise IdentificationError(
+            f"The data cannot identify who belongs to which class: {', '.join(involved)} in membership= "
+            f"{'are linear combinations of each other' if len(involved) > 1 else 'is the same for everybody'}. Leave "
+            "one out."
+        )

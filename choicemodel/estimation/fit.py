@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from choicemodel.data import Structure
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import centred_scores, change_of_strata, restratified
-from choicemodel.estimation.classes import ClassLikelihood, class_remarks, unit_weights
+from choicemodel.estimation.classes import ClassLikelihood, check_membership, class_remarks, unit_weights
 from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.identification import check_identified, gram
 from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
@@ -240,6 +240,8 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     utility_free = _columns_free(model, free)
     check_identified(model.design, blocks, products, utility_free)
     likelihood = likelihood_of(model, pool, prepared)
+    if isinstance(likelihood, ClassLikelihood) and isinstance(model.heterogeneity, Mixing):
+        check_membership(likelihood.covariates, model.heterogeneity.names)
     found = search(likelihood, theta, free, (model, settings), _logit(model, blocks, pool))
     optimum = found.optimum
     theta[free] = optimum.theta

@@ -13,6 +13,7 @@ persons' covariates, by position, which makes `ClassTastes`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -79,11 +80,8 @@ class LatentClasses:
         C = self.classes
         if isinstance(C, (bool, np.bool_)) or not isinstance(C, (int, np.integer)) or C < 1:
             raise SpecificationError(f"classes must be a whole number of at least 1; got {C!r}.")
-        if self.membership is not None and (not isinstance(self.membership, str) or not self.membership.strip()):
-            raise SpecificationError(
-                f"membership is a formula of covariates of persons, such as 'income + age', or None; got "
-                f"{self.membership!r}."
-            )
+        if self.membership is not None:
+            _require_formula(self.membership)
         if self.membership is not None and C == 1:
             raise SpecificationError(
                 f"membership={self.membership!r} with one class: everybody belongs to it. Leave membership= out, or "
@@ -374,6 +372,30 @@ class ClassTastes:
             order[same] = same[np.argsort(-shares[same], kind="stable")]
         return order
 
+    def order_like(self, utility: FloatArray, reference: FloatArray, errors: FloatArray) -> IntArray:
+        """Order of the classes (C,) in which they are nearest to those of a reference, such as the truth.
+
+        Shares alone may change the order from one sample to the next: replications are compared in this one. The
+        distance is the sum of squares over coefficients, in standard errors; assignments of least total distance.
+
+        Parameters
+        ----------
+        utility, reference : ndarray (Ku,)
+        errors : ndarray (Ku,)
+            A standard error, or a size, of each coefficient.
+        """
+        from scipy.optimize import linear_sum_assignment
+
+        ours, theirs = self.coefficients(utility), self.coefficients(reference)
+        scale = np.where(self.place >= 0, errors[np.maximum(self.place, 0)], 1.0)  # (V, C)
+        distance = (((ours[:, np.newaxis] - theirs[:, :, np.newaxis]) / scale[:, :, np.newaxis]) ** 2).sum(axis=0)
+        there = self.place >= 0
+        other = (there[:, np.newaxis] != there[:, :, np.newaxis]).any(
+            axis=0
+        )  # of another kind: (C of theirs, C of ours)
+        distance[other] = 1.0 + distance.sum()
+        return np.asarray(linear_sum_assignment(distance)[1], dtype=np.int64)
+
     def relabel(self, utility: FloatArray, own: FloatArray, order: IntArray) -> tuple[FloatArray, FloatArray]:
         """Parameters of the same model with its classes in another order.
 
@@ -516,6 +538,20 @@ def _read_zero(zero: Any, classes: int, common: Sequence[str]) -> dict[int, tupl
                 "the same in all. Leave it out of one of them."
             )
     return {c: out[c] for c in sorted(out)}
+
+
+def _require_formula(membership: Any) -> None:
+    """Refuse a membership that is no formula of covariates alone."""
+    if not isinstance(membership, str) or not membership.strip():
+        raise SpecificationError(
+            f"membership is a formula of covariates of persons, such as 'income + age', or None; got {membership!r}."
+        )
+    terms = {term.strip() for term in re.split(r"[+-]", re.sub(r"\(.*\)|`[^`]*`", "x", membership))}
+    if terms & {"0", "1"}:
+        raise SpecificationError(
+            f"membership={membership!r} names a constant: each class but the first always has one, class[2], ... To do "
+            'without it, use fit(fixed={"class[2]": 0.0}); for constants alone leave membership= out.'
+        )
 
 
 def _require_column(name: str, columns: Sequence[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -27,6 +26,7 @@ from choicemodel.exceptions import SpecificationError
 from choicemodel.report.answer_numbers import Along, curves, switching
 from choicemodel.report.flows import Flows, draw_flows, flows_height
 from choicemodel.report.heat import Heat, draw_heat, heat_height
+from choicemodel.report.naming import check_names
 from choicemodel.report.style import (
     FAINT,
     INK,
@@ -134,7 +134,7 @@ def probability_curves(  # noqa: PLR0913 - a public entry point
     found = curves(result, column, Along(of, values, points, data), Inference(method, 1000, rng, alpha))
     frame = found.estimates.to_frame()
     alternatives = list(frame.index.get_level_values(1).unique())
-    _check_names(names, [*alternatives, column], result)
+    check_names(names, [*alternatives, column], result)
     new, ax = ax is None, axes_or_new(ax)
     handles = []
     shade = 0.18 if len(alternatives) <= 4 else 0.1  # many bands lie over each other
@@ -368,7 +368,7 @@ def shares(  # noqa: PLR0913 - a public entry point
     label, factor = _QUANTITIES.get(quantity, (quantity, 1.0))
     alternatives = sorted(frame.index.get_level_values(-1).unique(), key=lambda a: bool(a == ALL))  # the total last
     levels = [v for key in keys for v in (key if isinstance(key, tuple) else (key,)) if v is not None]
-    _check_names(names, [*alternatives, *levels, *frame.index.names], asked)
+    check_names(names, [*alternatives, *levels, *frame.index.names], asked)
     series = []
     for key, part in _parts(frame):
         part = part.set_axis(part.index.get_level_values(-1)).reindex(alternatives)  # noqa: PLW2901
@@ -507,7 +507,7 @@ def coefficients(  # noqa: PLR0913 - a public entry point
     shown = [n for n in every if n not in drop and (constants or not n.startswith("ASC["))]
     if not shown:
         raise SpecificationError("No parameter is left to draw: drop fewer of them.")
-    _check_names(names, shown, *models.values())
+    check_names(names, shown, *models.values())
     scale = np.array([factors.get(n, 1.0) for n in shown])[:, np.newaxis]
     series = []
     for label, result in models.items():
@@ -612,7 +612,7 @@ def elasticity_matrix(  # noqa: PLR0913 - a public entry point
         )
     by = column or estimates.title.removeprefix("Elasticities by ").split(" (arc")[0]
     values = estimates.matrix()
-    _check_names(names, [*values.index, *values.columns, by], result)
+    check_names(names, [*values.index, *values.columns, by], result)
     errors = estimates.matrix("std_error") if std_errors else None
     heat = _elasticity_heat(values, errors, names)
     ax = axes_or_new(ax, heat_height(heat))
@@ -740,7 +740,7 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     missing = (np.nan, np.nan, np.nan)
     series = [_Series(k, np.array([found.get(row, missing) for row in rows])) for k, found in values.items()]
     asked = result.values() if isinstance(result, Mapping) else [result]
-    _check_names(names, [*columns, *(part for row in rows for part in row)], *asked)
+    check_names(names, [*columns, *(part for row in rows for part in row)], *asked)
     ax = _draw_rows(ax, [_joined(row, names) for row in rows], series, 0.0)
     titles = [estimates.title for found in given.values() for _, estimates in found]
     reduction = all(title.startswith("Value of a reduction") for title in titles)
@@ -835,7 +835,7 @@ def scenario(  # noqa: PLR0913 - a public entry point
     base = "Observed" if found.conditional else "Base case"
     # colours go with alternatives, also where the scenario has others
     order = list(dict.fromkeys([*percent.index, *percent.columns]))
-    _check_names(names, order, result)
+    check_names(names, order, result)
     rows, columns = ([_name(a, names) for a in axis] for axis in (percent.index, percent.columns))
     if kind == "flows":
         spots = [order.index(a) for a in percent.index], [order.index(a) for a in percent.columns]
@@ -865,35 +865,6 @@ def _switching_heat(percent: pd.DataFrame, rows: list[str], columns: list[str]) 
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
-
-
-def _check_names(names: Any, shown: Sequence[Any], *results: Any) -> None:
-    """Refuse names of nothing that is drawn; one dict may serve several figures of a model.
-
-    Parameters
-    ----------
-    names : dict or None
-    shown : sequence
-        What the figure can rename.
-    *results : ChoiceResults or other
-        Whose alternatives, parameters and columns other figures can rename.
-    """
-    if names is None:
-        return
-    if not isinstance(names, Mapping):
-        raise SpecificationError(
-            f"names= says what to write for a label, such as names={{'gc': 'Generalised cost'}}; got {names!r}."
-        )
-    fitted = [r for r in results if isinstance(r, ChoiceResults)]
-    known = {*shown}.union(*({*r.model.alternatives, *r.params.index} for r in fitted))
-    known = known.union(*(r.data.columns for r in fitted if r.data is not None))
-    unknown = [n for n in names if n not in known]
-    near = {n: get_close_matches(str(n), [str(k) for k in shown], n=1) for n in unknown}
-    wrong = [n for n in unknown if near[n] or not fitted and not any(k in known for k in names)]
-    wrong = unknown if fitted and all(r.data is not None for r in fitted) and len(unknown) == len(names) else wrong
-    if wrong:
-        hint = f"Did you mean {near[wrong[0]][0]!r}?" if near[wrong[0]] else f"The figure shows {listed(list(shown))}."
-        raise SpecificationError(f"names holds {wrong[0]!r}, which is nothing that is drawn. {hint}")
 
 
 def _name(label: Any, names: Names | None) -> str:

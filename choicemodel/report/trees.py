@@ -15,6 +15,7 @@ from choicemodel.exceptions import SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import CrossNested, Nested, Scaled
 from choicemodel.random_utility.nests import Nest
+from choicemodel.report.naming import check_names
 from choicemodel.report.style import INK, LINE, axes_or_new, lay_out, look, number_of, root, text_of
 from choicemodel.results import ChoiceResults
 
@@ -98,6 +99,8 @@ def nests(
             f"A {model.title.lower()} has no nests to draw: its errors are independent. Fit "
             "choicemodel.NestedLogit(data, formula, nests={...}), or CrossNestedLogit."
         )
+    nests = [n.name for n in errors.root.all_nests()] if isinstance(errors, Nested) else list(errors.nests)
+    check_names(names, [*model.alternatives, *nests], result)
     known = _Known({} if result is None else _numbers(result), digits)
     new, ax = ax is None, axes_or_new(ax)
     ax.set_axis_off()

@@ -196,6 +196,8 @@ def _closed_form(
     """Probabilities (J, n) and their simulation covariance."""
     structure = prepared(sim.errors, group)
     J, n = group.rows.shape
+    if isinstance(sim.heterogeneity, Mixing):
+        return _integrated(sim, X, group), None
     if sim.heterogeneity.n_points == 1:
         beta, phi = _split(sim, _gamma(sim, group, 1, rng))
         return sim.errors.probabilities(_utilities(X, beta)[:, :, 0], phi, structure), None
@@ -208,6 +210,20 @@ def _closed_form(
     mean = total / simulations
     covariance = squares / simulations - np.einsum("in,jn->nij", mean, mean)
     return mean, covariance / simulations
+
+
+def _integrated(sim: Simulator, X: FloatArray, group: Group) -> FloatArray:
+    """Probabilities of a mixture (J, n), a situation after the other."""
+    unit = sim.design.data.structure.unit
+    P = np.empty(group.rows.shape)
+    for at in range(len(group.situations)):
+        one = group.some(np.array([at]))
+        found = sim.points(unit[one.situations])
+        assert found is not None  # noqa: S101 - asked of mixtures alone
+        beta, phi = _split(sim, found[0])
+        values = sim.errors.probabilities(_utilities(X[:, :, [at]], beta), phi, prepared(sim.errors, one))
+        P[:, at] = values[:, 0] @ found[1][0]
+    return P
 
 
 def _directions(sim: Simulator, X: FloatArray, group: Group, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -519,15 +535,22 @@ def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Gene
     cells = J[0] * J[1]
     exact = sim.heterogeneity.n_points == 1
     observed, total, squares = np.zeros(cells), np.zeros(cells), np.zeros((cells, cells))
+    known = sim.points(sim.design.data.structure.unit[both[0].situations])
     for piece in _pieces(draws, 2 * sum(J)):
         winners = _draw_pair(sim, X, (both, sets), (piece, rng))
         observed += np.bincount(winners[0] * J[1] + winners[1], minlength=cells)
+        if known is not None:
+            continue
         beta, phi = _split(sim, _gamma(sim, both[0], piece, rng))
         P = [sim.errors.probabilities(_utilities(x, beta), phi, s)[:, 0] for x, s in zip(X, sets, strict=True)]
         joint = (P[0][:, np.newaxis] * P[1]).reshape(cells, -1)  # (J1 J2, draws), or one column where it is exact
         total += joint.sum(axis=1) * (piece if exact else 1)
         if not exact:
             squares += joint @ joint.T
+    if known is not None:
+        beta, phi = _split(sim, known[0])
+        P = [sim.errors.probabilities(_utilities(x, beta), phi, one)[:, 0] for x, one in zip(X, sets, strict=True)]
+        return pearson(observed, (P[0][:, np.newaxis] * P[1]).reshape(cells, -1) @ known[1][0], draws, None)
     mean = total / draws
     covariance = None if exact else (squares / draws - np.outer(mean, mean)) / draws
     return pearson(observed, mean, draws, covariance)
@@ -598,14 +621,19 @@ def _answer(sim: Simulator, first: int, depth: int, draw: tuple[int, np.random.G
     exact = sim.heterogeneity.n_points == 1
     observed, total, squares = np.zeros(len(cells)), np.zeros(len(cells)), np.zeros((len(cells), len(cells)))
     number = np.array([sum(j * J**k for k, j in enumerate(cell)) for cell in cells])
+    known = sim.points(s.unit[at[0].situations])
     for piece in _pieces(draws, depth * J):
         taken = _draw_answer(sim, X, (at, sign), (piece, rng))
         codes = sum((taken == k + 1).argmax(axis=0) * J**k for k in range(depth))
         observed += np.bincount(codes, minlength=J**depth)[number]
-        joint = _sequences(sim, X, (at, sign), (piece, rng))
+        if known is not None:
+            continue
+        joint = _sequences(sim, X, (at, sign), _gamma(sim, at[0], piece, rng))
         total += joint.sum(axis=1) * (piece if exact else 1)
         if not exact:
             squares += joint @ joint.T
+    if known is not None:
+        return pearson(observed, _sequences(sim, X, (at, sign), known[0]) @ known[1][0], draws, None)
     mean = total / draws
     return pearson(observed, mean, draws, None if exact else (squares / draws - np.outer(mean, mean)) / draws)
 
@@ -630,10 +658,10 @@ def _draw_answer(sim: Simulator, X: FloatArray, asked: _Asked, draw: tuple[int, 
     return stage_by_stage(V, stages, np.broadcast_to(sign[:, np.newaxis], (len(sign), draws)), errors_at)
 
 
-def _sequences(sim: Simulator, X: FloatArray, asked: _Asked, draw: tuple[int, np.random.Generator]) -> FloatArray:
-    """Probability of each sequence of answers (cells, draws), or one column where it is exact."""
-    (at, sign), (draws, rng) = asked, draw
-    beta, phi = _split(sim, _gamma(sim, at[0], draws, rng))
+def _sequences(sim: Simulator, X: FloatArray, asked: _Asked, gamma: FloatArray) -> FloatArray:
+    """Probability of each sequence of answers (cells, points), or one column where it is exact."""
+    at, sign = asked
+    beta, phi = _split(sim, gamma)
     V, codes = _utilities(X, beta), at[0].alternatives
     joint: dict[tuple[int, ...], FloatArray] = {(): np.ones(V.shape[2])}
     for k in range(len(sign)):

@@ -12,13 +12,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
+from choicemodel.data.keys import unit_keys
+from choicemodel.estimation.mixed import PersonFacts
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.draws import Draws
+from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution
 from choicemodel.results import ChoiceResults
 from choicemodel.utility import Design, Group
+
+# Points by which the probabilities of a mixture are integrated where they are held against simulation.
+_FINE = 4096
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -53,6 +60,32 @@ class Simulator:
         mixing = self.heterogeneity
         n_units = self.design.data.structure.n_units
         return mixing.covariates(self.design.data) if isinstance(mixing, Mixing) else np.zeros((n_units, 0))
+
+    @cached_property
+    def _fine(self) -> Mixing:
+        """The mixture with points that integrate it much better than simulation draws do."""
+        mixing = self.heterogeneity
+        assert isinstance(mixing, Mixing)  # noqa: S101 - asked of mixtures alone
+        if not isinstance(mixing.spec, RandomCoefficients) or mixing.spec.sampler.kind == "quadrature":
+            return mixing
+        # a seed of its own: not the draws that the model was estimated with
+        spec = mixing.spec.with_draws(Draws("sobol", _FINE, rng=_FINE))
+        return mixing.with_tastes(spec.on(list(self.design.names), mixing.names))
+
+    def points(self, units: IntArray) -> tuple[FloatArray, FloatArray] | None:
+        """Coefficients (n, R, G) and weights (n, R) over which the probabilities of some units are means.
+
+        None where everybody has the same coefficients.
+        """
+        if not isinstance(self.heterogeneity, Mixing):
+            return None
+        mixing, keys = self._fine, unit_keys(self.design.data, 0)[units]
+        facts = PersonFacts(mixing.tastes.draws(keys), self.covariates[units])
+        found = mixing.points(self.theta, facts, np.arange(len(units)))
+        n, R = len(units), found.beta.shape[2]
+        beta = np.broadcast_to(found.beta, (n, *found.beta.shape[1:])).transpose(0, 2, 1)
+        gamma = mixing.coefficients(self.theta, beta.reshape(n * R, -1)).reshape(n, R, -1)
+        return gamma, np.broadcast_to(np.exp(found.log_weights), (n, R))
 
     @property
     def error_parameters(self) -> FloatArray:

@@ -16,7 +16,7 @@ from choicemodel.estimation.classes import ClassLikelihood, class_remarks, dupli
 from choicemodel.estimation.em import ascend, class_starts, membership_logit
 from choicemodel.estimation.executor import Executor
 from choicemodel.estimation.fit import likelihood_of
-from choicemodel.exceptions import ChoiceModelWarning, SpecificationError, VaryingCovariateError
+from choicemodel.exceptions import ChoiceModelWarning, IdentificationError, SpecificationError, VaryingCovariateError
 from choicemodel.heterogeneity.latent_classes import ClassTastes, LatentClasses
 from choicemodel.models import LatentClassLogit
 from choicemodel.rng import KeyedSource
@@ -175,6 +175,22 @@ def test_only_classes_of_a_kind_change_places() -> None:
     assert tastes(zero={3: ["cost"]}).order_by_share(shares).tolist() == [1, 0, 2]
 
 
+def test_classes_are_matched_to_those_of_a_reference() -> None:
+    found, rng = tastes(zero=None), np.random.default_rng(0)
+    truth = np.array([0.1, -1.0, -3.0, -2.0, -0.5, 0.3, -1.0])
+    turned, _ = found.relabel(truth, np.zeros(6), np.array([1, 2, 0]))
+    order = found.order_like(turned + 0.1 * rng.normal(size=7), truth, np.ones(7))
+    np.testing.assert_array_equal(found.relabel(turned, np.zeros(6), order)[0], truth)
+    # where one coefficient is known well and the other hardly, the first one decides
+    two = tastes(classes=2, zero=None)
+    ours, theirs = np.array([0, -1.0, 9.0, -2.0, -9.0]), np.array([0, -2.0, 9.0, -1.0, -9.0])
+    assert two.order_like(ours, theirs, np.array([1, 0.01, 10, 0.01, 10])).tolist() == [1, 0]
+    assert two.order_like(ours, theirs, np.ones(5)).tolist() == [0, 1]
+    # classes of different kinds are not taken for each other
+    kinds, utility = tastes(zero={2: ["cost"], 3: ["cost"]}), np.array([0, -5.0, 0.0, -1.0, -2.0])
+    assert kinds.order_like(utility, np.array([0, -2.0, 0.0, -5.0, -1.0]), np.ones(5)).tolist() == [0, 2, 1]
+
+
 def test_description() -> None:
     spec = LatentClasses(3, "income", ["ASC[bus]"], {2: ["cost"]})
     assert LatentClasses.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
@@ -188,6 +204,8 @@ def test_description() -> None:
         ({"classes": 2.0}, COLUMNS, "whole number"),
         ({"classes": 1, "membership": "income"}, COLUMNS, "everybody belongs to it"),
         ({"classes": 2, "membership": " "}, COLUMNS, "a formula of covariates"),
+        ({"classes": 2, "membership": "1"}, COLUMNS, "names a constant"),
+        ({"classes": 2, "membership": "log(income + 1) + 0"}, COLUMNS, "names a constant"),
         ({"classes": 2, "common": "time"}, COLUMNS, "a list of columns"),
         ({"classes": 2, "common": ["tine"]}, COLUMNS, "Did you mean 'time'"),
         ({"classes": 2, "common": COLUMNS}, COLUMNS, "nothing differs"),
@@ -207,6 +225,14 @@ def test_specifications_that_make_no_sense(options: dict[str, Any], columns: lis
 def test_membership_that_differs_within_a_person_is_refused() -> None:
     with pytest.raises(VaryingCovariateError):
         model(membership="cost")
+
+
+@pytest.mark.parametrize("column", ["twice", "shifted"])
+def test_covariates_that_say_the_same_are_refused(column: str) -> None:
+    frame = survey(30).assign(twice=lambda d: 2e5 * d.income, shifted=lambda d: 3 - d.income)
+    of = LatentClassLogit(read(frame), "time + cost", 2, membership=f"income + {column} + log(weight + 1)")
+    with pytest.raises(IdentificationError, match=f"`income`, `{column}` in membership= are linear combinations"):
+        of.fit()
 
 
 # --- the likelihood ---------------------------------------------------------------------------------------------------
@@ -497,6 +523,7 @@ def test_equal_classes_are_said() -> None:
     assert duplicates(found, apart, uncertain) == []
     held = covariance.copy()
     held[4:6, 4:6] = 0.0
+    assert duplicates(found, apart, np.zeros((8, 8))) == []  # all of them held
     near = np.array([0.1, 0.2, -1.0, -1.0, -1.09, -1.09, 0.0, 0.0])
     assert duplicates(found, near, covariance) == duplicates(found, near, held) == [(0, 1)]
     three = likelihood(model(3, zero={2: ["cost"]}))
