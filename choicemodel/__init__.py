@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+import importlib as _importlib
+from typing import Any as _Any
 
 from choicemodel import datasets, exceptions
 from choicemodel.analysis import (
@@ -48,11 +48,16 @@ from choicemodel.simulation import (
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     """Load the figures, and matplotlib with them, when they are first asked for."""
     if name == "plots":
-        return importlib.import_module("choicemodel.report.plots")
+        return _importlib.import_module("choicemodel.report.plots")
     raise AttributeError(f"module 'choicemodel' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Show the public names, the figures among them."""
+    return sorted({*__all__, "plots", *(name for name in globals() if name.startswith("__"))})
 
 
 __all__ = [

@@ -164,7 +164,7 @@ def compare(  # noqa: PLR0913 - a public entry point
     if isinstance(results, Mapping):
         if labels is not None:
             raise SpecificationError("labels= goes with a list of results: the keys of a dict are the labels.")
-        results, labels = list(results.values()), list(results)
+        labels, results = list(results), list(results.values())
     results = list(results) if isinstance(results, (list, tuple)) else [results]  # type: ignore[list-item]
     labels = _labels(results, labels, names)
     if show not in _SHOWN:

@@ -369,7 +369,8 @@ def marginal_effects(  # noqa: PLR0913 - a public entry point
         changed = changed_alternatives(question, of) if question.covariate else list(pick(of, question.data, "of="))
         change = _contrasts(question, changed, levels)
         index = _level_index(question, changed, levels, responding)
-        note = f"Change of the probability when `{column}` goes from {levels[0]!r} to the level."
+        level = "1" if tuple(levels) == (0, 1) else "the level"
+        note = f"Change of the probability when `{column}` goes from {levels[0]!r} to {level}."
         changed = [code for code in changed for _ in levels[1:]]
     wanted = pairs(question, changed, responding)
 

@@ -37,7 +37,7 @@ from choicemodel.exceptions import (
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
-from choicemodel.tables import Block, Cell, Column, Table, format_estimate, format_p, format_statistic
+from choicemodel.tables import Block, Cell, Column, Table, column_format, format_p, format_statistic
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -46,6 +46,8 @@ Function = Callable[[FloatArray], FloatArray]
 
 METHODS = ("delta", "krinsky-robb", "bootstrap")
 # A covariance of more quantities would take over a gigabyte.
+# As many rows as pandas prints.
+_MOST_PRINTED = 60
 _MOST_COVARIANCES = 12_000
 _FORMATS = {"p": format_p, "z": format_statistic, "denominator_z": format_statistic}
 
@@ -160,33 +162,50 @@ class Estimates:
         wide = frame[column].unstack(-1)  # noqa: PD010 - pivot would sort as well, and the order is put back below
         return wide.reindex(index=rest.unique(), columns=across.unique())
 
-    def summary(self) -> Table:
-        """The quantities as a table."""
-        frame = self.to_frame()
+    def summary(self, max_rows: int | None = None) -> Table:
+        """The quantities as a table.
+
+        Parameters
+        ----------
+        max_rows : int, optional
+            Longer tables show their first and last rows only, and say so; default all. Printing shows at most 60.
+        """
+        if max_rows is not None and (not isinstance(max_rows, (int, np.integer)) or max_rows < 2):
+            raise SpecificationError(f"max_rows must be a whole number of at least 2; got {max_rows!r}.")
+        whole = self.to_frame()
+        n, cut = len(whole), max_rows is not None and len(whole) > max_rows
+        first = n if max_rows is None or not cut else -(-max_rows // 2)
+        last = n if max_rows is None or not cut else n - max_rows // 2
+        frame = pd.concat([whole.iloc[:first], whole.iloc[last:]]) if cut else whole
         heads = [Column(str(n or ""), "left") for n in frame.index.names]
         level = f"{100 * (1 - self.alpha):g} %"
         words = {"std_error": "std err", "lower": f"lower\n{level}", "upper": f"upper\n{level}"}
         heads += [
-            Column(words.get(c, c.replace("_", " ")), format=_FORMATS.get(c, format_estimate)) for c in frame.columns
+            Column(words.get(c, c.replace("_", " ")), format=_FORMATS.get(c, column_format(frame[c])))
+            for c in frame.columns
         ]
         rows: list[list[Cell]] = []
         for label, values in zip(frame.index, frame.to_numpy(dtype=np.float64), strict=True):
             labels = label if isinstance(label, tuple) else (label,)
             rows.append([*map(str, labels), *map(float, values)])
+        hidden = []
+        if cut:
+            rows.insert(first, ["..."] * len(heads))
+            hidden = [f"{last - first:,} of {n:,} rows are not shown: summary() has all, to_frame() their numbers."]
         how = {"delta": "the delta method", "krinsky-robb": "Krinsky-Robb draws", "bootstrap": "the bootstrap by unit"}
         count = "" if self.draws is None else f" ({len(self.draws):,} draws, seed {self.seed})"
         lost = [f"{self.failed:,} refits did not converge and are left out."] if self.failed else []
         notes = [*self.notes, f"Standard errors and intervals by {how[self.method]}{count}.", *lost]
-        return Table(self.title, [Block(heads, rows)], notes)
+        return Table(self.title, [Block(heads, rows)], [*hidden, *notes])
 
     def __str__(self) -> str:
-        return str(self.summary())
+        return str(self.summary(_MOST_PRINTED))
 
     def __repr__(self) -> str:
         return f"<Estimates: {self.title}, {len(self.index):,} by {self.method}; to_frame() gives them>"
 
     def _repr_html_(self) -> str:
-        return self.summary().as_html()
+        return self.summary(_MOST_PRINTED).as_html()
 
 
 class Inference(NamedTuple):

@@ -267,7 +267,7 @@ class ValidationResult:
 
     def _success_block(self) -> Block:
         table = self.success
-        total = float(table.loc["predicted total", "observed total"])
+        total = float(table["observed total"]["predicted total"])
         # weights may be small numbers, of which one decimal would leave nothing
         decimals = 1 if total >= 100 or not total > 0 else min(3 - math.floor(math.log10(total)), 9)
         forms = [".1f" if str(c).endswith(" %") else f".{decimals}f" for c in table.columns]

@@ -49,7 +49,7 @@ def aligned(values: pd.Series[Any], index: pd.Index[Any], what: str) -> pd.Serie
             f"{what}: the labels of the Series ({counted(len(values), 'value')}) repeat, so that nothing says which "
             f"value belongs to which row. {how}"
         )
-    position = values.index.get_indexer(index)  # type: ignore[no-untyped-call]
+    position = values.index.get_indexer(index)
     without = position < 0
     if without.any():
         raise SpecificationError(

@@ -111,7 +111,7 @@ class Gumbel:
         scratch : ndarray (J, n), optional
             Memory to use; the curvature is returned in it.
         """
-        flat = V.reshape(-1)
+        flat = V.reshape(V.shape[0] * V.shape[1], *V.shape[2:])
         value = flat[chosen]
         with np.errstate(over="ignore", under="ignore"):
             P = np.exp(V, out=scratch)

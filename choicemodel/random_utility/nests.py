@@ -133,7 +133,8 @@ def _require_tree(root: Nest) -> None:
             if label in places:
                 raise SpecificationError(
                     f"Alternative {label!r} is in two places, {_place(places[label])} and {_place(nest.name)}: in a "
-                    "nested model each has one place. Use CrossNestedLogit (or errors=CrossNested(...)) for alternatives that belong to several nests."
+                    "nested model each has one place. Use CrossNestedLogit (errors=CrossNested(...)) for alternatives "
+                    "that belong to several nests."
                 )
             places[label] = nest.name
 

@@ -6,6 +6,7 @@ and hatch at once, so that they can be told apart in grey.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -619,7 +620,7 @@ def elasticity_matrix(  # noqa: PLR0913 - a public entry point
     of_whom = "" if list(values.index) == [ALL] else " of"
     upright = letters(0.55 * root(ax).get_figheight() * 25.4)
     changed = text_of(f"with respect to {_name(by, names)}{of_whom}", upright)
-    draw_heat(ax, heat, ("Elasticity of the probability of", changed))
+    draw_heat(ax, heat, (_fitted(ax, "Elasticity of the probability of"), changed))
     return ax
 
 
@@ -715,7 +716,7 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     ...     result, "ttme", per="gc", direction="reduction", multiply=60, unit="AUD/h"
     ... )
     >>> ax.get_xlabel()
-    'Value of a reduction (AUD/h)'
+    'Value of a reduction of ttme (AUD/h)'
     >>> plt.close(ax.figure)
     """
     if interval not in ("own", "fieller"):
@@ -742,11 +743,31 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     asked = result.values() if isinstance(result, Mapping) else [result]
     check_names(names, [*columns, *(part for row in rows for part in row)], *asked)
     ax = _draw_rows(ax, [_joined(row, names) for row in rows], series, 0.0)
-    titles = [estimates.title for found in given.values() for _, estimates in found]
-    reduction = all(title.startswith("Value of a reduction") for title in titles)
-    ax.set_xlabel(_fitted(ax, _with_unit("Value of a reduction" if reduction else "Willingness to pay", unit)))
+    every = [estimates for found in given.values() for _, estimates in found]
+    ax.set_xlabel(_fitted(ax, _value_label(every, unit, names)))
     fit_ticks(ax, ax.xaxis)
     return ax
+
+
+def _value_label(every: Sequence[Estimates], unit: str | None, names: Names | None) -> str:
+    """What is drawn, of which column if it is one, and in which unit: the price and the multiple, if none is given."""
+    reduction = all(estimates.title.startswith("Value of a reduction") for estimates in every)
+    what, word = ("Value of a reduction", "of") if reduction else ("Willingness to pay", "for")
+    columns = {re.sub(r"^(Value of a reduction of|Willingness to pay for) ", "", e.title) for e in every}
+    if len(columns) == 1:
+        what += f" {word} {_name(columns.pop(), names)}"
+    units = {_unit_of(estimates) for estimates in every}
+    found = units.pop() if len(units) == 1 else None
+    if unit is None and found is not None:
+        price, amount = found
+        unit = _name(price, names) if amount == "one unit" else f"{_name(price, names)}, per {amount}"
+    return _with_unit(what, unit)
+
+
+def _unit_of(estimates: Estimates) -> tuple[str, str] | None:
+    """The price, and how much of the column it buys, as the first note of willingness_to_pay says."""
+    said = re.match(r"In units of `(.*?)` for (one unit|\S+ units) of ", estimates.notes[0] if estimates.notes else "")
+    return None if said is None else (said[1], said[2])
 
 
 def _values(

@@ -9,6 +9,7 @@ escaping and rules: one file each, of the form's name. `layout` reads the option
 from choicemodel.tables.coefficients import Digits, Groups, Layout, Names, Stars, layout
 from choicemodel.tables.description import Align, Block, Cell, Column, Format, Heading, Number, Pair, Pairs
 from choicemodel.tables.formats import (
+    column_format,
     format_count,
     format_estimate,
     format_loglik,

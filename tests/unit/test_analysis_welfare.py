@@ -250,7 +250,7 @@ def test_situations_of_several_columns_and_loaded_results(tmp_path: Any) -> None
     loaded = cm.load_results(tmp_path / "r.json")
     again = cm.consumer_surplus(loaded, data, FASTER, per="cost", situations=True)
     pd.testing.assert_frame_equal(again.to_frame(), found.to_frame())
-    with pytest.raises(SpecificationError, match="pass data"):
+    with pytest.raises(SpecificationError, match="pass before="):
         cm.consumer_surplus(loaded, None, FASTER, per="cost")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 import choicemodel as cm
 from choicemodel.analysis.classes import class_criteria
-from choicemodel.estimation.classes import ClassLikelihood, class_remarks, duplicates
+from choicemodel.estimation import optimise
+from choicemodel.estimation.classes import ClassLikelihood, class_remarks, duplicates, unit_weights
 from choicemodel.estimation.em import ascend, class_starts, membership_logit
 from choicemodel.estimation.executor import Executor
 from choicemodel.estimation.fit import likelihood_of
@@ -335,6 +337,21 @@ def test_weights_are_repetitions() -> None:
     assert weighted.evaluate(theta).value == pytest.approx(other.evaluate(theta).value, rel=1e-12)
 
 
+def test_weights_are_those_of_the_units_and_a_unit_that_says_nothing_has_their_mean() -> None:
+    of = model(weight=True)
+    found, persons = likelihood(of), survey().groupby("person").weight.first().to_numpy()
+    np.testing.assert_array_equal(found.unit_weight, persons)
+    assert found.mean_weight == pytest.approx(persons.mean())
+    block = found.inner.blocks[0]
+    units = found.unit[block.situations]
+    seen = np.unique(units)
+    weight = unit_weights([replace(block, weight=2.0 + (units == seen[0]))], found.unit, 160)
+    assert weight is not None
+    assert weight[seen[0]] == 3
+    np.testing.assert_allclose(weight[150:], (2 * len(seen) + 1) / len(seen))
+    assert unit_weights(found.inner.blocks, found.unit, 150) is None
+
+
 # --- EM and starting values -------------------------------------------------------------------------------------------
 
 
@@ -430,6 +447,20 @@ def test_a_fit_orders_the_classes_and_says_which_optima_there_are() -> None:
     assert result.params["class[2]:income"] > 0
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_the_order_of_the_classes_is_not_that_of_the_starting_points(
+    order: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def turned(found: ClassLikelihood, *_: Any, **__: Any) -> list[np.ndarray]:
+        parts = found.split(fitted().params.to_numpy())
+        return [np.concatenate(found.tastes.relabel(parts.utility, parts.own, np.array(order)))] * 2
+
+    monkeypatch.setattr(optimise, "class_starts", turned)
+    result = model().fit()
+    np.testing.assert_allclose(result.params, fitted().params, atol=1e-4)
+    np.testing.assert_allclose(result.bse, fitted().bse, rtol=1e-4)
+
+
 def test_shares_have_standard_errors() -> None:
     result = model(weight=True).fit()
     derived, p = result.derived, result.params
@@ -511,6 +542,13 @@ def test_an_empty_class_is_said() -> None:
     (remark,) = class_remarks(found, theta, np.full((7, 7), np.nan), None)
     assert remark.startswith("Class 2 is all but empty: its share is 0.50%")
     assert class_remarks(found, np.append(theta[:6], 0.0), np.full((7, 7), np.nan), None) == []
+
+
+def test_an_empty_class_is_not_called_the_same_as_another() -> None:
+    found = likelihood(model(membership=None))
+    theta = np.array([0.1, 0.2, -1, -1, -1, -1, np.log(0.005 / 0.995)])
+    (remark,) = class_remarks(found, theta, np.full((7, 7), np.nan), None)
+    assert "all but empty" in remark
 
 
 def test_equal_classes_are_said() -> None:

@@ -261,7 +261,7 @@ def test_values_with_their_intervals() -> None:
     ax = cm.plots.willingness_to_pay(result, "ttme", **options, unit="$/h")
     np.testing.assert_allclose(points(ax, 0), [[expected.estimate, 0]], rtol=1e-12)
     np.testing.assert_allclose(intervals(ax, 0), [[expected.lower, expected.upper]], rtol=1e-12)
-    assert plain(ax.get_xlabel()) == "Value of a reduction ($/h)"
+    assert plain(ax.get_xlabel()) == "Value of a reduction of ttme ($/h)"
     same = cm.plots.willingness_to_pay(expected)
     np.testing.assert_allclose(points(same, 0), points(ax, 0))
     fieller = cm.plots.willingness_to_pay(expected, interval="fieller")

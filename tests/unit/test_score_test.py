@@ -111,7 +111,7 @@ def test_columns_that_are_there_already_are_named():
     assert test.joint.spanned == ("x (added)",)
     assert test.df == 1
     assert "x (added)" in str(test)
-    with pytest.raises(SpecificationError, match="combinations of columns"):
+    with pytest.raises(SpecificationError, match="is a combination of columns"):
         cm.lm_test(result, "I(2 * x)")
     with pytest.raises(SpecificationError, match="the same for all alternatives"):
         cm.lm_test(result, "income")
