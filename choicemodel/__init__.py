@@ -7,6 +7,7 @@ from typing import Any as _Any
 
 from choicemodel import datasets, exceptions
 from choicemodel.analysis import (
+    class_criteria,
     compare,
     consumer_surplus,
     cross_validate,
@@ -26,8 +27,17 @@ from choicemodel.analysis import (
 from choicemodel.data import ChoiceData
 from choicemodel.heterogeneity.distributions import JohnsonSB, Quantile
 from choicemodel.heterogeneity.draws import Draws
+from choicemodel.heterogeneity.latent_classes import LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficient, RandomCoefficients
-from choicemodel.models import ChoiceModel, CrossNestedLogit, MixedLogit, MultinomialLogit, NestedLogit, load_results
+from choicemodel.models import (
+    ChoiceModel,
+    CrossNestedLogit,
+    LatentClassLogit,
+    MixedLogit,
+    MultinomialLogit,
+    NestedLogit,
+    load_results,
+)
 from choicemodel.random_utility import CrossNested, Gumbel, Nested, log_softmax, logsum, paired_nests, softmax
 from choicemodel.report import report
 from choicemodel.results import ChoiceResults
@@ -69,6 +79,8 @@ __all__ = [
     "Draws",
     "Gumbel",
     "JohnsonSB",
+    "LatentClassLogit",
+    "LatentClasses",
     "MixedLogit",
     "MultinomialLogit",
     "Nested",
@@ -79,6 +91,7 @@ __all__ = [
     "RandomCoefficients",
     "RecoveryStudy",
     "Verification",
+    "class_criteria",
     "compare",
     "consumer_surplus",
     "cross_validate",

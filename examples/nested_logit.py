@@ -72,6 +72,7 @@ def main(folder: Path | None) -> None:
     assert report.passed
 
     if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
         for name, result in {"nested": nested, "cross_nested": cross}.items():
             with cm.plots.style("single"):
                 for file in cm.plots.save(cm.plots.nests(result), folder / name):

@@ -50,11 +50,11 @@ def main(folder: Path) -> None:
     # several scenarios at once, in one table with standard errors: shares, changes, revenue, and where the loss of an
     # alternative goes. Differences have standard errors of their own: both sides come from the same estimates
     found = cm.scenario(result, SCENARIOS, sums={"revenue": "cost"})
-    print("\nShares and revenue")
+    print("\nShares, and revenue in CHF")
     print(found.matrix().round(3).to_string())
 
     # what is it worth to travellers, in francs for a trip? For a population, multiply by its trips
-    print("\nChange of consumer surplus per trip")
+    print("\nChange of consumer surplus per trip, in CHF")
     for name, change in SCENARIOS.items():
         surplus = cm.consumer_surplus(result, None, change, per="cost").to_frame().loc["mean"]
         print(f"  {name:22}{surplus['estimate']:8.2f}  ({surplus['lower']:.2f} to {surplus['upper']:.2f})")

@@ -78,7 +78,9 @@ def main(folder: Path) -> None:
 
 
 if len(sys.argv) > 1:
-    main(Path(sys.argv[1]))
+    target = Path(sys.argv[1])
+    target.mkdir(parents=True, exist_ok=True)
+    main(target)
 else:
     with tempfile.TemporaryDirectory(prefix="publication-plots-") as temporary:
         main(Path(temporary))

@@ -1,6 +1,7 @@
 """Questions asked of a result."""
 
 from choicemodel.analysis.changes import Add, Remove, apply_change, design_after
+from choicemodel.analysis.classes import class_criteria
 from choicemodel.analysis.compare import Comparison, compare
 from choicemodel.analysis.effects import marginal_effects
 from choicemodel.analysis.elasticities import elasticities
@@ -30,6 +31,7 @@ __all__ = [
     "ScoreTest",
     "ValidationResult",
     "apply_change",
+    "class_criteria",
     "compare",
     "consumer_surplus",
     "cross_validate",

@@ -37,7 +37,7 @@ from choicemodel.exceptions import (
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
-from choicemodel.tables import Block, Cell, Column, Table, column_format, format_p, format_statistic
+from choicemodel.tables import Block, Cell, Column, Table, column_format, format_estimate, format_p, format_statistic
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -49,7 +49,22 @@ METHODS = ("delta", "krinsky-robb", "bootstrap")
 # As many rows as pandas prints.
 _MOST_PRINTED = 60
 _MOST_COVARIANCES = 12_000
-_FORMATS = {"p": format_p, "z": format_statistic, "denominator_z": format_statistic}
+# What is left of differences of shares that are zero.
+_ROUNDING = 1e-12
+
+
+def _format_difference(x: float) -> str:
+    """Write a difference of shares, which rounding alone keeps from zero."""
+    return format_estimate(0.0 if abs(x) < _ROUNDING else x)
+
+
+_FORMATS = {
+    "p": format_p,
+    "z": format_statistic,
+    "denominator_z": format_statistic,
+    "difference": _format_difference,
+    "difference_se": _format_difference,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -181,7 +196,7 @@ class Estimates:
         level = f"{100 * (1 - self.alpha):g} %"
         words = {"std_error": "std err", "lower": f"lower\n{level}", "upper": f"upper\n{level}"}
         heads += [
-            Column(words.get(c, c.replace("_", " ")), format=_FORMATS.get(c, column_format(frame[c])))
+            Column(words.get(c, c.replace("_", " ")), format=_FORMATS.get(c, column_format(whole[c])))
             for c in frame.columns
         ]
         rows: list[list[Cell]] = []

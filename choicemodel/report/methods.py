@@ -228,7 +228,7 @@ def _covariance(result: ChoiceResults, alpha: float) -> str:
     elif result.cov_type == "robust" and result.sample.n_persons is not None:
         text += "; scores are summed over the situations of a person first"
     text += f". Tests and intervals (of {100 * (1 - alpha):g} %) use the normal distribution"
-    text += ", those of derived quantities the delta method."
+    text += "; those of derived quantities follow by the delta method."
     undefined = [n for n in result.params.index if np.isnan(result.bse[n]) and n not in result.fixed]
     if undefined:
         text += f" Undefined for {', '.join(undefined)}."

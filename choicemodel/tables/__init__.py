@@ -38,6 +38,7 @@ __all__ = [
     "Pairs",
     "Stars",
     "Table",
+    "column_format",
     "escape_latex",
     "escape_markdown",
     "format_count",

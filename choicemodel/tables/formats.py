@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
-# What is left of sums and differences that are zero.
-_ROUNDING = 1e-13
-
 
 def format_estimate(x: float, digits: int = 4) -> str:
     """Write a coefficient or a standard error with at least so many digits that count.
@@ -33,21 +30,17 @@ def format_estimate(x: float, digits: int = 4) -> str:
 def column_format(values: Iterable[float]) -> Callable[[float], str]:
     """Choose how the numbers of a column are written, so that they can be compared.
 
-    Like `format_estimate`, but for columns with large amounts, which are written out in full (all of them: a million
-    would else stand as a power of ten beside a number below it), and for rounding errors, which are zero.
+    Like `format_estimate`, but for columns with large amounts, which are written out in full: a million would else
+    stand as a power of ten beside a number below it.
 
     Examples
     --------
     >>> [column_format([1.2e6, 950_000.0])(x) for x in (1_234_567.8, 950_000.0, 12.5)]
     ['1,234,568', '950,000', '12.5000']
-    >>> column_format([2.5e-14, 0.0])(2.5e-14), column_format([0.2])(0.2)
-    ('0.0000', '0.2000')
     """
     largest = max((abs(x) for x in values if math.isfinite(x)), default=0.0)
 
     def write(x: float) -> str:
-        if abs(x) < _ROUNDING:
-            return format_estimate(0.0)
         if 1e6 <= largest < 1e15 and math.isfinite(x) and abs(x) >= 1000:
             return f"{x:,.0f}"
         return format_estimate(x)
