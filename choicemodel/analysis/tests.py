@@ -24,6 +24,7 @@ from choicemodel.analysis.nesting import (
 )
 from choicemodel.estimation.covariance import expand, invert
 from choicemodel.exceptions import ComparisonWarning, SpecificationError
+from choicemodel.heterogeneity.latent_classes import LatentClasses
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import Pairs, Table, format_loglik, format_p
@@ -154,6 +155,19 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
         mixture = chi_bar_weights(_null_covariance(restricted, unrestricted, bounded))
         p, weights = chi_bar_tail(statistic, mixture, df - len(bounded)), tuple(mixture.tolist())
     return LikelihoodRatioTest(statistic, df, p, restricted.llf, unrestricted.llf, weights)
+
+
+def _refuse_classes(restricted: ChoiceResults, unrestricted: ChoiceResults) -> None:
+    """Refuse tests over the number of classes."""
+    numbers = [
+        spec.classes if isinstance(spec := cast(ChoiceModel, r.model).heterogeneity, LatentClasses) else 1
+        for r in (restricted, unrestricted)
+    ]
+    if numbers[0] != numbers[1]:
+        raise SpecificationError(
+            f"The models have {numbers[0]} and {numbers[1]} classes: with fewer classes the membership means nothing, "
+            "so that the statistic is not chi-square. Compare them with class_criteria."
+        )
 
 
 def _check_fit(result: ChoiceResults) -> None:

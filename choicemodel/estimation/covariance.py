@@ -20,6 +20,8 @@ CovType = Literal["nonrobust", "opg", "robust", "cluster"]
 # Relative size below which an eigenvalue of an information matrix with unit diagonal counts as zero: the rounding of
 # the sums that made it.
 SINGULAR = 1e-12
+# The same for a matrix that was differenced.
+DIFFERENCED = 1e-8
 
 
 def null_directions(information: FloatArray, threshold: float = SINGULAR) -> FloatArray:
@@ -61,20 +63,42 @@ def invert(information: FloatArray, null: FloatArray | None = None) -> FloatArra
         Flat directions that are known besides those of the matrix itself, free of units.
     """
     k = len(information)
-    own = null_directions(information)
-    null = own if null is None else np.vstack([own, null])
     out = np.full((k, k), np.nan)
-    touched = concerned(null, k)
-    free = np.setdiff1d(np.arange(k), _pivots(null))
-    if len(free):
-        block = information[np.ix_(free, free)]
-        scale = 1.0 / np.sqrt(np.where(np.diag(block) > 0, np.diag(block), np.nan))
-        unit = block * scale * scale[:, np.newaxis]
-        if np.isfinite(unit).all() and not len(null_directions(block)):
-            inverse = np.linalg.inv(unit)
-            out[np.ix_(free, free)] = (inverse + inverse.T) / 2 * scale * scale[:, np.newaxis]
+    free, inverse, touched = _partial_inverse(information, null)
+    out[np.ix_(free, free)] = inverse
     out[touched] = out[:, touched] = np.nan
     return out
+
+
+def sandwich(information: FloatArray, outer: FloatArray, null: FloatArray | None = None) -> FloatArray:
+    """Sandwich of the outer product of unit scores (k, k); undefined where `invert` is.
+
+    Scores of parameters that are held because of a flat direction do not count; those of others on which it bears do.
+    """
+    k = len(information)
+    out = np.full((k, k), np.nan)
+    free, inverse, touched = _partial_inverse(information, null)
+    middle = inverse @ outer[np.ix_(free, free)] @ inverse
+    out[np.ix_(free, free)] = (middle + middle.T) / 2
+    out[touched] = out[:, touched] = np.nan
+    return out
+
+
+def _partial_inverse(
+    information: FloatArray, null: FloatArray | None
+) -> tuple[NDArray[np.int64], FloatArray, NDArray[np.bool_]]:
+    """Parameters that are not held, the inverse for them, and which parameters flat directions bear on (k,)."""
+    k = len(information)
+    own = null_directions(information)
+    null = own if null is None else np.vstack([own, null])
+    free = np.setdiff1d(np.arange(k), _pivots(null))
+    block = information[np.ix_(free, free)]
+    scale = 1.0 / np.sqrt(np.where(np.diag(block) > 0, np.diag(block), np.nan))
+    unit = block * scale * scale[:, np.newaxis]
+    if not len(free) or not np.isfinite(unit).all() or len(null_directions(block)):
+        return free, np.full((len(free), len(free)), np.nan), concerned(null, k)
+    inverse = np.linalg.inv(unit)
+    return free, (inverse + inverse.T) / 2 * scale * scale[:, np.newaxis], concerned(null, k)
 
 
 def concerned(null: FloatArray, k: int) -> NDArray[np.bool_]:

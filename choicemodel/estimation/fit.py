@@ -345,7 +345,8 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
     inner[free] = ~searched.at_bound
     names = [n for n, f in zip(model.parameters.names, inner, strict=True) if f]
     information = -optimum.hessian
-    null = cov.null_directions(information)
+    exact = model.errors.has_curvature and not isinstance(model.heterogeneity, Mixing)
+    null = cov.null_directions(information, cov.SINGULAR if exact else cov.DIFFERENCED)
     if found.separation is not None:
         others = np.zeros((len(found.separation.null), len(names) - found.separation.null.shape[1]))
         null = np.vstack([null, np.hstack([found.separation.null, others])])
@@ -354,7 +355,7 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
     covariances = {
         "nonrobust": cov.expand(bread, inner),
         "opg": cov.expand(cov.opg(outer, null), inner),
-        "robust": cov.expand(cov.robust(bread, outer), inner),
+        "robust": cov.expand(cov.sandwich(information, outer, null), inner),
     }
     definite = scaled_step(optimum.score, optimum.hessian) is not None
     converged = optimum.decrement < settings.tolerance and definite and not len(null)

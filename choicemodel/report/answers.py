@@ -7,7 +7,7 @@ and hatch at once, so that they can be told apart in grey.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -447,7 +447,7 @@ def coefficients(  # noqa: PLR0913 - a public entry point
     names: Names | None = None,
     drop: Sequence[str] = (),
     constants: bool = True,
-    multiply: Mapping[str, float] | None = None,
+    multiply: Mapping[str, float] | bool | None = None,
     alpha: float = 0.05,
     ax: Axes | None = None,
 ) -> Axes:
@@ -463,9 +463,9 @@ def coefficients(  # noqa: PLR0913 - a public entry point
         Parameters to leave out.
     constants : bool
         False leaves the alternative-specific constants out.
-    multiply : dict, optional
-        Factors by parameter, written beside its name: ``{"cost": 100}`` brings a small coefficient to the size of the
-        others.
+    multiply : dict or True, optional
+        Factors by parameter, written beside its name: ``{"cost": 100}`` brings a small coefficient, which would else be
+        a dot at zero, to the size of the others. True finds powers of ten that do so.
     alpha : float
         Intervals have level 1 - alpha.
     ax : Axes, optional
@@ -496,7 +496,7 @@ def coefficients(  # noqa: PLR0913 - a public entry point
     """
     models = _models(results)
     every = list(dict.fromkeys(n for r in models.values() for n in r.params.index))
-    factors = dict(multiply or {})
+    factors = powers_of_ten(models.values(), alpha) if multiply is True else dict(multiply or {})
     unknown = [n for n in [*drop, *factors] if n not in every]
     if isinstance(drop, str) or unknown:
         raise SpecificationError(
@@ -519,6 +519,15 @@ def coefficients(  # noqa: PLR0913 - a public entry point
     ax.set_xlabel(f"Estimate and {100 * (1 - alpha):g} % interval")
     fit_ticks(ax, ax.xaxis)
     return ax
+
+
+def powers_of_ten(results: Iterable[ChoiceResults], alpha: float) -> dict[str, float]:
+    """Powers of ten that bring the parameters of some models to one size, where they are not one."""
+    tables = [pd.concat([r.params, r.conf_int(alpha)], axis=1).abs().max(axis=1) for r in results]
+    ends = pd.concat(tables, axis=1).max(axis=1)
+    size = ends[np.isfinite(ends) & (ends > 0)]
+    powers = np.floor(np.log10(size.max() / size)) if len(size) else size
+    return {str(name): float(10**power) for name, power in powers.items() if power >= 1}
 
 
 def _models(results: Any) -> dict[str, ChoiceResults]:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
 import pandas as pd
 
 from choicemodel.analysis import shares, validate, willingness_to_pay
@@ -221,18 +220,8 @@ def _estimates(subject: _Subject) -> str:
         return "\n".join([*parts, _missing(f"{len(result.params)} parameters are too many for a figure.")])
     level = f"{100 * (1 - alpha):g} %"
     caption = f"Estimates with their {level} intervals; small ones are multiplied as their names say."
-    parts.append(
-        _figure(lambda: coefficients(result, multiply=_factors(result, alpha), alpha=alpha), caption, _spelled(result))
-    )
+    parts.append(_figure(lambda: coefficients(result, multiply=True, alpha=alpha), caption, _spelled(result)))
     return "\n".join(parts)
-
-
-def _factors(result: ChoiceResults, alpha: float) -> dict[str, float]:
-    """Powers of ten that bring the parameters to one size."""
-    ends = pd.concat([result.params, result.conf_int(alpha)], axis=1).abs().max(axis=1)
-    size = ends[np.isfinite(ends) & (ends > 0)]
-    powers = np.floor(np.log10(size.max() / size)) if len(size) else size
-    return {str(name): float(10**power) for name, power in powers.items() if power >= 1}
 
 
 def _spelled(result: ChoiceResults) -> str:

@@ -157,6 +157,7 @@ def test_willingness_to_pay_keeps_utilities(case: Case) -> None:
     np.testing.assert_allclose(result.predict(paid), result.predict(asked(result)), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_intervals_of_draws_and_delta_agree(case: Case) -> None:
     result = fitted(case)
     delta = cm.shares(result).to_frame()
@@ -170,6 +171,7 @@ def test_validation_on_the_estimation_data_is_the_fit(case: Case) -> None:
     assert cm.validate(result, result.data).llf == pytest.approx(result.llf, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_analyses_of_a_loaded_result_are_the_same(case: Case, tmp_path) -> None:
     result = fitted(case)
     result.save(tmp_path / "fit.json")

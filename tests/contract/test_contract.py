@@ -274,6 +274,7 @@ def test_a_result_is_never_changed(case: Case) -> None:
     assert replace(result, cov_type="opg").cov_type == "opg"
 
 
+@pytest.mark.slow
 def test_verification_finds_nothing_but_that_this_is_no_optimum(case: Case) -> None:
     model = case.model()
     theta = fitted(case).params.to_numpy().copy()

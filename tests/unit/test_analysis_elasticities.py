@@ -282,6 +282,7 @@ def test_probabilities_that_all_underflow() -> None:
     assert found.estimate == pytest.approx((P * result.params["cost"] * cost).sum() / P.sum(), rel=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_every_model_of_the_contract(case: Case) -> None:
     result = case.model().fit()

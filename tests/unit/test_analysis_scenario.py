@@ -203,6 +203,7 @@ def test_sums_of_functions_follow_the_change() -> None:
     assert part(fees, "x", "change of fees")["all"] == pytest.approx(400)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 def test_every_model_of_the_contract(case: Case) -> None:
     result = fitted_case(case)

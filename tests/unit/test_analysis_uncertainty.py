@@ -30,6 +30,7 @@ def test_delta_is_the_textbook_formula() -> None:
     np.testing.assert_allclose(exact.std_error, found.std_error, rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roles", [{}, {"person": "person", "weight": "weight"}])
 def test_the_three_methods_agree(roles: dict[str, str]) -> None:
     # the bootstrap's covariance is the sandwich, up to terms of order 1/n
@@ -126,6 +127,7 @@ def test_seeds() -> None:
     assert seed_of(None) != seed_of(None)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_draws_clusters() -> None:
     result = fitted("cost + time").with_cov("cluster", "person")
     found = uncertainty(result, smooth, ["a", "b", "c"], method="bootstrap", draws=300, rng=4)

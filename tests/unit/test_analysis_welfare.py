@@ -76,6 +76,7 @@ def test_standard_errors_are_those_of_differences_by_hand() -> None:
     assert found["total"] == pytest.approx(expected * 200, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_methods_agree() -> None:
     result = fitted("cost + time")
     delta = cm.consumer_surplus(result, None, FASTER, per="cost")
@@ -109,6 +110,7 @@ def test_against_the_maximum_of_simulated_utilities(change: Any) -> None:
     assert error < 0.05 * abs(found)  # so that the comparison says something
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["logit", "nested, two levels", "cross-nested"])
 def test_against_cm_simulate_with_the_same_errors(name: str) -> None:
     result = fitted_case(next(c for c in CASES if c.name == name))
@@ -370,6 +372,7 @@ def consistent(result: cm.ChoiceResults) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [c for c in CASES if c.common], ids=lambda c: c.name)
 def test_what_holds_for_any_errors(case: Case) -> None:
     result, price = fitted_case(case), str(case.common)

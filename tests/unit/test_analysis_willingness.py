@@ -177,6 +177,7 @@ def test_fixed_price() -> None:
         cm.willingness_to_pay(zero, "time", per="cost")
 
 
+@pytest.mark.slow
 def test_methods_agree() -> None:
     result = fitted("cost + time").with_cov("robust")
     delta = cm.willingness_to_pay(result, "time", per="cost")

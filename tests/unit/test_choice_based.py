@@ -364,6 +364,7 @@ def test_predictions_know_no_offset() -> None:
     np.testing.assert_array_equal(result.predict(), logit(data).probabilities(result.params))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [logit, nested], ids=["offset", "weights"])
 def test_a_result_passes_its_verification(make) -> None:
     result = make(travel()).fit(population_shares=POPULATION)

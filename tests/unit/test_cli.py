@@ -559,6 +559,7 @@ def test_version_and_help():
         assert stop.value.code == 0
 
 
+@pytest.mark.slow
 def test_as_a_program(trips_csv, tmp_path):
     good = program("fit", trips_csv, "--formula", "cost", *LONG, cwd=tmp_path)
     assert (good.returncode, good.stderr) == (0, "")
@@ -569,6 +570,7 @@ def test_as_a_program(trips_csv, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["trips.csv"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell's pipe")
 def test_a_reader_who_has_seen_enough_still_gets_the_files(trips_csv, tmp_path):
     reader, writer = os.pipe()
@@ -582,6 +584,7 @@ def test_a_reader_who_has_seen_enough_still_gets_the_files(trips_csv, tmp_path):
     assert (tmp_path / "out" / "results.json").exists()
 
 
+@pytest.mark.slow
 def test_a_terminal_without_a_letter_gets_a_question_mark(trips, tmp_path):
     trips.replace({"mode": {"bus": "Zürich-Genève"}}).to_csv(tmp_path / "trips.csv", index=False)
     arguments = ["fit", str(tmp_path / "trips.csv"), "--formula", "cost", *LONG]

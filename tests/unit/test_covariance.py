@@ -101,3 +101,18 @@ def test_delta_method_follows_very_small_parameters() -> None:
     found = delta_method(lambda p: p[0] / p[1], b, V)
     exact = np.sqrt(1e-20 / b[1] ** 2 + b[0] ** 2 / b[1] ** 4 * 1e-20)
     assert found.std_error[0] == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_sandwich_uses_the_scores_of_all_that_is_not_held() -> None:
+    """With a flat direction the others' variances are those of the model without the held column."""
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(50, 3))
+    X = np.column_stack([X, X[:, 1] + X[:, 2]])  # 1, 2 and 3 are not told apart
+    scores = X * rng.normal(size=(50, 1))
+    information, outer = X.T @ X, scores.T @ scores
+    found = cov.sandwich(information, outer)
+    kept = [0, 1, 2]
+    bread = np.linalg.inv(information[np.ix_(kept, kept)])
+    expected = (bread @ outer[np.ix_(kept, kept)] @ bread)[0, 0]
+    assert found[0, 0] == pytest.approx(expected, rel=1e-8)
+    assert np.isnan(np.diag(found)[1:]).all()

@@ -405,6 +405,7 @@ def test_no_text_of_a_workbook_is_a_formula(tmp_path):
         assert b"<f>" not in archive.read("xl/worksheets/sheet1.xml")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=4))
 def test_any_text_survives_excel_and_word(texts):

@@ -205,6 +205,7 @@ def test_saved_and_loaded_is_the_same(data, result, tmp_path) -> None:
     pd.testing.assert_series_equal(loaded.predict(data), result.predict(), check_exact=True)
 
 
+@pytest.mark.slow
 def test_simulation_and_verification_of_a_panel(data, result) -> None:
     same = cm.simulate(result, rng=1, conditional=True)
     assert (same.frame.y == data.frame.y).all()

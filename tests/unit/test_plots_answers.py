@@ -441,6 +441,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("J", "width"), CASES)
 @pytest.mark.parametrize("name", ["curves", "shares", "coefficients", "elasticities", "values", "flows", "matrix"])
 def test_nothing_overlaps_and_nothing_is_clipped(name: str, J: int, width: str) -> None:
@@ -540,6 +541,7 @@ def test_style_is_left_behind() -> None:
     assert dict(plt.rcParams) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "mm", "dpi"), [("single", (88, 66), 600), ("double", (180, 90), 100)])
 def test_files_have_their_size_and_their_fonts(tmp_path: Path, width: str, mm: tuple[float, float], dpi: float) -> None:
     with cm.plots.style(width):

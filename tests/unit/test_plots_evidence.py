@@ -510,6 +510,7 @@ def _value(text, axis) -> float:
     return text.get_position()[0 if axis.axis_name == "x" else 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_single_column_holds_everything(name: str) -> None:
     with style("single"):

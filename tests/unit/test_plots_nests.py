@@ -316,6 +316,7 @@ def nests_of(alternative: str) -> list[str]:
     return [name for name, members in WORDY["crossed"].items() if alternative in members]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", ["single", "double"])
 @pytest.mark.parametrize("name", ["three", "nested", "deep", "crossed", "pairs", "star"])
 def test_nothing_overlaps_and_nothing_is_clipped(name: str, width: str) -> None:

@@ -55,6 +55,7 @@ def assert_binomial(study: cm.PowerStudy, expected: list[float]) -> None:
         assert low <= hits <= high, (hits / n, p)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("beta", [0.5, 0.0])
 def test_the_power_of_a_z_test_is_the_exact_one(beta: float):
     sizes = [60, 100, 180]
@@ -116,6 +117,7 @@ def expected_covariance(params: dict[str, float], n: int) -> FloatArray:
     return np.linalg.inv(n * (X * (p * (1 - p))[:, np.newaxis]).T @ X / len(X))
 
 
+@pytest.mark.slow
 def test_the_smallest_sample_is_read_from_the_curve():
     sizes = [40, 80, 160, 320]
     study = cm.power(MODEL, {"x": 0.5}, of="x", n_persons=sizes, replications=150, rng=6)

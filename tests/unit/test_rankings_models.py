@@ -558,6 +558,7 @@ def test_persons_drawn_from_rankings_bring_whole_occasions() -> None:
 # --- verification ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_verification_passes(kind: str) -> None:
     model = KINDS[kind]()
@@ -571,6 +572,7 @@ def failed(model: cm.ChoiceModel, rng: int = 1) -> set[str]:
     return {e.name for e in report.evidence if not e.passed and e.check != "optimum"}
 
 
+@pytest.mark.slow
 def test_verification_finds_rankings_in_the_wrong_order(monkeypatch: pytest.MonkeyPatch) -> None:
     right = checks.by_one_set
 
@@ -597,6 +599,7 @@ def test_verification_finds_that_one_set_of_utilities_implies_no_worst_choices(m
     assert failed(model) == {"whole answers"}
 
 
+@pytest.mark.slow
 def test_verification_finds_scores_of_other_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers that are not those of the model are seen in the scores."""
     right = answers_module.by_one_set
@@ -642,6 +645,7 @@ def test_recovery_studies_and_power_of_rankings(ranked: cm.ChoiceResults) -> Non
     assert power.to_frame()["failed"].sum() == 0
 
 
+@pytest.mark.slow
 def test_workers_do_not_matter_for_rankings(ranked: cm.ChoiceResults) -> None:
     whole, again = (cm.recovery_study(ranked, replications=4, rng=2) for _ in range(2))
     np.testing.assert_array_equal(whole.arrays[0]["estimates"], again.arrays[0]["estimates"])

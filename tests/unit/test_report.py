@@ -197,6 +197,7 @@ def test_the_methods_say_what_a_referee_asks_for(logit, plain):
     assert "Willingness to pay" not in sections(page)
 
 
+@pytest.mark.slow
 def test_persons_weights_exclusions_and_held_parameters_are_said(tmp_path):
     frame = survey()
     frame.loc[frame["who"] < 2, "car_av"] = 0
@@ -229,6 +230,7 @@ def test_situations_without_a_choice_are_counted(travel, tmp_path):
     assert "207 choice situations with more than one alternative" in page.text
 
 
+@pytest.mark.slow
 def test_nests_and_derived_quantities_are_there(nested, travel, tmp_path):
     page = written(nested, tmp_path / "nested.html")
     assert "nest public: bus, train" in page.pre
@@ -258,6 +260,7 @@ def test_coefficients_that_vary_are_not_called_a_logit(logit, travel, monkeypatc
     compile(code, "report", "exec")
 
 
+@pytest.mark.slow
 def test_a_loaded_result_says_what_is_missing_and_takes_data(logit, travel, tmp_path):
     logit.save(tmp_path / "result.json")
     loaded = cm.load_results(tmp_path / "result.json")
@@ -284,6 +287,7 @@ def test_what_cannot_be_had_is_said_in_its_place(logit, travel, tmp_path):
     assert cm.shares(logit, future).summary().as_html() in page.source
 
 
+@pytest.mark.slow
 def test_failures_are_said_at_the_top(logit, travel, tmp_path, monkeypatch):
     right = cm.Gumbel.sample
     monkeypatch.setattr(cm.Gumbel, "sample", lambda *arguments: 1.2 * right(*arguments))
@@ -335,6 +339,7 @@ def test_figures_are_images_without_scripts(plain):
         assert b"</svg>" in content
 
 
+@pytest.mark.slow
 def test_the_same_arguments_make_the_same_bytes_and_leave_no_figure_open(logit, plain, tmp_path):
     import matplotlib.pyplot as plt
 
@@ -519,6 +524,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.slow
 def test_report_is_a_function_whatever_is_imported_first():
     code = f"""
 import inspect, sys
@@ -541,6 +547,7 @@ for name, order in {ORDERS!r}.items():
 # --- the page of the documentation -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_on_the_report_prints_what_it_says(tmp_path, monkeypatch):
     page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
     code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)

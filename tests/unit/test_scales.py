@@ -303,3 +303,23 @@ def test_the_scale_of_worst_choices_needs_best_ones() -> None:
     first = cm.ChoiceData.from_rankings(stages(), situation="who", alternative="mode", rank="rank", depth=1)
     with pytest.raises(IdentificationError, match="one stage only"):
         cm.MultinomialLogit(first, "cost", stage_scale=True)
+
+
+def test_a_scale_that_nothing_identifies_is_undefined() -> None:
+    """With every coefficient free in both groups the scale of one is any number."""
+    rng = np.random.default_rng(8)
+    n = 400
+    frame = pd.DataFrame({"s": np.repeat(np.arange(n), 3), "a": np.tile(["a", "b", "c"], n)})
+    frame["cost"] = rng.uniform(1, 5, 3 * n)
+    frame["sp"] = (frame.s % 2).astype(float)
+    U = -0.6 * frame.cost.to_numpy().reshape(n, 3) + rng.gumbel(size=(n, 3))
+    frame["y"] = (U.max(axis=1, keepdims=True) == U).astype(int).ravel()
+    data = cm.ChoiceData.from_long(frame, situation="s", alternative="a", choice="y")
+    model = cm.MultinomialLogit(data, "cost + cost:sp | 0", scale_groups="sp")
+    with pytest.warns(cm.exceptions.ChoiceModelWarning):
+        result = model.fit()
+    assert not result.converged
+    assert np.isnan(result.bse["scale[1]"])
+    assert np.isnan(result.bse["cost:sp"])
+    plain = cm.MultinomialLogit(data, "cost + cost:sp | 0").fit().with_cov("robust")
+    assert result.with_cov("robust").bse["cost"] == pytest.approx(plain.bse["cost"], rel=1e-3)

@@ -514,6 +514,7 @@ def test_posterior_classes_are_distributed_like_any_where_the_model_is_true() ->
     assert closest(samples(after), samples(run(truth, rng=6))) > 0.001
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("heterogeneity", [None, TwoClasses()], ids=["one class", "two classes"])
 def test_frequencies_over_many_seeds_match_the_closed_form(heterogeneity: TwoClasses | None) -> None:
     model = model_of(read(make_frame(12), person="person"), heterogeneity=heterogeneity)

@@ -189,6 +189,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, chunks: int) -> None:
     monkeypatch.setattr(_Journal, "keep", stopping)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunks", [1, 3, 6])
 def test_an_interrupted_study_goes_on_where_it_was(
     model: cm.ChoiceModel, whole: cm.RecoveryStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunks: int

@@ -54,6 +54,7 @@ def test_a_correct_model_passes() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report_on_any_number_of_threads() -> None:
     one = cm.verify(result(), rng=3, simulations=500, replications=30, threads=1)
     two = cm.verify(result(), rng=3, simulations=500, replications=30, threads=2)
@@ -68,6 +69,7 @@ def test_a_panel_is_verified_in_pairs_of_situations_too() -> None:
     assert "pairs of situations" in set(report.to_frame().name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["weights", "unequal sets", "no choices", "two alternatives", "fixed"])
 def test_every_kind_of_data_can_be_verified(kind: str) -> None:
     frame = make_frame().assign(weight=lambda d: 1.0 + d.situation % 3)
@@ -204,6 +206,7 @@ def test_the_minimum_kind_shows_in_choices_only_with_three_alternatives_or_more(
     assert "probabilities" not in report.failed_checks
 
 
+@pytest.mark.slow
 def test_standard_errors_that_are_too_small_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = covariance.nonrobust
     monkeypatch.setattr(covariance, "nonrobust", lambda *a: 0.49 * right(*a))
@@ -438,6 +441,7 @@ def test_choices_that_are_certain_leave_nothing_to_see(size: float) -> None:
     assert set(report.failed_checks) <= {"optimum"}, report
 
 
+@pytest.mark.slow
 def test_a_hopeless_alternative_raises_no_false_alarm() -> None:
     # it is expected to win in some 0.02 of all draws: one win would be a large chi-square
     model = logit(make_frame(40), "x")
@@ -487,6 +491,7 @@ def travel_task() -> Task:
     return Task(sim, composition, sim.theta, sim.theta)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replications", [3, 5, 10])
 def test_few_replications_do_not_fail_a_right_model(replications: int) -> None:
     names = result().params.index
