@@ -70,7 +70,7 @@ def test_small_coefficients_are_brought_to_the_size_of_the_others() -> None:
     labels = [label.get_text() for label in ax.get_yticklabels()]
     ends = logit().conf_int().abs().max(axis=1)
     for name, label in zip(logit().params.index, labels, strict=True):
-        factor = float(label.partition(" × ")[2] or 1)
+        factor = float(label.partition(" \u00d7 ")[2] or 1)
         assert ends.max() / 10 < factor * ends[name] <= ends.max()
         assert np.log10(factor) == int(np.log10(factor))
     assert [label.get_text() for label in plain.get_yticklabels()] == list(logit().params.index)
