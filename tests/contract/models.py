@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import choicemodel as cm
 
@@ -110,6 +111,11 @@ CASES = [
 
 # Answers beyond the first choice -> the columns that hold them.
 ANSWERS = {"ranking": ("rank",), "best-worst": ("best", "worst")}
+
+
+# What the fast suite runs: every kind of error distribution and of data once; the slow suite runs the others too.
+FAST = ("logit", "logit, panel, unequal sets", "nested, two levels", "cross-nested", "logit of rankings")
+PARAMS = [pytest.param(c, id=c.name, marks=[] if c.name in FAST else [pytest.mark.slow]) for c in CASES]
 
 
 @cache

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
-from tests.contract.models import CASES, Case, fitted, full_sets, survey_frame
+from tests.contract.models import PARAMS, Case, fitted, full_sets, survey_frame
 
-pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+pytestmark = pytest.mark.parametrize("case", PARAMS)
 
 FIRST = {"many sets": "m0"}  # an alternative that is always there
 

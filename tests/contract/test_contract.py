@@ -10,7 +10,7 @@ import pytest
 import choicemodel as cm
 from tests.contract.models import (
     ANSWERS,
-    CASES,
+    PARAMS,
     Case,
     error_params,
     fitted,
@@ -21,7 +21,7 @@ from tests.contract.models import (
     trial_params,
 )
 
-pytestmark = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+pytestmark = pytest.mark.parametrize("case", PARAMS)
 
 
 def differences(function, at: np.ndarray) -> np.ndarray:

@@ -45,6 +45,7 @@ def fit(frame: pd.DataFrame) -> cm.ChoiceResults:
     return LatentClassLogit(data, "time + cost + comfort | 0", 2, membership="income", common=["comfort"]).fit()
 
 
+@pytest.mark.slow
 def test_a_large_sample_finds_both_classes() -> None:
     result = fit(sample(2500, 6, np.random.default_rng(0)))
     z = (result.params - TRUTH[result.params.index]) / result.bse

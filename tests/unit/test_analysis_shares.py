@@ -108,6 +108,7 @@ def test_other_data_may_be_numbered_alike() -> None:
     assert found.loc["car", "difference_se"] == pytest.approx(independent_error(result, other, found))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roles", [{}, {"person": "person"}, {"weight": "weight", "person": "person"}])
 @pytest.mark.parametrize("formula", ["cost + time | 0", "cost + time | income"])
 def test_a_part_of_the_estimation_data_is_a_segment_of_them(formula: str, roles: dict[str, str]) -> None:

@@ -121,6 +121,7 @@ def demo(tmp_path_factory):
     return code, shown.getvalue(), complaints.getvalue(), folder
 
 
+@pytest.mark.slow
 def test_demo_reproduces_the_book_and_lists_what_it_wrote(demo):
     code, out, err, folder = demo
     assert (code, err) == (0, "")
@@ -142,6 +143,7 @@ def test_demo_reproduces_the_book_and_lists_what_it_wrote(demo):
     assert r"\toprule" in (folder / "published.tex").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_demo_ends_with_the_verification_its_figures_and_the_report(demo):
     _, out, _, folder = demo
     assert "Verification of Multinomial logit" in out
@@ -158,6 +160,7 @@ def test_the_demo_ends_with_the_verification_its_figures_and_the_report(demo):
         assert width == pytest.approx(88 / 25.4 * 600, abs=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -593,6 +596,7 @@ def test_a_terminal_without_a_letter_gets_a_question_mark(trips, tmp_path):
     assert "Z?rich-Gen?ve" in run.stdout
 
 
+@pytest.mark.slow
 def test_matplotlib_stays_out():
     code = "import sys, choicemodel.cli; sys.exit('matplotlib' in sys.modules or 'statsmodels' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

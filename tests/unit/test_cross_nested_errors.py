@@ -365,6 +365,7 @@ DRAWN = {name: SPECIFICATIONS[name] for name in ("free", "shared", "nested", "pa
 drawn = pytest.mark.parametrize(("errors", "phi"), DRAWN.values(), ids=DRAWN)
 
 
+@pytest.mark.slow
 @drawn
 @pytest.mark.parametrize("codes", [[0, 1, 2, 3, 4], [1, 3, 4]])
 def test_the_winners_of_draws_have_the_probabilities(errors: CrossNested, phi: list[float], codes: list[int]) -> None:
@@ -391,6 +392,7 @@ def test_draws_in_sets_that_vary(errors: CrossNested, phi: list[float]) -> None:
         assert (np.abs(frequency - P[j]) < 4.5 * np.sqrt(P[j] * (1 - P[j]) / R)).all()
 
 
+@pytest.mark.slow
 @drawn
 @pytest.mark.parametrize("varying", [False, True])
 def test_keyed_draws_have_the_same_distribution(errors: CrossNested, phi: list[float], varying: bool) -> None:
@@ -427,6 +429,7 @@ def test_keyed_draws_with_parameters_of_each_situation() -> None:
     np.testing.assert_allclose(each, one, rtol=1e-12)
 
 
+@pytest.mark.slow
 @drawn
 def test_claims_hold(errors: CrossNested, phi: list[float]) -> None:
     bound, rng = errors.on(LABELS), np.random.default_rng(11)

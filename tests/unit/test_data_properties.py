@@ -193,6 +193,7 @@ def use(data: cm.ChoiceData) -> None:
             assert np.isfinite(design.matrix()).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(tables(), st.sets(st.sampled_from(["choice", "person", "weight", "available"])))
 def test_any_long_table_gives_data_or_one_of_our_errors(frame: pd.DataFrame, left_out: set[str]) -> None:
@@ -205,6 +206,7 @@ def test_any_long_table_gives_data_or_one_of_our_errors(frame: pd.DataFrame, lef
     use(data)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(tables(), st.sets(st.sampled_from(["choice", "person", "weight", "available"])))
 def test_any_wide_table_gives_data_or_one_of_our_errors(frame: pd.DataFrame, left_out: set[str]) -> None:

@@ -843,6 +843,7 @@ def test_the_fingerprint_of_ordinary_data_is_what_it_was() -> None:
 CELLS = st.sampled_from([1, 2, 3, 1.0, 2.0, None, np.nan, 0, -1, 2.5, np.inf, "1", "air", "x", True, "", pd.NA])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.lists(CELLS, min_size=12, max_size=12), st.lists(CELLS, min_size=12, max_size=12), st.booleans())
 def test_any_column_gives_data_or_one_of_our_errors(cells: list[Any], others: list[Any], truncate: bool) -> None:

@@ -32,6 +32,7 @@ def names() -> dict[str, Any]:
     return out
 
 
+@pytest.mark.slow
 def test_the_page_prints_what_it_says(names) -> None:
     assert names["blocks"] == PAGE.count("```python")
     assert names["report"].passed
@@ -78,6 +79,7 @@ def test_the_conditions_of_a_lambda_above_one_are_where_derivatives_change_sign(
     assert np.sign(found) == side
 
 
+@pytest.mark.slow
 def test_the_share_of_situations_of_the_page_is_that_of_its_condition(names) -> None:
     two, data = names["two"], names["data"]
     lam, held = two.params["lambda[private]"], two.params.copy()

@@ -403,6 +403,7 @@ QUESTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["delta", "krinsky-robb"])
 @pytest.mark.parametrize("what", QUESTIONS)
 def test_standard_errors_take_what_is_on_a_bound_as_known(on_bound, what, method) -> None:
@@ -446,6 +447,7 @@ def test_the_norm_is_that_of_the_coefficients(on_bound) -> None:
     np.testing.assert_allclose(table.to_frame()["(1)"].loc[utility.index, "estimate"], utility / size)
 
 
+@pytest.mark.slow
 def test_a_parameter_on_its_bound_has_no_profile(on_bound) -> None:
     result = on_bound["bound"]
     with pytest.raises(SpecificationError, match=r"'lambda\[private\]' is on the bound of its range, 1"):

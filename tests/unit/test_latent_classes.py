@@ -355,6 +355,7 @@ def test_weights_are_those_of_the_units_and_a_unit_that_says_nothing_has_their_m
 # --- EM and starting values -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_em_never_goes_down_and_stays_at_the_optimum() -> None:
     found, free = likelihood(model(weight=True)), np.ones(8, dtype=np.bool_)
     theta = trial(model())
@@ -369,6 +370,7 @@ def test_em_never_goes_down_and_stays_at_the_optimum() -> None:
     np.testing.assert_allclose(there.theta, best.params, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_em_reaches_the_optimum_of_the_search() -> None:
     found = likelihood(model())
     free = np.ones(8, dtype=np.bool_)
@@ -461,6 +463,7 @@ def test_the_order_of_the_classes_is_not_that_of_the_starting_points(
     np.testing.assert_allclose(result.bse, fitted().bse, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_shares_have_standard_errors() -> None:
     result = model(weight=True).fit()
     derived, p = result.derived, result.params
@@ -493,6 +496,7 @@ def test_a_fit_from_values_keeps_their_labels() -> None:
     np.testing.assert_allclose(result.llf, fitted().llf)
 
 
+@pytest.mark.slow
 def test_parameters_that_are_held_say_which_class_is_which() -> None:
     result = model().fit(fixed={"cost[class 1]": 0.0})
     assert result.params["cost[class 1]"] == 0.0
@@ -502,6 +506,7 @@ def test_parameters_that_are_held_say_which_class_is_which() -> None:
     assert attended.params["cost[class 2]"] == pytest.approx(result.params["cost[class 2]"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_nested_errors_are_searched_from_the_classes_of_the_logit() -> None:
     result = model(errors=cm.Nested(NESTS)).fit()
     assert result.converged

@@ -148,6 +148,7 @@ def test_closed_form_is_the_formula(nests: dict[str, Any], phi: list[float]) -> 
         np.testing.assert_allclose(found[:, 0], [float(x.exp()) for x in expected.values()], rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phi", [[0.01, 0.01, 0.01], [0.5, 0.01, 0.02], [1.0, 0.3, 0.05]])
 @pytest.mark.parametrize(
     "V",
@@ -222,6 +223,7 @@ def test_nests_may_share_a_parameter() -> None:
         )
 
 
+@pytest.mark.slow
 @trees
 def test_sets_of_their_own_are_those_of_a_common_set(nests: dict[str, Any], phi: list[float]) -> None:
     rng = np.random.default_rng(3)
@@ -314,6 +316,7 @@ def test_equal_parameters_of_parent_and_child_are_one_nest() -> None:
 CONSISTENT = [TREES[name] for name in ("one nest", "two nests", "three levels", "four levels")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("nests", "phi"), [*CONSISTENT, (THREE, [1.0, 0.5, 1.0]), (THREE, [0.05, 0.01, 0.02])])
 @pytest.mark.parametrize("size", [8, 4])
 def test_winners_have_the_probabilities(nests: dict[str, Any], phi: list[float], size: int) -> None:

@@ -147,6 +147,7 @@ def test_a_rug_of_many_values_is_thinned() -> None:
     assert len(rug.get_xdata()) == 150
 
 
+@pytest.mark.slow
 def test_curves_of_weighted_data_are_weighted() -> None:
     frame = cm.datasets.travel_mode().assign(w=lambda d: 1.0 + d.individual % 3)
     data = cm.ChoiceData.from_long(frame, situation="individual", alternative="mode", choice="choice", weight="w")
@@ -183,6 +184,7 @@ def test_shares_by_segment_are_series() -> None:
     assert by_size.get_legend().get_texts()[0].get_text() == "psize 1"
 
 
+@pytest.mark.slow
 def test_shares_of_scenarios() -> None:
     changes = {"air dearer": {"gc": {"air": "+10%"}}, "no bus": Remove("bus")}
     found = cm.scenario(travel(), changes, sums={"revenue": "gc"})
@@ -202,6 +204,7 @@ def test_shares_of_scenarios() -> None:
         cm.plots.shares(found, quantity="profit")
 
 
+@pytest.mark.slow
 def test_coefficients_of_several_models() -> None:
     full, small = travel(), travel().model.fit(fixed={"gc": -0.01}).with_cov("robust")
     ax = cm.plots.coefficients({"all": full, "held": small}, multiply={"gc": 100}, alpha=0.1, constants=False)
@@ -269,6 +272,7 @@ def test_values_with_their_intervals() -> None:
     np.testing.assert_allclose(intervals(fieller, 0), limits, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_values_of_several_columns_models_and_alternatives() -> None:
     data = travel().data
     common = cm.MultinomialLogit(data, "invc + invt + ttme").fit()
@@ -300,6 +304,7 @@ def labels_of_flows(ax: Axes) -> list[str]:
     return [plain(t.get_text()).replace("\u00a0", " ") for t in ax.texts if t.get_text()]
 
 
+@pytest.mark.slow
 def test_flows_begin_with_the_survey_and_go_where_the_probabilities_say() -> None:
     """Who chose the car stays with P after / P before, for a logit in which the car alone gets worse."""
     result, n = travel(), 210
@@ -331,6 +336,7 @@ def test_only_those_leave_whose_alternative_is_worse() -> None:
     assert (cells[2, [0, 1, 3]] > 0).all()
 
 
+@pytest.mark.slow
 def test_nobody_stays_with_an_alternative_that_is_gone() -> None:
     result = travel()
     ax = cm.plots.scenario(result, Remove("bus"), simulations=60, rng=2, kind="matrix")
@@ -346,6 +352,7 @@ def test_nobody_stays_with_an_alternative_that_is_gone() -> None:
     np.testing.assert_allclose(cells[1], expected, atol=4 * error + 0.05)
 
 
+@pytest.mark.slow
 def test_two_cases_without_observed_choices_share_their_errors() -> None:
     result = travel()
     ax = cm.plots.scenario(result, result.data, before=result.data, simulations=3, rng=5)
@@ -356,6 +363,7 @@ def test_two_cases_without_observed_choices_share_their_errors() -> None:
     assert labels_of_flows(again) == labels_of_flows(same) != labels_of_flows(ax)
 
 
+@pytest.mark.slow
 def test_flows_of_weighted_data_are_weighted() -> None:
     frame = cm.datasets.travel_mode().assign(w=lambda d: 1.0 + 4 * (d.individual % 2))
     data = cm.ChoiceData.from_long(frame, situation="individual", alternative="mode", choice="choice", weight="w")
@@ -468,6 +476,7 @@ def test_nothing_overlaps_and_nothing_is_clipped(name: str, J: int, width: str) 
         assert all(t.get_fontsize() >= 4.4 for t in texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["elasticities", "matrix"])
 def test_numbers_stay_in_their_cells(name: str) -> None:
     with cm.plots.style("single"):
@@ -481,6 +490,7 @@ def test_numbers_stay_in_their_cells(name: str) -> None:
             assert box.height <= area.height / 8
 
 
+@pytest.mark.slow
 def test_labels_mean_themselves() -> None:
     with cm.plots.style("single"):
         ax = figures(8)["curves"]()
@@ -491,6 +501,7 @@ def test_labels_mean_themselves() -> None:
     assert text_of("a_$x$ and more", 6) == "a_\\$x\\$\nand\nmore"
 
 
+@pytest.mark.slow
 def test_series_differ_without_colour() -> None:
     ax = figures(8)["curves"]()
     lines = [line for line in ax.lines if line.get_marker() not in ("|", "None")]
@@ -509,6 +520,7 @@ def test_axes_of_the_caller_are_used() -> None:
     assert figure.get_size_inches() == pytest.approx(plt.rcParams["figure.figsize"])
 
 
+@pytest.mark.slow
 def test_a_part_of_a_figure_has_room_of_its_own() -> None:
     with cm.plots.style("double", height=80):
         figure = plt.figure(layout="constrained")
@@ -524,6 +536,7 @@ def test_a_part_of_a_figure_has_room_of_its_own() -> None:
             assert_apart([t.get_window_extent(renderer) for t in drawn_ticks(ax.xaxis)], "tick labels")
 
 
+@pytest.mark.slow
 def test_files_do_not_depend_on_what_is_set_outside(tmp_path: Path) -> None:
     with cm.plots.style("single"):
         ax = cm.plots.shares(travel())

@@ -121,6 +121,7 @@ def test_calibration_draws_the_table_and_its_limits() -> None:
     assert "90 % limits" in legend_texts(ax)
 
 
+@pytest.mark.slow
 def test_calibration_of_a_result_is_that_of_its_validation() -> None:
     drawn = [calibration(result()), calibration(cm.validate(result(), survey()))]
     one, two = (line(ax, "observed") for ax in drawn)
@@ -169,6 +170,7 @@ def test_a_large_sample_has_a_quadratic_profile_that_falls_by_192() -> None:
         np.testing.assert_allclose(fall, 1.92, rtol=0.04)
 
 
+@pytest.mark.slow
 def test_profile_keeps_what_was_held_fixed_and_follows_the_nonrobust_covariance() -> None:
     fitted = few().model.fit(fixed={"gc": -0.01}, cov_type="robust")
     with pytest.warns(ComparisonWarning, match="robust standard errors, and the log-likelihood does not follow them"):
@@ -180,6 +182,7 @@ def test_profile_keeps_what_was_held_fixed_and_follows_the_nonrobust_covariance(
     np.testing.assert_allclose(line(ax, "95 % Wald, nonrobust")[0], plain)
 
 
+@pytest.mark.slow
 def test_panels_and_weights_are_told_that_the_intervals_are_nonrobust() -> None:
     frame = cm.datasets.travel_mode()
     frame = frame.assign(who=frame.individual // 3, w=1.0 + frame.individual % 2)
@@ -238,6 +241,7 @@ def test_ellipse_is_the_quadratic_form_of_the_covariance_at_the_chi_square_quant
         np.testing.assert_allclose(np.linalg.norm(d, axis=1).max(), longest, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_contour_is_where_refits_have_fallen_by_half_the_quantile() -> None:
     ax = likelihood_contours(few(), "gc", "ttme", levels=(0.95,))
     x, y = line(ax, "profile")
@@ -258,6 +262,7 @@ def test_contours_of_nearly_collinear_estimates_are_as_exact() -> None:
     np.testing.assert_allclose(found, stats.chi2.ppf(0.95, 2) / 2, rtol=0.003)
 
 
+@pytest.mark.slow
 def test_projection_of_a_contour_is_the_profile_of_one_parameter() -> None:
     level = 1 - stats.chi2.sf(stats.chi2.ppf(0.95, 1), 2)  # the region of two with the interval's quantile
     x, _ = line(likelihood_contours(few(), "gc", "ttme", levels=(level,)), "profile")
@@ -328,6 +333,7 @@ class Moved(Gumbel):
         return super().probabilities(V + structure.reshape(structure.shape + (1,) * (V.ndim - structure.ndim)), phi, 0)
 
 
+@pytest.mark.slow
 def test_a_failed_verification_says_so_and_names_the_farthest_cell() -> None:
     model = cm.ChoiceModel(survey(), result().model.formula, Moved(), base="car")
     bad = cm.verify(model, result().params, rng=1)
@@ -354,6 +360,7 @@ def steps(ax: Axes) -> list[StepPatch]:
     return [p for p in ax.patches if isinstance(p, StepPatch) and not p.get_fill()]
 
 
+@pytest.mark.slow
 def test_histograms_are_those_of_numpy_and_the_truth_is_drawn() -> None:
     ax = recovery(study(), "ttme")
     k = study().names.index("ttme")
@@ -368,6 +375,7 @@ def test_histograms_are_those_of_numpy_and_the_truth_is_drawn() -> None:
     assert legend_texts(ax) == ["80 situations", "320 situations", "truth"]
 
 
+@pytest.mark.slow
 def test_one_histogram_has_the_density_that_standard_errors_promise() -> None:
     ax = recovery(study(), "gc", n_persons=160)
     found = study().refits(160)
@@ -416,6 +424,7 @@ def test_coverage_counts_the_intervals_that_hold_the_truth(level: float) -> None
         assert (low[1], high[1]) == pytest.approx((100 * wilson.low, 100 * wilson.high))
 
 
+@pytest.mark.slow
 def test_power_is_the_share_of_rejections_on_the_curve_that_the_smallest_sample_is_read_from() -> None:
     ax = recovery(power_study())
     container = ax.containers[0]
@@ -431,6 +440,7 @@ def test_power_is_the_share_of_rejections_on_the_curve_that_the_smallest_sample_
     assert ax.get_title(loc="left") == "The test that gc is not 0"
 
 
+@pytest.mark.slow
 def test_the_curve_of_a_power_study_goes_through_its_points_and_stops_at_the_ends() -> None:
     table = power_study().to_frame()
     most = 1 - 0.5 / 60
@@ -556,6 +566,7 @@ def series_differ_by_more_than_colour(ax: Axes) -> None:
     assert len(set(looks)) == len(looks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["profile", "bias", "power"])
 def test_axes_of_the_caller_are_used_and_no_figure_is_made(name: str) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
@@ -566,6 +577,7 @@ def test_axes_of_the_caller_are_used_and_no_figure_is_made(name: str) -> None:
     assert not axes[0].has_data()
 
 
+@pytest.mark.slow
 def test_names_are_written_as_they_are() -> None:
     ax = likelihood_profile(long_names(), DOLLARS, points=3)
     ax.figure.canvas.draw()
@@ -597,6 +609,7 @@ def test_a_loaded_result_needs_data(tmp_path: Path) -> None:
             figure(kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -216,7 +216,7 @@ ASK: dict[str, Callable[[cm.ChoiceResults, cm.ChoiceData | None], pd.DataFrame]]
     "elasticities": lambda r, d: cm.elasticities(r, "cost", data=d).to_frame(),
     "marginal effects": lambda r, d: cm.marginal_effects(r, "cost", data=d).to_frame(),
     "willingness": lambda r, d: cm.willingness_to_pay(r, "time", per="cost", data=d).to_frame(),
-    "surplus": lambda r, d: cm.consumer_surplus(r, d, {"cost": {"bus": "-5"}}, per="cost").to_frame(),
+    "surplus": lambda r, d: cm.consumer_surplus(r, d, {"cost": {"bus": "-10%"}}, per="cost").to_frame(),
     "scenario": lambda r, d: cm.scenario(
         r, {"no bus": Remove("bus"), "tram": Add("tram", {"cost": 0.0}, like="train")}, data=d
     ).to_frame(),

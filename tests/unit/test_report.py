@@ -220,6 +220,7 @@ def test_persons_weights_exclusions_and_held_parameters_are_said(tmp_path):
     assert f"{fewer.notes[0][0].upper()}{fewer.notes[0][1:]}." in page.text
 
 
+@pytest.mark.slow
 def test_situations_without_a_choice_are_counted(travel, tmp_path):
     frame = cm.datasets.travel_mode()
     lone = frame[(frame["individual"] > 3) | (frame["choice"] == 1)]
@@ -302,6 +303,7 @@ def test_failures_are_said_at_the_top(logit, travel, tmp_path, monkeypatch):
     assert "NOT CONVERGED after 1 iteration" in page.text
 
 
+@pytest.mark.slow
 def test_warnings_of_the_analyses_reach_the_caller(travel, tmp_path):
     result = cm.MultinomialLogit(travel, "invc + ttme | hinc", base="car").fit()
     with pytest.warns(CovarianceWarning, match="denominator|not clearly different") as told:
@@ -383,6 +385,7 @@ def test_arguments_that_make_no_sense_are_refused(logit, tmp_path, name, options
     assert [path.name for path in tmp_path.iterdir()] == ["folder.html"]
 
 
+@pytest.mark.slow
 def test_a_model_is_no_result_and_a_verification_belongs_to_its_model(logit, nested, tmp_path):
     with pytest.raises(SpecificationError, match="not ChoiceModel"):
         cm.report(logit.model, tmp_path / "report.html")
@@ -435,6 +438,7 @@ def test_code_of_a_wide_survey_runs_on_its_long_table(roles):
     assert again.llf == pytest.approx(result.llf, abs=1e-7)
 
 
+@pytest.mark.slow
 def test_the_users_own_reading_is_shown_and_runs(tmp_path):
     frame = survey()
     data = wide(frame, person="who")
@@ -482,6 +486,7 @@ def test_code_of_nested_models_runs(nested, travel):
     same(crossed, repeated(script(crossed, travel, None), travel.frame))
 
 
+@pytest.mark.slow
 def test_code_of_a_model_with_group_scales_runs(tmp_path):
     frame = cm.datasets.travel_mode().assign(wave=lambda d: np.where(d["individual"] < 100, "first", "second"))
     data = cm.ChoiceData.from_long(frame, situation="individual", alternative="mode", choice="choice")

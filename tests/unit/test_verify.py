@@ -168,6 +168,7 @@ class WrongCurvature(Gumbel):
         return LogProbability(found.value, found.gradient, None, flat)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("errors", "check"),
     [
@@ -216,6 +217,7 @@ def test_standard_errors_that_are_too_small_are_caught(monkeypatch: pytest.Monke
     assert {"standard errors, nonrobust", "coverage, nonrobust"} <= failed
 
 
+@pytest.mark.slow
 def test_choices_that_were_shuffled_against_their_rows_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = Prepared.with_choices
 
@@ -463,6 +465,7 @@ def test_a_separated_fit_fails_the_optimum_or_nothing() -> None:
     assert set(cm.verify(result, rng=1, simulations=500).failed_checks) <= {"optimum"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persons", [5, 8, 30])
 def test_few_persons_are_no_reason_to_fail(persons: int) -> None:
     frame = make_frame(persons * 10).assign(person=lambda d: d.situation // 10)
