@@ -157,4 +157,5 @@ def _labels(data: ChoiceData) -> pd.Index[Any]:
     values = data.column(name).to_numpy(dtype=object)[rows]
     out = np.empty(s.n_units, dtype=object)
     out[s.unit] = values
-    return pd.Index([plain_label(v) for v in out], name=name)
+    labels: pd.Index[Any] = pd.Index([plain_label(v) for v in out], name=name)
+    return labels
