@@ -311,6 +311,11 @@ class ChoiceModel:
         return self.mixing
 
     @property
+    def before(self) -> ChoiceModel | None:
+        """The same model without population shares; None where it has none."""
+        return self._before
+
+    @property
     def mixes(self) -> bool:
         """Whether coefficients vary over persons."""
         return isinstance(self.mixing, Mixing)

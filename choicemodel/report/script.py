@@ -54,6 +54,9 @@ def script(result: ChoiceResults, data: ChoiceData | None, reading: str | None) 
     model = cm.MultinomialLogit(data, 'gc + ttme', base='car')
     result = model.fit(fixed={'gc': -0.02}, cov_type='nonrobust')
     """
+    before = getattr(result.model, "before", None)  # without the weights that population shares make
+    if before is not None and data is result.data:
+        data = before.data
     parts = [["import choicemodel as cm", ""], _reading(data, reading), _model(result), _fit(result)]
     return "\n".join(line for part in parts for line in part)
 
@@ -174,7 +177,7 @@ def _nests(errors: Any) -> dict[str, Any]:
 
 def _fit(result: ChoiceResults) -> list[str]:
     settings = result.settings
-    named: dict[str, Any] = {k: v for k in ("start", "fixed") if (v := getattr(settings, k)) is not None}
+    named: dict[str, Any] = {k: v for k in ("start", "fixed", "population_shares") if (v := getattr(settings, k)) is not None}
     named |= {k: getattr(settings, k) for k, usual in _DEFAULTS.items() if getattr(settings, k) != usual}
     named["cov_type"] = result.cov_type
     comments = []
