@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import io
+import tempfile
+import time
 from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
+import pandas as pd
 from common import best, formula, read, report, survey
 
 import choicemodel as cm
@@ -76,6 +79,40 @@ def fits() -> None:
     report("Swissmetro, xlogit's logit", best(partial(xlogit, data), 3) * 1e3, "ms")
     if find_spec("biogeme") is None:
         print("Biogeme is not installed: its nested logit is not compared.")
+    else:
+        report("Swissmetro, Biogeme's nested logit", biogeme(data), "s")
+
+
+def biogeme(data: cm.ChoiceData) -> float:
+    """Seconds of Biogeme's nested logit of the same columns, covariances included."""
+    import biogeme.biogeme as bio
+    import biogeme.database as db
+    from biogeme.expressions import Beta, Variable
+    from biogeme.models import lognested
+    from biogeme.nests import NestsForNestedLogit, OneNestForNestedLogit
+
+    s, table = data.structure, data.frame.reset_index(drop=True)
+    situation = np.repeat(np.arange(s.n_situations), s.sizes)
+    wide = {}
+    for j in range(3):
+        here = s.alternative == j
+        for name, values in (("time", table["time"]), ("cost", table["cost"]), ("there", table["time"] * 0 + 1)):
+            column = np.zeros(s.n_situations)
+            column[situation[here]] = s.sorted_values(values.to_numpy(float))[here]
+            wide[f"{name}_{j}"] = column
+    wide["choice"] = s.alternative[s.require_chosen()]
+    time_, cost = Beta("time", 0, None, None, 0), Beta("cost", 0, None, None, 0)
+    constants = [Beta("asc_train", 0, None, None, 0), 0, Beta("asc_car", 0, None, None, 0)]
+    V = {j: constants[j] + time_ * Variable(f"time_{j}") + cost * Variable(f"cost_{j}") for j in range(3)}
+    nest = OneNestForNestedLogit(nest_param=Beta("mu", 1, 1, None, 0), list_of_alternatives=[0, 2], name="existing")
+    nests = NestsForNestedLogit(choice_set=[0, 1, 2], tuple_of_nests=(nest,))
+    there = {j: Variable(f"there_{j}") for j in range(3)}
+    model = bio.BIOGEME(db.Database("swissmetro", pd.DataFrame(wide)), lognested(V, there, nests, Variable("choice")))
+    model.model_name = "nested"
+    with contextlib.chdir(tempfile.mkdtemp()):  # it writes files where it is
+        began = time.perf_counter()
+        model.estimate()
+        return time.perf_counter() - began
 
 
 def xlogit(data: cm.ChoiceData) -> float:
