@@ -177,7 +177,9 @@ def _nests(errors: Any) -> dict[str, Any]:
 
 def _fit(result: ChoiceResults) -> list[str]:
     settings = result.settings
-    named: dict[str, Any] = {k: v for k in ("start", "fixed", "population_shares") if (v := getattr(settings, k)) is not None}
+    named: dict[str, Any] = {
+        k: v for k in ("start", "fixed", "population_shares") if (v := getattr(settings, k)) is not None
+    }
     named |= {k: getattr(settings, k) for k, usual in _DEFAULTS.items() if getattr(settings, k) != usual}
     named["cov_type"] = result.cov_type
     comments = []
