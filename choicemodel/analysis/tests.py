@@ -124,6 +124,7 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
     """
     for result in (restricted, unrestricted):
         _check_fit(result)
+    _refuse_classes(restricted, unrestricted)
     if restricted.fingerprint() != unrestricted.fingerprint():
         raise SpecificationError("The two models were fitted to different choices: the test needs the same data.")
     df = unrestricted.df_model - restricted.df_model

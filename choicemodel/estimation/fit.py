@@ -23,7 +23,7 @@ from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
 from choicemodel.estimation.optimise import Composition, FitSettings, Search, search
 from choicemodel.estimation.parameters import Parameter, Parameters
-from choicemodel.estimation.people import People, people_blocks
+from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import (
@@ -207,6 +207,7 @@ def prepare(model: Composition, pool: Executor) -> Prepared:
     plain = Prepared(blocks, gram(blocks, len(design.columns), pool))
     if not isinstance(model.heterogeneity, Mixing):
         return plain
+    check_weights(design.data)
     if isinstance(model.heterogeneity.tastes, ClassTastes):
         return replace(plain, facts=model.heterogeneity.facts(design.data))
     people = people_blocks(design, model.heterogeneity.n_points, regular=isinstance(model.errors, Gumbel))

@@ -228,12 +228,12 @@ class MixedLikelihood(UnitLikelihood):
         if c.sets is not None:
             return self._general(c, own, E, phi)
         bound = float((np.abs(with_rest) @ np.abs(one).max(axis=(0, 2))).max(initial=0.0))
-        log_total = self._logit(c.part, E, bound)
-        in_beta = _in_beta(c, E, self._work.array(f"G{i}", (len(c.part.people), own.shape[1], own.shape[2])))
-        np.subtract(c.chosen[:, self.tastes.varying][:, :, np.newaxis], in_beta, out=in_beta)
         chosen = c.chosen[:, np.newaxis, self.tastes.varying] @ own  # (p, 1, R)
         at_chosen = chosen[:, 0] + (c.chosen[:, self.tastes.common[0]] @ common)[:, np.newaxis]
-        return _Kernel(at_chosen - log_total, in_beta, E, None)
+        value = self._logit(c.part, E, bound, at_chosen)
+        in_beta = _in_beta(c, E, self._work.array(f"G{i}", (len(c.part.people), own.shape[1], own.shape[2])))
+        np.subtract(c.chosen[:, self.tastes.varying][:, :, np.newaxis], in_beta, out=in_beta)
+        return _Kernel(value, in_beta, E, None)
 
     def _augmented(self, c: _Coded, beta: FloatArray, common: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Columns that vary and, as one more of coefficient one, what the others add up to."""
@@ -246,8 +246,8 @@ class MixedLikelihood(UnitLikelihood):
         B[:, V] = 1.0
         return A, B
 
-    def _logit(self, part: Part, E: FloatArray, bound: float) -> FloatArray:
-        """Turn utilities into probabilities in place; return the logarithms of the denominators, summed (p, R)."""
+    def _logit(self, part: Part, E: FloatArray, bound: float, at_chosen: FloatArray) -> FloatArray:
+        """Turn utilities into probabilities in place; return the log-likelihood of each person (p, R)."""
         axis = 1 if part.regular else 0
         shape = (*E.shape[:axis], *E.shape[axis + 1 :])
         total = self._work.array("total", shape)
@@ -258,22 +258,25 @@ class MixedLikelihood(UnitLikelihood):
                 np.exp(E, out=E)
             np.add.reduce(E, axis=axis, out=total, initial=1.0)
             small = most * (bound + log_J) < _SAFE
-            sums = _sum_of_logs(part, total, as_product=small)
+            value = np.subtract(at_chosen, _sum_of_logs(part, total, as_product=small))
         else:
             top = np.maximum(E.max(axis=axis), 0.0)
+            # Utilities this large lose digits: what is chosen is read from them, so that their errors cancel.
+            below = _of_chosen(part, E) - top.reshape(-1, top.shape[-1])
             E -= np.expand_dims(top, axis)
             with np.errstate(under="ignore"):
                 np.exp(E, out=E)
                 np.add.reduce(E, axis=axis, out=total)
                 total += np.exp(-top)
-            sums = _sum_of_logs(part, total, as_product=False) + _by_person(part, top)
+            below -= np.log(total).reshape(below.shape)
+            value = np.add.reduceat(below, part.starts[:-1], axis=0)
         with np.errstate(under="ignore"):
             if E.shape[axis] <= _FEW:
                 E /= np.expand_dims(total, axis)
             else:  # one division for many products
                 np.reciprocal(total, out=total)
                 E *= np.expand_dims(total, axis)
-        return sums
+        return value
 
     def _general(self, c: _Coded, beta: FloatArray, E: FloatArray, phi: FloatArray) -> _Kernel:
         """Ask an error distribution for log P and its derivatives; the part is ragged."""
@@ -309,6 +312,13 @@ def _utilities(part: Part, A: FloatArray, B: FloatArray, out: FloatArray) -> Non
         return
     for i, (start, stop) in enumerate(zip(part.starts[:-1], part.starts[1:], strict=True)):
         np.matmul(A[:, start:stop], B[i if len(B) > 1 else 0], out=out[:, start:stop])
+
+
+def _of_chosen(part: Part, V: FloatArray) -> FloatArray:
+    """Utility of what was chosen in each situation (n, R)."""
+    n = len(part.chosen)
+    flat = V.transpose(1, 0, 2, 3).reshape(V.shape[1], n, -1) if part.regular else V  # (J - 1, n, R)
+    return np.where(part.chosen[:, np.newaxis] > 0, flat[np.maximum(part.chosen - 1, 0), np.arange(n)], 0.0)
 
 
 def _in_beta(c: _Coded, E: FloatArray, out: FloatArray) -> FloatArray:

@@ -67,7 +67,8 @@ def scaled_step(score: FloatArray, hessian: FloatArray) -> tuple[FloatArray, flo
 def uphill_step(score: FloatArray, hessian: FloatArray) -> FloatArray:
     """Find a step that goes up where -H is not positive definite: its spectrum is lifted off zero."""
     size = np.abs(np.diag(hessian))
-    scale = 1.0 / np.sqrt(np.where(size > 0, size, 1.0))
+    # Where the likelihood is flat the diagonal is rounding, which is no unit to measure a step in.
+    scale = 1.0 / np.sqrt(np.where(size > 1e-20 * size.max(initial=0.0), size, 1.0))
     values, vectors = np.linalg.eigh(-hessian * scale * scale[:, np.newaxis])
     lifted = np.maximum(np.abs(values), 1e-6 * max(1.0, float(np.abs(values).max())))
     return np.asarray(vectors @ ((vectors.T @ (score * scale)) / lifted) * scale)

@@ -170,7 +170,7 @@ class Objective:
         if self.has_curvature:
             return maximise(self.exact, start, **how)  # type: ignore[arg-type]
         first = self.outer if isinstance(self.likelihood, UnitLikelihood) else None
-        return climb(Smooth(self.score, self.hessian, first), start, lost=self._lost, **how)  # type: ignore[arg-type]
+        return climb(Smooth(self.score, self.hessian, first, self.working.longest()), start, lost=self._lost, **how)  # type: ignore[arg-type]
 
     def outer(self, eta: FloatArray) -> FloatArray:
         """Minus the outer product of unit scores (k, k): what the Hessian is on average at the true parameters."""
@@ -307,16 +307,19 @@ def _on_edges(
     task = (task[0], replace(task[1], checkpoint=None))  # the file holds the free search, from which this one follows
     items = task[0].parameters.items
     groups = [p.group for p in items]
-    # A share of nothing and a spread of zero have no slope to come back by.
-    may_return = np.array([p.scale != "share" and p.role != "heterogeneity" for p in items])
+    # A spread of zero has no slope to come back by.
+    may_return = np.array([p.role != "heterogeneity" for p in items])
     search_from = values.copy()
     found = _search(likelihood, values, free, task)
-    search_from[free] = found.optimum.theta
+    search_from[free], reached = found.optimum.theta, found.optimum.value
     for left in reversed(range(_MOST_CHANGES)):
         over = over | (free & _emptied(search_from, over, edges, groups))
         held = np.where(over, edges.held(search_from), values)
         inner = free & ~over
         found = _search(likelihood, held, inner, task)
+        if not found.optimum.value >= reached:  # it dropped below where the free search was: go on from there
+            again = _search(likelihood, np.where(over, held, search_from), inner, task)
+            found = again if again.optimum.value > found.optimum.value else found
         held[inner] = found.optimum.theta
         score = likelihood.evaluate(held).score
         back = over & np.where(held >= edges.at_high, score < 0, score > 0) & (edges.at_high != edges.at_low)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.data.structure import Structure
+from choicemodel.data import ChoiceData, Structure
+from choicemodel.exceptions import SpecificationError
 from choicemodel.utility import Design, Group
 
 FloatArray = NDArray[np.float64]
@@ -107,6 +108,35 @@ def people_blocks(design: Design, n_points: int, *, regular: bool = True) -> lis
     counts = _counts(structure, family, len(families))
     chunks = _chunks(counts, families, n_points)
     return [_people(design, families, units, regular=regular) for units in chunks]
+
+
+def check_weights(data: ChoiceData) -> None:
+    """Refuse weights that differ within a unit, whose likelihood is one number with one weight.
+
+    Raises
+    ------
+    SpecificationError
+        With the first unit that has several.
+    """
+    s = data.structure
+    if s.weight is None:
+        return
+    first = s.weight[np.unique(s.unit, return_index=True)[1]]
+    differs = np.flatnonzero(np.abs(s.weight - first[s.unit]) > 1e-9 * np.abs(first[s.unit]))
+    if not differs.size:
+        return
+    at = int(differs[0])
+    if data.roles.kind == "counts":
+        raise SpecificationError(
+            f"Counts do not say which choices are of one person, and the tastes of a mixture are those of persons: "
+            f"{data.name_of(at)} holds several choices. Give each choice its own row (frame.loc[frame.index.repeat("
+            "frame[count])]) with from_long, and persons where they are known; or fit a model without heterogeneity."
+        )
+    raise SpecificationError(
+        f"The weights `{data.roles.weight}` differ within persons, such as {first[s.unit][at]:g} and "
+        f"{s.weight[at]:g} at {data.name_of(at)}: all choices of a person are one probability in a mixture, which has "
+        "one weight. Give each person one, such as the mean of its weights."
+    )
 
 
 def _families(design: Design) -> list[Group]:

@@ -37,11 +37,14 @@ class Smooth(NamedTuple):
         eta (k,) -> second derivative (k, k).
     first : callable, optional
         A cheap stand-in for it at the start, which the updates improve.
+    longest : ndarray (k,), optional
+        Most that each element may move in one step.
     """
 
     score: Callable[[FloatArray], tuple[float, FloatArray]]
     hessian: Callable[[FloatArray], FloatArray]
     first: Callable[[FloatArray], FloatArray] | None = None
+    longest: FloatArray | None = None
 
 
 class _State(NamedTuple):
@@ -102,7 +105,7 @@ def climb(
         if not np.isfinite(state.hessian).all() or (lost is not None and lost(state.eta)):
             message = "the parameters left their range"
             break
-        moved = _move(function, state, _cut(step, state.hessian))
+        moved = _move(function, state, _cut(step, state.hessian, function.longest))
         if moved is not None:
             state = moved
         elif state.fresh:
@@ -131,11 +134,14 @@ def _polished(function: Smooth, optimum: Optimum, step: FloatArray) -> Optimum:
     return Optimum(eta, value, score, optimum.hessian, optimum.iterations + 1, found[1], optimum.message)
 
 
-def _cut(step: FloatArray, hessian: FloatArray) -> FloatArray:
+def _cut(step: FloatArray, hessian: FloatArray, most: FloatArray | None) -> FloatArray:
     """Shorten a step that is longer than anything the quadratic approximation can be trusted for."""
     length = float(np.sqrt(max(0.0, float(step @ (np.abs(np.diag(hessian)) * step)))))
     longest = _LONGEST * np.sqrt(len(step))
-    return step if length <= longest or not np.isfinite(length) else step * (longest / length)
+    ratios = np.array([1.0, length / longest if np.isfinite(length) else 1.0])
+    if most is not None:
+        ratios = np.append(ratios, np.abs(step) / most)
+    return np.asarray(step / ratios.max())
 
 
 def _move(function: Smooth, state: _State, step: FloatArray) -> _State | None:

@@ -21,6 +21,9 @@ IntArray = NDArray[np.int64]
 
 # A share or a positive parameter that starts on its bound starts this far inside.
 _INSIDE = 1e-6
+# The log-ratio of a share moves no more than this in one step: its curvature at the start says little of the place to
+# which a longer one leads, and from a share of nothing there is no slope to come back by.
+_MOST_IN_LOGS = 3.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,15 @@ class Working:
         out[self.log] = False
         for s in self.shares:
             out[s.positions] = False
+        return out
+
+    def longest(self) -> FloatArray | None:
+        """Most that each working value should move in one step (k,): shares are all but 0 or 1 a few units on."""
+        if not self.shares:
+            return None
+        out = np.full(len(self.is_linear()), np.inf)
+        for s in self.shares:
+            out[s.positions] = _MOST_IN_LOGS
         return out
 
     def full(self, eta: FloatArray) -> FloatArray:

@@ -43,6 +43,7 @@ def check_derivatives(
     for point in range(_POINTS):
         at = theta + (scale * rng.standard_normal(len(theta)) if point else 0.0)
         found, matrix = likelihood.evaluate_with_hessian(at)
+        matrix = np.where(np.outer(scale, scale) > 0, matrix, 0.0)  # on a bound it does not exist
         for _ in range(min(_DIRECTIONS, 2 * len(theta))):
             d = scale * _unit(rng, len(theta))  # fixed parameters have scale zero
             other = scale * _unit(rng, len(theta))
@@ -96,12 +97,27 @@ def _derivative(name: str, of: str, found: list[tuple[float, float]]) -> Evidenc
 
 
 def check_optimum(
-    likelihood: Likelihood | UnitLikelihood, theta: FloatArray, free: NDArray[np.bool_], rng: np.random.Generator
+    likelihood: Likelihood | UnitLikelihood,
+    theta: FloatArray,
+    where: tuple[NDArray[np.bool_], FloatArray],
+    rng: np.random.Generator,
 ) -> list[Evidence]:
-    """Look whether the parameters are a maximum of the likelihood of the data's own choices."""
+    """Look whether the parameters are a maximum of the likelihood of the data's own choices.
+
+    Parameters
+    ----------
+    likelihood : Likelihood or UnitLikelihood
+    theta : ndarray (K,)
+    where : tuple of ndarray (K,)
+        Which parameters are free; and which of them are on the lower (-1) or upper (+1) bound of their range, where
+        the gradient need not be zero but must not point back inside.
+    rng : Generator
+    """
+    free, edge = where
+    inner = free & (edge == 0)
     found, matrix = likelihood.evaluate_with_hessian(theta)
-    free_hessian = matrix[np.ix_(free, free)]
-    step = scaled_step(found.score[free], free_hessian)
+    inner_hessian = matrix[np.ix_(inner, inner)]
+    step = scaled_step(found.score[inner], inner_hessian)
     decrement = np.inf if step is None else step[1]
     distance = np.sqrt(decrement)
     out = [
@@ -124,13 +140,16 @@ def check_optimum(
             passed=step is not None,
         ),
     ]
-    diagonal = -np.diag(free_hessian)
+    if (edge != 0).any():
+        out.append(_outwards(found.score, edge))
+    diagonal = -np.diag(matrix)
     scale = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     gains = []
     for size in (0.01, 0.1, 1.0):
         for _ in range(_DIRECTIONS):
-            other = theta.copy()
-            other[free] += size * scale * rng.standard_normal(int(free.sum()))
+            move = size * scale * rng.standard_normal(len(theta))
+            move = np.where(edge == 0, move, -edge * np.minimum(np.abs(move), 0.1))  # from a bound, inwards only
+            other = theta + np.where(free, move, 0.0)
             if likelihood.has_meaning(other):
                 gains.append(likelihood.value(other) - found.value)
     best = float(np.max(gains)) if gains else -np.inf  # NaN if there is one
@@ -148,3 +167,19 @@ def check_optimum(
         )
     )
     return out
+
+
+def _outwards(score: FloatArray, edge: FloatArray) -> Evidence:
+    """Whether the likelihood rises, or is level, towards the bounds on which parameters were held."""
+    worst = float(np.min((score * edge)[edge != 0]))
+    limit = 1e-6 * (1 + float(np.abs(score).max()))
+    return Evidence(
+        "optimum",
+        "bounds",
+        f"the slope of the log-likelihood towards the bounds on which the fit held {int((edge != 0).sum())} of the "
+        "parameters",
+        f"least slope {worst:+.1e}",
+        "not below zero",
+        None,
+        passed=bool(worst > -limit),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,13 +40,18 @@ _SCORE_ROWS = 60_000
 
 @dataclass(frozen=True)
 class _Subject:
-    """A model on its data without weights, which simulated choices do not have; `observed` has them."""
+    """A model on its data without weights, which simulated choices do not have; `observed` has them.
+
+    `edge` says of each parameter whether the fit held it on the lower (-1) or upper (+1) bound of its range; else it is
+    zero.
+    """
 
     sim: Simulator
     model: Composition
     theta: FloatArray
     free: NDArray[np.bool_]
     observed: Design
+    edge: FloatArray
 
 
 def verify(  # noqa: PLR0913 - a public entry point
@@ -153,11 +158,20 @@ def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None
     if data.structure.weight is not None:  # simulated choices stand for nobody but themselves
         data = replace(data, structure=replace(data.structure, weight=None))
         sim = replace(sim, design=replace(sim.design, data=data))
-    free = np.ones(len(sim.theta), dtype=np.bool_)
+    free, edge = np.ones(len(sim.theta), dtype=np.bool_), np.zeros(len(sim.theta))
     if isinstance(result_or_model, ChoiceResults):
+        edge = _edge(result_or_model)
         free = np.array([n not in result_or_model.fixed for n in model.parameters.names])
     composition = Composition(sim.design, sim.errors, sim.heterogeneity, model.parameters)
-    return _Subject(sim, composition, sim.theta, free, observed)
+    return _Subject(sim, composition, sim.theta, free, observed, edge)
+
+
+def _edge(result: ChoiceResults) -> FloatArray:
+    """On which bound of its range each parameter was held: -1 the lower, +1 the upper, 0 neither (K,)."""
+    items = cast(ChoiceModel, result.model).parameters.items
+    upper = np.array([p.upper if p.scale != "share" else 1.0 for p in items])
+    on = result.params.index.isin(result.at_bound)
+    return np.where(on, np.where(result.params.to_numpy() >= upper, 1.0, -1.0), 0.0)
 
 
 def _checks(
@@ -182,12 +196,13 @@ def _checks(
     likelihood = likelihood_of(model, pool, prepared)
     hessian = likelihood.evaluate_with_hessian(sim.theta)[1]
     scale = _scale(hessian, prepared, subject.free)
+    scale[subject.edge != 0] = 0.0  # differences would step out of the range
     evidence += check_derivatives(likelihood, sim.theta, scale, rngs[2])
     step("optimum")
     if observed.chosen is not None:
         # The maximum is that of the weighted likelihood, if weights there were.
         weighted = likelihood_of(model._replace(design=subject.observed), pool)
-        evidence += check_optimum(weighted, sim.theta, subject.free, rngs[3])
+        evidence += check_optimum(weighted, sim.theta, (subject.free, subject.edge), rngs[3])
     step("scores")
     # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.
     informed = subject.free & (-np.diag(hessian) > _reach(prepared, len(scale)) ** 2)

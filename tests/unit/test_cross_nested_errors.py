@@ -8,9 +8,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+import choicemodel as cm
 from choicemodel.exceptions import IdentificationError, SpecificationError
 from choicemodel.random_utility import Gumbel
 from choicemodel.random_utility.cross_nested import CrossNested, paired_nests
@@ -346,7 +348,7 @@ def test_shares_that_sum_to_one_but_for_rounding() -> None:
     found = errors.log_probability(np.zeros((5, 5)), np.arange(5) * 6, phi, errors.prepare(all_codes()))
     assert found.own_gradient is not None
     assert np.isfinite(found.own_gradient).all()
-    assert errors.derived(phi).values[-1] == 0.0
+    assert errors.derived(phi)[1][-1] == 0.0
     errors.require_consistent(phi)
 
 
@@ -605,3 +607,23 @@ def test_it_says_what_it_is() -> None:
     assert not errors.has_curvature
     assert errors.alternatives == ("a", "b", "c", "d")
     assert repr(CrossNested({"x": ["a", "b"]})) == "CrossNested(nests={'x': ('a', 'b')}, allocation=None, shared=False)"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_search_does_not_stop_below_what_the_truth_reaches(seed) -> None:
+    """Shares in three nests: a first step to a share of one, or a bound held wrongly, leaves the search low."""
+    nests, labels = {"P": ["a", "b"], "Q": ["b", "c"], "R": ["b", "d", "c"]}, ["a", "b", "c", "d"]
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({"n": np.repeat(np.arange(600), 4), "alt": np.tile(labels, 600), "x": rng.normal(size=2400)})
+    table["y"] = (table.alt == "a").astype(int)
+    data = cm.ChoiceData.from_long(table, situation="n", alternative="alt", choice="y")
+    model = cm.CrossNestedLogit(data, "x", nests=nests)
+    truth = pd.Series(0.0, model.parameters.names)
+    truth[["x", "ASC[b]", "ASC[c]", "ASC[d]"]] = [1.0, 0.4, -0.2, 0.3]
+    truth[["lambda[P]", "lambda[Q]", "lambda[R]"]] = [0.3, 0.4, 0.5]
+    truth[["alpha[P,b]", "alpha[Q,b]", "alpha[Q,c]"]] = [0.5, 0.3, 0.6]
+    drawn = cm.simulate(model, truth, rng=seed)
+    fitted = cm.CrossNestedLogit(drawn, "x", nests=nests).fit()
+    assert fitted.converged
+    assert fitted.llf > cm.CrossNestedLogit(drawn, "x", nests=nests).evaluate(truth).value

@@ -453,8 +453,10 @@ def test_a_fit_orders_the_classes_and_says_which_optima_there_are() -> None:
 def test_the_order_of_the_classes_is_not_that_of_the_starting_points(
     order: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    best = fitted().params.to_numpy()  # before the starting points are replaced
+
     def turned(found: ClassLikelihood, *_: Any, **__: Any) -> list[np.ndarray]:
-        parts = found.split(fitted().params.to_numpy())
+        parts = found.split(best)
         return [np.concatenate(found.tastes.relabel(parts.utility, parts.own, np.array(order)))] * 2
 
     monkeypatch.setattr(optimise, "class_starts", turned)
@@ -642,3 +644,14 @@ def test_criteria_refuse_what_they_cannot_compare() -> None:
         mixed = cm.MixedLogit(data, "time + cost", {"time": "normal"}, draws=draws).fit()
     with pytest.raises(SpecificationError, match="this is a mixed logit"):
         class_criteria(mixed)
+
+
+@pytest.mark.filterwarnings("ignore:The best optimum")
+def test_a_likelihood_ratio_test_over_the_number_of_classes_is_refused() -> None:
+    data = cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+    logit = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    two = cm.LatentClassLogit(data, "gc + ttme", 2, common=["gc"], base="car").fit()
+    with pytest.raises(SpecificationError, match=r"1 and 2 classes.*class_criteria"):
+        cm.lr_test(logit, two)

@@ -101,6 +101,47 @@ def test_large_utilities_do_not_overflow() -> None:
     assert near.value == pytest.approx(by_brute_force(model, np.array([30.0, -30.0, 0.1, 0.2, 0.5])), rel=1e-10)
 
 
+def loss_of_the_best_draws(model: cm.ChoiceModel, theta: np.ndarray) -> float:
+    """What the likelihood comes to where utilities are large: of each person, the draw that misses the least."""
+    table, X = model.data.frame, model.design_on().matrix()
+    z = model.mixing.facts(model.data).draws[:, 0]  # (U, R)
+    total = 0.0
+    for person, rows in enumerate(table.groupby("p").indices.values()):
+        V = (X[rows] @ theta[:-1])[:, None] + np.outer(X[rows, 0], theta[-1] * z[person])
+        situation, chosen = table.s.to_numpy()[rows], table.y.to_numpy()[rows] == 1
+        of_draw = sum(V[situation == s].max(axis=0) - V[(situation == s) & chosen][0] for s in np.unique(situation))
+        total += float(np.min(of_draw)) + np.log(z.shape[1])
+    return total
+
+
+@pytest.mark.parametrize("unequal", [False, True], ids=["equal sets", "unequal sets"])
+@pytest.mark.parametrize("sigma", [1e3, 1e12, 1e20])
+def test_no_probability_exceeds_one_however_large_the_utilities(unequal, sigma) -> None:
+    model = mixed(read(frame(30, 3, unequal=unequal)), draws=cm.Draws("halton", 10, rng=2))
+    theta = np.array([0.4, -0.5, 0.1, 0.2, sigma])
+    assert loss_of_the_best_draws(model, theta) == pytest.approx(-model.evaluate(theta).value, rel=0.02)
+    assert model.evaluate(theta).value <= 0
+
+
+@pytest.mark.parametrize("kind", ["mixed", "classes"])
+def test_weights_that_differ_within_a_person_are_refused(kind) -> None:
+    table = frame(40, 4)
+    table["w"] = np.where(table.s % 2 == 0, 0.5, 1.5)
+    data = read(table, weight="w")
+    model = mixed(data) if kind == "mixed" else cm.LatentClassLogit(data, "x + z", 2)
+    with pytest.raises(SpecificationError, match=r"differ within persons, such as 0.5 and 1.5.*Give each"):
+        model.fit()
+
+
+def test_counts_are_refused_and_rows_for_each_choice_are_not() -> None:
+    rng = np.random.default_rng(1)
+    counts = pd.DataFrame({"s": np.repeat(np.arange(20), 3), "a": np.tile(["a", "b", "c"], 20)})
+    counts["x"], counts["z"], counts["n"] = rng.normal(size=60), rng.normal(size=60), rng.integers(1, 9, 60)
+    data = cm.ChoiceData.from_counts(counts, situation="s", alternative="a", count="n")
+    with pytest.raises(SpecificationError, match="Counts do not say which choices are of one person"):
+        mixed(data).fit()
+
+
 def test_a_spread_of_zero_is_the_logit(data) -> None:
     held = mixed(data).fit(fixed={"sd[x]": 0.0})
     logit = cm.MultinomialLogit(data, "x + z").fit()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from choicemodel.estimation.newton import maximise, scaled_step
+from choicemodel.estimation.newton import maximise, scaled_step, uphill_step
 
 
 def quadratic(theta: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -65,3 +65,10 @@ def test_the_step_does_not_depend_on_units() -> None:
 def test_an_indefinite_hessian_has_no_step() -> None:
     assert scaled_step(np.ones(2), np.diag([-1.0, 1.0])) is None
     assert scaled_step(np.ones(2), np.full((2, 2), np.nan)) is None
+
+
+def test_a_direction_without_slope_does_not_measure_the_others() -> None:
+    # rounding instead of a curvature: measured in its units, the other step would be next to nothing
+    step = uphill_step(np.array([25.0, 0.0]), np.array([[-72.0, 1e-6], [1e-6, -1e-28]]))
+    assert step[0] == pytest.approx(25 / 72, rel=1e-3)
+    assert abs(step[1]) < 1.0

@@ -14,8 +14,10 @@ from scipy import stats
 import choicemodel as cm
 from choicemodel.estimation import covariance
 from choicemodel.estimation import fit as fitting
+from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Prepared
 from choicemodel.random_utility import Gumbel, LogProbability
+from choicemodel.simulation.calculus import check_optimum
 from choicemodel.simulation.evidence import Evidence, decide
 from choicemodel.simulation.probabilities import check_probabilities, pearson
 from choicemodel.simulation.recovery import Limits, judge, summarise
@@ -576,3 +578,35 @@ def at_least_uniform(x: np.ndarray) -> np.ndarray:
 def test_at_the_default_level_a_correct_model_does_not_fail(replications: Callable[..., int]) -> None:
     for seed in range(replications(100)):
         assert cm.verify(result(), rng=seed, simulations=2000).passed
+
+
+# --- parameters on a bound -------------------------------------------------------------------------------------------
+
+
+def on_a_bound(kind: str) -> cm.ChoiceResults:
+    if kind == "lambda at 1":
+        nests = {"private": ["air", "car"]}
+        return cm.NestedLogit(survey(), FORMULA, nests=nests, base="car", restrict=True).fit()
+    return cm.MixedLogit(survey(), "gc + ttme", {"gc": "normal"}, base="car", draws=cm.Draws("sobol", 128, rng=0)).fit()
+
+
+@pytest.mark.parametrize("kind", ["lambda at 1", "spread of zero"])
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.CovarianceWarning")
+def test_a_fit_on_a_bound_is_a_maximum_of_its_range(kind: str) -> None:
+    result = on_a_bound(kind)
+    assert len(result.at_bound) == 1
+    report = cm.verify(result, simulations=500, rng=1)
+    assert report.passed
+    assert "bounds" in {e.name for e in report.evidence if e.check == "optimum"}
+
+
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.CovarianceWarning")
+def test_a_bound_to_which_the_likelihood_does_not_rise_is_caught() -> None:
+    result = on_a_bound("lambda at 1")
+    with executor(None) as pool:
+        likelihood = fitting.likelihood_of(result.model.composition(), pool)
+        theta, k = result.params.to_numpy().copy(), list(result.params.index).index("lambda[private]")
+        edge = np.zeros(len(theta))
+        edge[k] = -1.0  # as if it were held on a lower bound
+        found = check_optimum(likelihood, theta, (np.ones(len(theta), dtype=bool), edge), np.random.default_rng(0))
+    assert [e.passed for e in found if e.name == "bounds"] == [False]
