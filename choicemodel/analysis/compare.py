@@ -161,6 +161,8 @@ def compare(  # noqa: PLR0913 - a public entry point
     In brackets: standard errors (nonrobust covariance).
     * p < 0.05, ** p < 0.01, *** p < 0.001.
     """
+    if isinstance(labels, ChoiceResults):
+        raise SpecificationError("compare takes the results as a list: compare([first, second]).")
     if isinstance(results, Mapping):
         if labels is not None:
             raise SpecificationError("labels= goes with a list of results: the keys of a dict are the labels.")

@@ -32,6 +32,7 @@ from choicemodel.exceptions import (
     CovarianceWarning,
     EmptyDataError,
     SeparationWarning,
+    SpecificationError,
 )
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.latent_classes import ClassTastes
@@ -295,6 +296,16 @@ def _start(parameters: Parameters, settings: FitSettings) -> tuple[FloatArray, B
         held = parameters.positions(list(settings.fixed), "fixed")
         theta[held] = parameters.vector(settings.fixed, "fixed")[held]
         free[held] = False
+    nothing = [
+        p.name
+        for p, t in zip(parameters.items, theta, strict=True)
+        if p.role == "error" and p.scale == "log" and t <= 0
+    ]
+    if nothing:
+        raise SpecificationError(
+            f"{', '.join(nothing)} cannot be 0: within the nest the errors would be all the same, and the "
+            "log-likelihood is not finite there. Give a value above, such as 0.02."
+        )
     return theta, free
 
 

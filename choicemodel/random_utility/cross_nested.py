@@ -28,10 +28,11 @@ Where all lambda are 1, G is the sum of y_j whatever the shares: the logit, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -584,6 +585,10 @@ def paired_nests(alternatives: Sequence[Any]) -> PairedNests:
     >>> CrossNested(nests, allocation, shared=True).parameters(["train", "bus", "car"])[0].name
     'lambda'
     """
+    if not isinstance(alternatives, Iterable):
+        raise SpecificationError(
+            f"paired_nests takes the labels of the alternatives, such as data.alternatives; got {alternatives!r}."
+        )
     labels = tuple(alternatives)
     if isinstance(alternatives, str) or len(labels) < 2 or len(set(labels)) < len(labels):
         raise SpecificationError(f"Pairs need at least two alternatives, each once; got {alternatives!r}.")
@@ -639,6 +644,9 @@ def _checked_shares(label: Any, of: Mapping[Any, Any], nests: Mapping[str, tuple
             f"allocation= gives {label} shares of {', '.join(map(str, of)) or 'nothing'}, but {where}. Give a share of "
             "each of its nests; zero leaves it out of one."
         )
+    odd = [name for name in own if not isinstance(of[name], Real) or isinstance(of[name], bool)]
+    if odd:
+        raise SpecificationError(f"The share of {label} in {odd[0]} is a number between 0 and 1; got {of[odd[0]]!r}.")
     shares = {name: float(of[name]) for name in own}
     bad = [name for name, share in shares.items() if not 0.0 <= share <= 1.0]
     if bad:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,8 @@ def read_scales(data: ChoiceData, column: str | None, *, stages: bool) -> Scales
     """
     levels: tuple[Any, ...] = ()
     if column is not None:
+        if not isinstance(column, Hashable):
+            raise SpecificationError(f"scale_groups is the name of one column; got {column!r}.")
         labels = _labels(data, column)
         column_values = data.column(column)
         if isinstance(column_values.dtype, pd.CategoricalDtype):

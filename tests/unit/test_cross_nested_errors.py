@@ -627,3 +627,33 @@ def test_the_search_does_not_stop_below_what_the_truth_reaches(seed) -> None:
     fitted = cm.CrossNestedLogit(drawn, "x", nests=nests).fit()
     assert fitted.converged
     assert fitted.llf > cm.CrossNestedLogit(drawn, "x", nests=nests).evaluate(truth).value
+
+
+def test_what_is_no_list_of_labels_or_no_number_is_refused_in_words() -> None:
+    for wrong in (None, 3):
+        with pytest.raises(SpecificationError, match="labels of the alternatives"):
+            paired_nests(wrong)
+    for wrong in ("much", True):
+        with pytest.raises(SpecificationError, match="share of b in x is a number between 0 and 1"):
+            CrossNested(OVERLAP, {"b": {"x": wrong, "y": 0.5, "z": 0.5}})
+
+
+@pytest.mark.parametrize("how", ["fixed", "start"])
+def test_a_lambda_of_zero_is_refused_in_words(how) -> None:
+    data = cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+    model = cm.NestedLogit(data, "gc + ttme", nests={"ground": ["train", "bus"]}, base="car")
+    with pytest.raises(SpecificationError, match=r"lambda\[ground\] cannot be 0"):
+        model.fit(**{how: {"lambda[ground]": 0.0}})
+
+
+def test_options_of_the_wrong_kind_are_refused_in_words() -> None:
+    data = cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+    with pytest.raises(SpecificationError, match="scale_groups is the name of one column"):
+        cm.MultinomialLogit(data, "gc", base="car", scale_groups=["psize"])
+    fit = cm.MultinomialLogit(data, "gc", base="car").fit()
+    with pytest.raises(SpecificationError, match="takes the results as a list"):
+        cm.compare(fit, fit)
