@@ -646,12 +646,7 @@ def test_criteria_refuse_what_they_cannot_compare() -> None:
         class_criteria(mixed)
 
 
-@pytest.mark.filterwarnings("ignore:The best optimum")
 def test_a_likelihood_ratio_test_over_the_number_of_classes_is_refused() -> None:
-    data = cm.ChoiceData.from_long(
-        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
-    )
-    logit = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
-    two = cm.LatentClassLogit(data, "gc + ttme", 2, common=["gc"], base="car").fit()
+    logit = cm.MultinomialLogit(fitted().data, "time + cost").fit()
     with pytest.raises(SpecificationError, match=r"1 and 2 classes.*class_criteria"):
-        cm.lr_test(logit, two)
+        cm.lr_test(logit, fitted())
