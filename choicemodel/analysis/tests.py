@@ -149,8 +149,11 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
             "held different values, or the larger one stopped at a lower optimum (fit it with starts=5)."
         )
     statistic = max(0.0, statistic)
-    bounded = _on_bound(restricted, unrestricted)
-    if not bounded:
+    bounded, spreads = _on_bound(restricted, unrestricted), _new_spreads(restricted, unrestricted)
+    if len(spreads) == 1 and not bounded:  # the variance is on its bound, half of the time with nothing to gain
+        mixture = np.array([0.5, 0.5])
+        p, weights = chi_bar_tail(statistic, mixture, df - 1), tuple(mixture.tolist())
+    elif not bounded:
         p, weights = float(chdtrc(df, statistic)), None
     else:
         mixture = chi_bar_weights(_null_covariance(restricted, unrestricted, bounded))
@@ -215,6 +218,14 @@ def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults, moved: list[st
             ComparisonWarning,
             stacklevel=3,
         )
+    spreads = _new_spreads(restricted, unrestricted)
+    if len(spreads) > 1 or (spreads and _on_bound(restricted, unrestricted)):
+        warnings.warn(
+            f"{', '.join(spreads)} is zero in the restricted model, which is the bound of its range, so the p-value of "
+            "the chi-square is too large: where it rejects, the right one would too.",
+            ComparisonWarning,
+            stacklevel=3,
+        )
     shares = [p.name for p in error_parameters(unrestricted) if p.scale == "share"]
     if shares and not error_parameters(restricted):
         warnings.warn(
@@ -232,6 +243,17 @@ def _on_bound(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[in
         k
         for k, p in enumerate(unrestricted.model.parameters.items)
         if p.name in held and p.name not in unrestricted.fixed and held[p.name] == p.upper
+    ]
+
+
+def _new_spreads(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[str]:
+    """Spreads of random coefficients that the smaller model does not have, or holds at zero."""
+    known = restricted.params.drop([n for n in restricted.fixed if restricted.params[n] == 0])
+    return [
+        p.name
+        for p in unrestricted.model.parameters.items
+        if p.role == "heterogeneity" and p.scale == "log" and p.lower == 0
+        if p.name not in known and p.name not in unrestricted.fixed
     ]
 
 

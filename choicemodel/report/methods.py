@@ -88,6 +88,11 @@ def _model(result: ChoiceResults) -> Paragraph:
     text = _RANDOM_UTILITY + text
     if scaled:
         text = text.removesuffix(":") + ", with V_nj times the scale of the situation's group in place of V_nj:"
+    if result.sample.worst:
+        text = text.removesuffix(":") + (
+            ", with -V_nj in place of V_nj where the worst was asked for: the worst is chosen as the largest of "
+            "-V_nj + e_nj, with errors of its own:"
+        )
     if varies(result.model):
         text = text.removesuffix(":") + (
             ", given the coefficients. These vary over the population, and the probability of a person's choices is "

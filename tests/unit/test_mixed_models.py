@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import choicemodel as cm
-from choicemodel.exceptions import SpecificationError, VaryingCovariateError
+from choicemodel.exceptions import ComparisonWarning, SpecificationError, VaryingCovariateError
 
 TRUTH = {"x": 0.5, "z": -0.8, "ASC[b]": 0.2, "ASC[c]": -0.3, "sd[x]": 1.0}
 DRAWS = cm.Draws("sobol", 128, rng=1)
@@ -265,3 +265,46 @@ def test_panel_standard_errors_cover(replications) -> None:
     # binomial 99 % limits, of five parameters; robust intervals of 250 persons cover a little less than they say
     assert (covered > 0.95 - 0.012 - 3.1 * spread).all()
     assert (covered < 0.95 + 3.1 * spread).all()
+
+
+# --- a spread against none -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.CovarianceWarning")
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ComparisonWarning")
+def test_a_spread_of_zero_is_tested_on_its_bound(data, result) -> None:
+    logit = cm.MultinomialLogit(data, "x + z").fit()
+    found = cm.lr_test(logit, result)
+    assert found.weights == (0.5, 0.5)
+    assert found.pvalue == pytest.approx(stats.chi2.sf(found.statistic, 1) / 2)
+    held = cm.lr_test(mixed(data).fit(fixed={"sd[x]": 0.0}), result)
+    assert held.pvalue == pytest.approx(found.pvalue)
+
+
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.CovarianceWarning", "ignore:The likelihood takes")
+def test_several_spreads_of_zero_are_warned_about(data) -> None:
+    logit = cm.MultinomialLogit(data, "x + z").fit()
+    two = mixed(data, {"x": "normal", "z": "normal"}).fit()
+    with pytest.warns(ComparisonWarning, match=r"sd\[x\], sd\[z\] is zero in the restricted model.*too large"):
+        found = cm.lr_test(logit, two)
+    assert found.pvalue == pytest.approx(stats.chi2.sf(found.statistic, 2))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.CovarianceWarning")
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ComparisonWarning")
+def test_without_spread_half_of_the_samples_have_nothing_to_gain() -> None:
+    base = read(frame(120, 4, seed=3))
+    truth = cm.MultinomialLogit(base, "x + z")
+    p = []
+    for seed in range(200):
+        drawn = cm.simulate(truth, [0.5, -0.8, 0.2, -0.3], rng=seed)
+        found = cm.lr_test(
+            cm.MultinomialLogit(drawn, "x + z").fit(), mixed(drawn, draws=cm.Draws("quadrature", 12)).fit()
+        )
+        p.append(found.pvalue)
+    # p is one half of a uniform number half of the time, and 1 else
+    below = [int(np.sum(np.array(p) < at)) for at in (0.1, 0.3)]
+    assert stats.binomtest(below[0], 200, 0.1).pvalue > 1e-3
+    assert stats.binomtest(below[1], 200, 0.3).pvalue > 1e-3
+    assert stats.binomtest(int(np.sum(np.array(p) > 0.5 - 1e-3)), 200, 0.5).pvalue > 1e-3

@@ -21,6 +21,8 @@ from choicemodel.exceptions import CovarianceWarning, SpecificationError, Unknow
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.report.methods import methods
 from choicemodel.report.script import script
+from tests.contract.models import CASES
+from tests.contract.models import fitted as fitted_case
 
 ROOT = Path(__file__).parents[2]
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -568,3 +570,11 @@ def test_every_figure_is_on_the_page():
     page = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
     missing = [name for name in cm.plots.__all__ if f"plots.{name}(" not in page]
     assert not missing
+
+
+@pytest.mark.parametrize("survey", ["best-worst", "ranking"])
+def test_the_model_of_worst_answers_turns_the_utilities_round(survey):
+    case = next(c for c in CASES if c.survey == survey and "stage" not in c.name)
+    result = fitted_case(case)
+    said = {p.topic: p.text for p in methods(result, result.data, 0.05)}
+    assert ("the worst is chosen as the largest of -V_nj + e_nj" in said["Model"]) is (survey == "best-worst")
