@@ -104,6 +104,8 @@ class ChoiceModel:
                 "ChoiceData.from_long or ChoiceData.from_wide."
             )
         _check_kind(self.data, self.errors)
+        if not isinstance(self.stage_scale, (bool, np.bool_)):
+            raise SpecificationError(f"stage_scale is True or False; got {self.stage_scale!r}.")
         scales = read_scales(self.data, self.scale_groups, stages=self.stage_scale)
         design = build_design(self.data, self.formula, self.base, scales)
         self._settle(design.recipe, design.columns, design, self._mixing(design.columns))
@@ -349,7 +351,7 @@ class ChoiceModel:
         checkpoint: str | os.PathLike[str] | None = None,
         progress: bool | None = None,
         threads: int | None = None,
-        population_shares: Mapping[Any, float] | None = None,
+        population_shares: Mapping[Any, float] | pd.Series[float] | None = None,
     ) -> ChoiceResults:
         """Estimate by maximum likelihood.
 
@@ -378,7 +380,7 @@ class ChoiceModel:
             Show progress on stderr; default on a terminal only.
         threads : int, optional
             Default all cores. The numbers are the same to the last bit for any number.
-        population_shares : dict, optional
+        population_shares : dict or Series, optional
             For a sample drawn by what was chosen (choice-based, endogenously stratified): the share of each alternative
             in the population, such as ``{"car": 0.7, "bus": 0.3}``. A multinomial logit with a free constant for every
             alternative but one has the offset ln(sample share / population share) in its likelihood (McFadden);
@@ -436,7 +438,7 @@ class ChoiceModel:
         return plain.with_cov(wanted, groups)
 
     def _by_choice(
-        self, shares: Mapping[Any, float], fixed: Mapping[str, float] | None, cov_type: str | None
+        self, shares: Mapping[Any, float] | pd.Series[float], fixed: Mapping[str, float] | None, cov_type: str | None
     ) -> ChoiceModel:
         """The model with a likelihood for a sample that was drawn by what was chosen."""
         before = self._before or self

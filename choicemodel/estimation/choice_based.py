@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
@@ -39,7 +40,7 @@ _SUM = 1e-6
 _SAME = 1e-12
 
 
-def read_shares(shares: Mapping[Any, float], alternatives: Sequence[Any]) -> dict[Any, float]:
+def read_shares(shares: Mapping[Any, float] | pd.Series[float], alternatives: Sequence[Any]) -> dict[Any, float]:
     """Read the population's shares, in the order of the alternatives.
 
     Raises
@@ -47,6 +48,8 @@ def read_shares(shares: Mapping[Any, float], alternatives: Sequence[Any]) -> dic
     UnknownAlternativeError, SpecificationError
         If an alternative is unknown or missing, or the shares are not positive or do not sum to one.
     """
+    if isinstance(shares, pd.Series):
+        shares = dict(shares)
     if not isinstance(shares, Mapping):
         raise SpecificationError(
             'population_shares takes a dict of each alternative\'s share, such as {"car": 0.7, "bus": 0.3}, not '

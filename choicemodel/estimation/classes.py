@@ -25,6 +25,8 @@ IntArray = NDArray[np.int64]
 
 # A class with a smaller share than this is as good as empty.
 _EMPTY = 0.01
+# A coefficient with a standard error that moves utilities by more than this is not known at all.
+_UNKNOWN = 10.0
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,11 @@ def unit_weights(blocks: Sequence[Block], unit: IntArray, n_units: int) -> Float
 
 
 def class_remarks(
-    likelihood: ClassLikelihood, theta: FloatArray, covariance: FloatArray, optima: Sequence[tuple[float, int]] | None
+    likelihood: ClassLikelihood,
+    theta: FloatArray,
+    covariance: FloatArray,
+    optima: Sequence[tuple[float, int]] | None,
+    size: FloatArray,
 ) -> list[str]:
     """Say in words what is wrong with the classes.
 
@@ -194,6 +200,8 @@ def class_remarks(
         NaN where it is undefined, zero for parameters that were held.
     optima : sequence of (float, int), optional
         Log-likelihoods of the optima that were found, and from how many starting points; None where there was one.
+    size : ndarray (columns,)
+        Root mean square of the differences between alternatives in each column of the design.
     """
     shares = likelihood.shares(theta)
     out = [
@@ -207,6 +215,14 @@ def class_remarks(
         for a, b in duplicates(likelihood, theta, covariance)
         if shares[[a, b]].min() >= _EMPTY
     ]
+    unknown = undetermined(likelihood, covariance, size)
+    if unknown and shares.min() >= _EMPTY:
+        out.append(
+            f"The data do not determine {', '.join(unknown)}: a standard error moves utilities by more than "
+            f"{_UNKNOWN:g}, as where all the people of a class choose, or never choose, an alternative (separation). "
+            "The estimate and its tests mean nothing. Give these columns the same coefficient in all classes "
+            "(common=), or fit fewer classes."
+        )
     if optima and optima[0][1] == 1 and len(shares) > 1:
         tried = sum(count for _, count in optima)
         out.append(
@@ -214,6 +230,14 @@ def class_remarks(
             "an optimum: there may be a better one. Raise starts=, or fit fewer classes."
         )
     return out
+
+
+def undetermined(likelihood: ClassLikelihood, covariance: FloatArray, size: FloatArray) -> list[str]:
+    """Coefficients whose standard error moves utilities further than any choice can tell."""
+    tastes = likelihood.tastes
+    reach = np.max([np.abs(tastes.selection(c)).T @ size for c in range(tastes.n_points)], axis=0)  # (Ku,)
+    error = np.sqrt(np.maximum(np.diag(covariance)[: len(reach)], 0.0))
+    return [p.name for p, far in zip(tastes.utility, error * reach > _UNKNOWN, strict=True) if far]
 
 
 def duplicates(likelihood: ClassLikelihood, theta: FloatArray, covariance: FloatArray) -> list[tuple[int, int]]:

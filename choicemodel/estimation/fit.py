@@ -257,7 +257,9 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     if isinstance(likelihood, ClassLikelihood):
         optima = None if settings.start is not None else fitted.optima
         known = np.where(free & free[:, np.newaxis], fitted.covariances["nonrobust"], 0.0)
-        for remark in class_remarks(likelihood, fitted.theta, known, optima):
+        rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
+        size = np.sqrt(np.diag(products) / rows)
+        for remark in class_remarks(likelihood, fitted.theta, known, optima, size):
             warnings.warn(remark, ChoiceModelWarning, stacklevel=5)
     return fitted
 

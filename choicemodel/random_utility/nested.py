@@ -235,6 +235,8 @@ class Nested:
     alternatives: tuple[Any, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.restrict, (bool, np.bool_)):
+            raise SpecificationError(f"restrict is True or False; got {self.restrict!r}.")
         root = read_nests(self.nests)
         groups = read_groups(self.shared, root)
         parameter_names(root, groups)  # refuses what it cannot name

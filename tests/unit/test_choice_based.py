@@ -122,6 +122,11 @@ def test_situations_without_a_choice_belong_to_their_stratum() -> None:
     assert len(result.model.unit_scores(result.params)) == 210 + 2 * 59
 
 
+def test_shares_may_be_a_series() -> None:
+    fits = [logit(travel()).fit(population_shares=q) for q in (POPULATION, pd.Series(POPULATION))]
+    pd.testing.assert_series_equal(fits[0].params, fits[1].params, check_exact=True)
+
+
 def test_ordinary_fits_have_no_offset() -> None:
     model = logit(travel())
     result = model.fit()

@@ -657,3 +657,7 @@ def test_options_of_the_wrong_kind_are_refused_in_words() -> None:
     fit = cm.MultinomialLogit(data, "gc", base="car").fit()
     with pytest.raises(SpecificationError, match="takes the results as a list"):
         cm.compare(fit, fit)
+    with pytest.raises(SpecificationError, match="restrict is True or False"):
+        cm.NestedLogit(data, "gc", nests={"ground": ["train", "bus"]}, base="car", restrict="yes")
+    with pytest.raises(SpecificationError, match="stage_scale is True or False"):
+        cm.MultinomialLogit(data, "gc", base="car", stage_scale=3)

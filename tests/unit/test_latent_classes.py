@@ -542,19 +542,40 @@ def test_a_fit_does_not_depend_on_threads() -> None:
 
 # --- what is said of the classes --------------------------------------------------------------------------------------
 
+ONE = np.ones(4)  # size of the columns of the design
+
+
+def test_coefficients_that_the_data_do_not_determine_are_named() -> None:
+    found, theta = likelihood(model()), fitted().params.to_numpy()
+    covariance = np.eye(8) * 1e-4
+    covariance[4, 4] = 101.0  # a standard error just above 10 times the size of the column
+    (remark,) = class_remarks(found, theta, covariance, None, ONE)
+    assert f"do not determine {fitted().params.index[4]}: " in remark
+    assert class_remarks(found, theta, covariance, None, ONE / 2) == []  # in other units it is known
+
+
+def test_a_class_of_people_who_never_choose_an_alternative_is_said() -> None:
+    data = cm.ChoiceData.from_long(
+        cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    )
+    one_sided = cm.LatentClassLogit(data, "gc + ttme", 2, membership="hinc", common=["gc"], base="car")
+    with pytest.warns(ChoiceModelWarning) as caught:
+        one_sided.fit(starts=4)
+    assert any("ASC[air][class 1]" in str(w.message) and "separation" in str(w.message) for w in caught)
+
 
 def test_an_empty_class_is_said() -> None:
     found = likelihood(model(membership=None))
     theta = np.array([0.1, 0.2, -1, -1, 1, 1, np.log(0.005 / 0.995)])
-    (remark,) = class_remarks(found, theta, np.full((7, 7), np.nan), None)
+    (remark,) = class_remarks(found, theta, np.full((7, 7), np.nan), None, ONE)
     assert remark.startswith("Class 2 is all but empty: its share is 0.50%")
-    assert class_remarks(found, np.append(theta[:6], 0.0), np.full((7, 7), np.nan), None) == []
+    assert class_remarks(found, np.append(theta[:6], 0.0), np.full((7, 7), np.nan), None, ONE) == []
 
 
 def test_an_empty_class_is_not_called_the_same_as_another() -> None:
     found = likelihood(model(membership=None))
     theta = np.array([0.1, 0.2, -1, -1, -1, -1, np.log(0.005 / 0.995)])
-    (remark,) = class_remarks(found, theta, np.full((7, 7), np.nan), None)
+    (remark,) = class_remarks(found, theta, np.full((7, 7), np.nan), None, ONE)
     assert "all but empty" in remark
 
 
@@ -575,16 +596,16 @@ def test_equal_classes_are_said() -> None:
     theta = np.array([0.1, 0.2, -1.0, -1.0, -1.0, -1.0, 0.05, 0.0, 0.0, 0.0, 0.0])
     assert duplicates(three, theta, np.diag(np.full(11, 0.01))) == [(1, 2)]  # zero and nearly so
     same = np.array([0.1, 0.2, -1.0, -1.0, -1.0, -1.0, 0.0, 0.0])
-    (remark,) = class_remarks(found, same, np.full((8, 8), np.nan), None)
+    (remark,) = class_remarks(found, same, np.full((8, 8), np.nan), None, ONE)
     assert remark.startswith("Classes 1 and 2 are the same")
 
 
 def test_an_optimum_that_was_found_once_is_said() -> None:
     found, theta, covariance = likelihood(model()), fitted().params.to_numpy(), np.eye(8) * 1e-4
-    assert class_remarks(found, theta, covariance, ((-5.0, 2), (-7.0, 1))) == []
-    (remark,) = class_remarks(found, theta, covariance, ((-5.0, 1), (-7.0, 2)))
+    assert class_remarks(found, theta, covariance, ((-5.0, 2), (-7.0, 1)), ONE) == []
+    (remark,) = class_remarks(found, theta, covariance, ((-5.0, 1), (-7.0, 2)), ONE)
     assert "from one starting point only, of 3" in remark
-    assert class_remarks(found, theta, covariance, None) == []
+    assert class_remarks(found, theta, covariance, None, ONE) == []
 
 
 def test_a_fit_says_what_is_wrong_with_its_classes() -> None:
