@@ -18,12 +18,13 @@ from choicemodel.estimation.classes import ClassLikelihood, check_membership, cl
 from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.identification import check_identified, gram
 from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
-from choicemodel.estimation.mixed import MixedLikelihood, PersonFacts
+from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
 from choicemodel.estimation.optimise import Composition, FitSettings, Search, search
 from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.people import People, check_weights, people_blocks
+from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import (
@@ -186,14 +187,14 @@ class Prepared:
         Sum of products of the differenced design.
     people : list of People or None
         The same situations by person, where coefficients are drawn for persons.
-    facts : PersonFacts or None
+    facts : SurveyFacts or None
         Draws and covariates of the persons.
     """
 
     blocks: list[Block]
     products: FloatArray
     people: list[People] | None = None
-    facts: PersonFacts | None = None
+    facts: SurveyFacts | None = None
 
     def with_choices(self, structure: Structure) -> Prepared:
         """Return the same data with the choices of another structure of the same sets."""
@@ -212,7 +213,7 @@ def prepare(model: Composition, pool: Executor) -> Prepared:
     if isinstance(model.heterogeneity.tastes, ClassTastes):
         return replace(plain, facts=model.heterogeneity.facts(design.data))
     people = people_blocks(design, model.heterogeneity.n_points, regular=isinstance(model.errors, Gumbel))
-    return replace(plain, people=people, facts=model.heterogeneity.facts(design.data))
+    return replace(plain, people=people, facts=model.heterogeneity.facts(design.data, [p.units for p in people]))
 
 
 def fit(model: Composition, settings: FitSettings) -> Fit:

@@ -23,9 +23,10 @@ from choicemodel.data.structure import Structure
 from choicemodel.estimation.executor import Executor
 from choicemodel.estimation.likelihood import Workspace
 from choicemodel.estimation.people import Part, People
+from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.heterogeneity.mixture import mix_points
-from choicemodel.heterogeneity.protocol import Points, Tastes
+from choicemodel.heterogeneity.protocol import Tastes
 from choicemodel.random_utility import ErrorDistribution, Gumbel
 from choicemodel.utility import prepared
 
@@ -45,13 +46,6 @@ class Theta(NamedTuple):
     utility: FloatArray
     phi: FloatArray
     own: FloatArray
-
-
-class PersonFacts(NamedTuple):
-    """What is known of each unit: standard draws (U, D, R) or None, and covariates (U, Q)."""
-
-    draws: FloatArray | None
-    covariates: FloatArray
 
 
 class _Kernel(NamedTuple):
@@ -76,6 +70,15 @@ class _Kernel(NamedTuple):
     in_phi: FloatArray | None
 
 
+class _Mixed(NamedTuple):
+    """Log-likelihoods (p,) and posteriors (p, R) of people, what their parts gave, and what is known of them."""
+
+    value: FloatArray
+    posterior: FloatArray
+    kernels: list[_Kernel]
+    facts: PersonFacts
+
+
 @dataclass(frozen=True)
 class _Coded:
     """A part with its columns sorted into those whose coefficients vary and the others.
@@ -88,6 +91,10 @@ class _Coded:
         Of the others.
     chosen : ndarray (p, K)
         Sum of the differences of what was chosen.
+    of_varying : ndarray (p, 1, V)
+        The same of the columns whose coefficients vary.
+    most : int
+        Most situations of one person.
     sets : object
         What the errors need to know; None for Gumbel errors.
     """
@@ -96,6 +103,8 @@ class _Coded:
     varying: FloatArray
     common: FloatArray
     chosen: FloatArray
+    of_varying: FloatArray
+    most: int
     sets: object
 
 
@@ -108,7 +117,7 @@ class MixedLikelihood(UnitLikelihood):
     people : sequence of People
     errors : ErrorDistribution
     tastes : Tastes
-    facts : PersonFacts
+    facts : SurveyFacts
     n_units : int
     executor : Executor
     lower, upper : ndarray (K,)
@@ -118,7 +127,7 @@ class MixedLikelihood(UnitLikelihood):
     people: Sequence[People]
     errors: ErrorDistribution
     tastes: Tastes
-    facts: PersonFacts
+    facts: SurveyFacts
     n_units: int
     executor: Executor
     lower: FloatArray
@@ -143,7 +152,7 @@ class MixedLikelihood(UnitLikelihood):
         out = np.full((self.n_units, self.tastes.n_points), np.nan)
 
         def fill(block: People) -> None:
-            out[block.units] = self._mix(block, self.split(theta))[1]
+            out[block.units] = self._mix(block, self.split(theta)).posterior
 
         self.executor.map(fill, self.people)
         return out
@@ -171,8 +180,8 @@ class MixedLikelihood(UnitLikelihood):
 
     def _block(self, block: People, theta: Theta) -> tuple[FloatArray, FloatArray]:
         """Log-likelihoods (p,) and scores (p, K) of the people of a block."""
-        value, posterior, kernels, points = self._mix(block, theta)
-        coded, facts = self._code(block), self._facts(block)
+        value, posterior, kernels, facts = self._mix(block, theta)
+        coded = self._code(block)
         in_beta = _gathered([k.in_beta for k in kernels], coded, len(block.units))
         in_beta *= posterior[:, np.newaxis]
         found = self.tastes.pull_back(theta.utility, theta.own, *facts, in_beta, posterior)
@@ -187,13 +196,12 @@ class MixedLikelihood(UnitLikelihood):
                 h = np.repeat(posterior[c.part.people], np.diff(c.part.starts), axis=0)  # (n, R)
                 of_situation = np.einsum("knr,nr->nk", k.in_phi, h)
                 phi[c.part.people] += np.add.reduceat(of_situation, c.part.starts[:-1], axis=0)
-        del points
         return value, np.hstack([utility, phi, found.own])
 
-    def _mix(self, block: People, theta: Theta) -> tuple[FloatArray, FloatArray, list[_Kernel], Points]:
-        """Log-likelihoods, posteriors, and what the parts gave."""
-        facts = self._facts(block)
-        points = self.tastes.points(theta.utility, theta.own, *facts)
+    def _mix(self, block: People, theta: Theta) -> _Mixed:
+        """Mix the probabilities of the people of a block."""
+        facts = self.facts.of(block.units)
+        points = self.tastes.points(theta.utility, theta.own, *facts, self._work)
         columns, of = self.tastes.common
         beta = np.zeros(len(self.tastes.varying) + len(columns))
         beta[columns] = theta.utility[of]
@@ -201,11 +209,7 @@ class MixedLikelihood(UnitLikelihood):
         kernels = [self._kernel(i, c, points.beta, (beta[columns], theta.phi)) for i, c in enumerate(coded)]
         total = _gathered([k.log_likelihood for k in kernels], coded, len(block.units))
         value, posterior = mix_points(total, points.log_weights)
-        return value, posterior, kernels, points
-
-    def _facts(self, block: People) -> PersonFacts:
-        draws = self.facts.draws
-        return PersonFacts(None if draws is None else _rows(draws, block.units), self.facts.covariates[block.units])
+        return _Mixed(value, posterior, kernels, facts)
 
     def _code(self, block: People) -> tuple[_Coded, ...]:
         """Columns of a block's parts, sorted once."""
@@ -227,16 +231,22 @@ class MixedLikelihood(UnitLikelihood):
         _utilities(c.part, with_rest, one, E)
         if c.sets is not None:
             return self._general(c, own, E, phi)
-        bound = float((np.abs(with_rest) @ np.abs(one).max(axis=(0, 2))).max(initial=0.0))
-        chosen = c.chosen[:, np.newaxis, self.tastes.varying] @ own  # (p, 1, R)
-        at_chosen = chosen[:, 0] + (c.chosen[:, self.tastes.common[0]] @ common)[:, np.newaxis]
-        value = self._logit(c.part, E, bound, at_chosen)
-        in_beta = _in_beta(c, E, self._work.array(f"G{i}", (len(c.part.people), own.shape[1], own.shape[2])))
-        np.subtract(c.chosen[:, self.tastes.varying][:, :, np.newaxis], in_beta, out=in_beta)
+        largest = np.maximum(one.max(axis=(0, 2)), -one.min(axis=(0, 2)))
+        bound = float((np.abs(with_rest) @ largest).max(initial=0.0))
+        people = (len(c.part.people), own.shape[2])
+        at_chosen = self._work.array("chosen", (people[0], 1, people[1]))
+        np.matmul(c.of_varying, own, out=at_chosen)
+        if len(common):
+            at_chosen += (c.chosen[:, self.tastes.common[0]] @ common)[:, np.newaxis, np.newaxis]
+        value = self._logit(c, E, bound, at_chosen[:, 0])
+        in_beta = _in_beta(c, E, self._work.array(f"G{i}", (people[0], own.shape[1], people[1])))
+        np.subtract(c.of_varying.transpose(0, 2, 1), in_beta, out=in_beta)
         return _Kernel(value, in_beta, E, None)
 
     def _augmented(self, c: _Coded, beta: FloatArray, common: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Columns that vary and, as one more of coefficient one, what the others add up to."""
+        if not len(common):
+            return c.varying, beta
         V = c.varying.shape[-1]
         A = np.empty((*c.varying.shape[:-1], V + 1))
         A[..., :V] = c.varying
@@ -246,18 +256,17 @@ class MixedLikelihood(UnitLikelihood):
         B[:, V] = 1.0
         return A, B
 
-    def _logit(self, part: Part, E: FloatArray, bound: float, at_chosen: FloatArray) -> FloatArray:
+    def _logit(self, c: _Coded, E: FloatArray, bound: float, at_chosen: FloatArray) -> FloatArray:
         """Turn utilities into probabilities in place; return the log-likelihood of each person (p, R)."""
-        axis = 1 if part.regular else 0
+        part, axis = c.part, 1 if c.part.regular else 0
         shape = (*E.shape[:axis], *E.shape[axis + 1 :])
         total = self._work.array("total", shape)
-        most = int(np.diff(part.starts).max())
         log_J = float(np.log(E.shape[axis] + 1))
         if bound + log_J < _SAFE:
             with np.errstate(under="ignore"):
                 np.exp(E, out=E)
             np.add.reduce(E, axis=axis, out=total, initial=1.0)
-            small = most * (bound + log_J) < _SAFE
+            small = c.most * (bound + log_J) < _SAFE
             value = np.subtract(at_chosen, _sum_of_logs(part, total, as_product=small))
         else:
             top = np.maximum(E.max(axis=axis), 0.0)
@@ -301,7 +310,9 @@ def _coded(part: Part, tastes: Tastes, errors: ErrorDistribution) -> _Coded:
         flat = D.transpose(1, 0, 2, 3).reshape(D.shape[1], n, -1) if part.regular else D  # (J - 1, n, K)
         rows = np.where(part.chosen[:, np.newaxis] > 0, flat[np.maximum(part.chosen - 1, 0), np.arange(n)], 0.0)
         chosen = np.add.reduceat(rows, part.starts[:-1], axis=0)
-    return _Coded(part, varying, common, chosen, None if gumbel else prepared(errors, part.group))
+    of_varying = np.ascontiguousarray(chosen[:, np.newaxis, tastes.varying])
+    most, sets = int(np.diff(part.starts).max()), None if gumbel else prepared(errors, part.group)
+    return _Coded(part, varying, common, chosen, of_varying, most, sets)
 
 
 def _utilities(part: Part, A: FloatArray, B: FloatArray, out: FloatArray) -> None:
@@ -367,10 +378,3 @@ def _gathered(found: Sequence[FloatArray], coded: Sequence[_Coded], n: int) -> F
     for values, c in zip(found, coded, strict=True):
         out[c.part.people] += values
     return out
-
-
-def _rows(array: FloatArray, rows: IntArray) -> FloatArray:
-    """Rows of an array, without a copy where they follow on each other."""
-    if len(rows) and int(rows[-1]) - int(rows[0]) + 1 == len(rows) and np.all(np.diff(rows) == 1):
-        return array[int(rows[0]) : int(rows[-1]) + 1]
-    return array[rows]

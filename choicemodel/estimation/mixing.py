@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.keys import unit_keys
-from choicemodel.estimation.mixed import PersonFacts, Theta
+from choicemodel.estimation.mixed import Theta
+from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts, person_draws
 from choicemodel.heterogeneity.protocol import Points, Tastes
+from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.utility.coding import Memory
 from choicemodel.utility.covariates import read_covariates
 
@@ -57,15 +60,16 @@ class Mixing:
         """Covariates of the units of some data (U, Q)."""
         return read_covariates(data, self.formulas, self.memory).values
 
-    def facts(self, data: ChoiceData) -> PersonFacts:
-        """Draws and covariates of the units of some data."""
-        return PersonFacts(self.tastes.draws(unit_keys(data, 0)), self.covariates(data))
+    def facts(self, data: ChoiceData, together: Sequence[IntArray] = ()) -> SurveyFacts:
+        """Draws and covariates of the units of some data; `together` are units that will be asked for together."""
+        limit = self.spec.sampler.max_memory if isinstance(self.spec, RandomCoefficients) else None
+        draws = person_draws(self.tastes, unit_keys(data, 0), together=together, max_memory=limit)
+        return SurveyFacts(draws, self.covariates(data))
 
-    def points(self, theta: FloatArray, facts: PersonFacts, units: IntArray) -> Points:
-        """Support points of some units."""
+    def points(self, theta: FloatArray, facts: PersonFacts) -> Points:
+        """Support points of some persons."""
         parts = self.split(theta)
-        draws = None if facts.draws is None else facts.draws[units]
-        return self.tastes.points(parts.utility, parts.own, draws, facts.covariates[units])
+        return self.tastes.points(parts.utility, parts.own, *facts)
 
     def coefficients(self, theta: FloatArray, varying: FloatArray) -> FloatArray:
         """All coefficients and error parameters (n, G), those that vary given (n, V)."""

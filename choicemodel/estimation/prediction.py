@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.mixed import PersonFacts
 from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.random_utility import ErrorDistribution
 from choicemodel.utility import Design, Group, prepared
@@ -90,7 +90,7 @@ def mean_probabilities(
 
 
 def utilities_at_points(
-    theta: FloatArray, design: Design, mixing: Mixing, where: tuple[PersonFacts, Group]
+    theta: FloatArray, design: Design, mixing: Mixing, where: tuple[SurveyFacts, Group]
 ) -> tuple[FloatArray, FloatArray]:
     """Utilities of some situations at the points of their persons (J, n, R), and the weights of the points (n, R).
 
@@ -99,11 +99,11 @@ def utilities_at_points(
     theta : ndarray (K,)
     design : Design
     mixing : Mixing
-    where : (PersonFacts, Group)
+    where : (SurveyFacts, Group)
         Draws and covariates of all persons, and the situations.
     """
     facts, group = where
-    points = mixing.points(theta, facts, design.data.structure.unit[group.situations])
+    points = mixing.points(theta, facts.of(design.data.structure.unit[group.situations]))
     columns, of = mixing.tastes.common
     X = design.values(group.rows)  # (K, J, n)
     fixed = np.einsum("kjn,k->jn", X[columns], mixing.split(theta).utility[of])

@@ -151,6 +151,9 @@ class Draws:
         The seed. None draws one, once; it is in `seed`.
     array : GivenDraws, optional
         Set by `Draws.given`.
+    max_memory : float, optional
+        Bytes that the draws of all persons may take, by default a quarter of the machine's memory. Beyond it they are
+        made again, some persons at a time, whenever they are needed: slower, with the same numbers.
 
     Attributes
     ----------
@@ -191,10 +194,12 @@ class Draws:
     rng: InitVar[int | np.random.Generator | None] = None
     seed: int | None = field(init=False, default=None)
     array: GivenDraws | None = field(default=None, kw_only=True, repr=False)
+    max_memory: float | None = field(default=None, kw_only=True, repr=False, compare=False)
 
     def __post_init__(self, rng: int | np.random.Generator | None) -> None:
         if self.array is None:
             _check_kind(self.kind)
+        _check_memory(self.max_memory)
         number = self.number if self.number is None else _checked_number(self.number)
         if self.kind == "auto" and number is not None:
             raise SpecificationError(
@@ -256,7 +261,7 @@ class Draws:
         """
         if self.array is None:
             return self
-        return Draws("given", self.number, array=self.array.bound_to(keys))
+        return Draws("given", self.number, array=self.array.bound_to(keys), max_memory=self.max_memory)
 
     def with_number(self, number: int) -> Draws:
         """Return as many draws of the same kind and seed; ``"auto"`` becomes ``"sobol"``.
@@ -282,7 +287,8 @@ class Draws:
                 f"Draws that were given are {self.number} for each person, and others cannot be made. Use draws that "
                 'are made, such as cm.Draws("sobol").'
             )
-        return Draws("sobol" if self.kind == "auto" else self.kind, number, self.seed)
+        kind = "sobol" if self.kind == "auto" else self.kind
+        return Draws(kind, number, self.seed, max_memory=self.max_memory)
 
     def uniforms(self, keys: Keys, dimensions: int, out: FloatArray | None = None) -> FloatArray:
         """Uniform numbers strictly between 0 and 1, for persons with these keys.
@@ -657,6 +663,12 @@ def _checked_number(number: Any) -> int:
     raise SpecificationError(
         f"The number of draws is a whole number of 1 or more; got {number!r}. {DEFAULT_NUMBER} is the default."
     )
+
+
+def _check_memory(limit: Any) -> None:
+    """Refuse a limit on memory that is no number of bytes."""
+    if limit is not None and not (isinstance(limit, (int, float, np.number)) and limit >= 0):
+        raise SpecificationError(f"max_memory is a number of bytes, such as 2e9 for two gigabytes; got {limit!r}.")
 
 
 def _checked_array(array: ArrayLike) -> FloatArray:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity.protocol import Derivative, FloatArray, IntArray, Keys, Points, TasteParameter
+from choicemodel.heterogeneity.protocol import Derivative, FloatArray, IntArray, Keys, Points, Scratch, TasteParameter
 from choicemodel.heterogeneity.random_tastes import DerivedNumbers
 
 BoolArray = NDArray[np.bool_]
@@ -209,7 +209,14 @@ class ClassTastes:
     def draws(self, keys: Keys) -> None:
         """Nothing is drawn."""
 
-    def points(self, utility: FloatArray, own: FloatArray, draws: FloatArray | None, covariates: FloatArray) -> Points:
+    def points(
+        self,
+        utility: FloatArray,
+        own: FloatArray,
+        draws: FloatArray | None,
+        covariates: FloatArray,
+        scratch: Scratch | None = None,
+    ) -> Points:
         """Coefficients of the classes, and log-probabilities of belonging to them.
 
         Parameters
@@ -218,6 +225,7 @@ class ClassTastes:
         own : ndarray (H,)
         draws : None
         covariates : ndarray (p, Q)
+        scratch : None
 
         Returns
         -------

@@ -52,6 +52,14 @@ class Points(NamedTuple):
     log_weights: FloatArray
 
 
+class Scratch(Protocol):
+    """Arrays to work in, used again and again: fresh ones in every block would cost page faults."""
+
+    def array(self, name: str, shape: tuple[int, ...]) -> FloatArray:
+        """Return an array of a shape, with whatever it holds."""
+        ...
+
+
 class Derivative(NamedTuple):
     """Derivatives of the persons' log-likelihoods by utility parameters (p, Ku) and own parameters (p, H)."""
 
@@ -91,8 +99,18 @@ class Tastes(Protocol):
         """Standard draws of persons with these keys (U, D, R); None where the points are not drawn."""
         ...
 
-    def points(self, utility: FloatArray, own: FloatArray, draws: FloatArray | None, covariates: FloatArray) -> Points:
-        """Support points of persons with these draws (p, D, R) and covariates (p, Q)."""
+    def points(
+        self,
+        utility: FloatArray,
+        own: FloatArray,
+        draws: FloatArray | None,
+        covariates: FloatArray,
+        scratch: Scratch | None = None,
+    ) -> Points:
+        """Support points of persons with these draws (p, D, R) and covariates (p, Q).
+
+        Points that are made in `scratch` last until the next are made there.
+        """
         ...
 
     def pull_back(

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.distributions import Distribution, correlation, standard_variate
 from choicemodel.heterogeneity.draws import Draws
-from choicemodel.heterogeneity.protocol import Derivative, FloatArray, IntArray, Keys, Points, TasteParameter
+from choicemodel.heterogeneity.protocol import Derivative, FloatArray, IntArray, Keys, Points, Scratch, TasteParameter
 
 BoolArray = NDArray[np.bool_]
 
@@ -196,7 +196,14 @@ class RandomTastes:
         """Standard draws of persons with these keys (U, D, R); None for a quadrature."""
         return None if self.nodes is not None else self.sampler.standard(keys, self.variates)
 
-    def points(self, utility: FloatArray, own: FloatArray, draws: FloatArray | None, covariates: FloatArray) -> Points:
+    def points(
+        self,
+        utility: FloatArray,
+        own: FloatArray,
+        draws: FloatArray | None,
+        covariates: FloatArray,
+        scratch: Scratch | None = None,
+    ) -> Points:
         """Support points of persons.
 
         Parameters
@@ -206,6 +213,8 @@ class RandomTastes:
         draws : ndarray (p, D, R) or None
             Standard variates; None for a quadrature.
         covariates : ndarray (p, Q)
+        scratch : Scratch, optional
+            Where to make them: they last until the next are made there.
 
         Returns
         -------
@@ -214,7 +223,7 @@ class RandomTastes:
         """
         t = self._standard(draws)
         margins = self._margins(utility, own, covariates)
-        b = self._coefficients(self._index(margins, t), margins, t)
+        b = self._coefficients(self._index(margins, t, scratch), margins, t)
         if self.layout.multiplier:
             b = self._multiply(b, utility, self._multiplier(b, own, t))
         if draws is None and self.node_weights is not None:
@@ -366,16 +375,20 @@ class RandomTastes:
             stretch = np.exp(np.minimum(covariates @ to.spread_shifts.matrix(own, (Q, B)), _LARGEST_SHIFT))
         return _Margins(m, to.loadings.matrix(own, (B, B)), stretch)
 
-    def _index(self, margins: _Margins, t: FloatArray) -> FloatArray:
-        """Index of each coefficient (p, B, R), an array of its own."""
+    def _index(self, margins: _Margins, t: FloatArray, scratch: Scratch | None = None) -> FloatArray:
+        """Index of each coefficient (p, B, R), an array of its own or one of the scratch."""
         t = t[:, : len(self.names)]
+        people = max(len(t), len(margins.m), 1 if margins.stretch is None else len(margins.stretch))
+        shape = (people, *t.shape[1:])
+        x = np.empty(shape) if scratch is None else scratch.array("index", shape)  # (p, B, R)
         if self.layout.correlated:
-            x = np.matmul(margins.L, t)
+            np.matmul(margins.L, t, out=x)
             if margins.stretch is not None:
-                x = x * margins.stretch[:, :, np.newaxis]
+                x *= margins.stretch[:, :, np.newaxis]
         else:
-            x = t * (np.diagonal(margins.L) if margins.stretch is None else margins.s)[..., np.newaxis]
-        return np.asarray(x + margins.m[:, :, np.newaxis])
+            np.multiply(t, (np.diagonal(margins.L) if margins.stretch is None else margins.s)[..., np.newaxis], out=x)
+        x += margins.m[:, :, np.newaxis]
+        return x
 
     def _coefficients(self, x: FloatArray, margins: _Margins, t: FloatArray) -> FloatArray:
         """Coefficients before they are multiplied (p, B, R), in place of their index."""

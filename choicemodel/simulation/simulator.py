@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.keys import unit_keys
-from choicemodel.estimation.mixed import PersonFacts
 from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.person_draws import PersonFacts
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.draws import Draws
@@ -81,7 +81,7 @@ class Simulator:
             return None
         mixing, keys = self._fine, unit_keys(self.design.data, 0)[units]
         facts = PersonFacts(mixing.tastes.draws(keys), self.covariates[units])
-        found = mixing.points(self.theta, facts, np.arange(len(units)))
+        found = mixing.points(self.theta, facts)
         n, R = len(units), found.beta.shape[2]
         beta = np.broadcast_to(found.beta, (n, *found.beta.shape[1:])).transpose(0, 2, 1)
         gamma = mixing.coefficients(self.theta, beta.reshape(n * R, -1)).reshape(n, R, -1)

@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import choicemodel as cm
+from choicemodel.estimation.person_draws import person_draws
 from choicemodel.exceptions import ComparisonWarning, SpecificationError, VaryingCovariateError
 
 TRUTH = {"x": 0.5, "z": -0.8, "ASC[b]": 0.2, "ASC[c]": -0.3, "sd[x]": 1.0}
@@ -56,7 +57,7 @@ def by_brute_force(model: cm.ChoiceModel, theta: np.ndarray) -> float:
     names = list(model.parameters.names)
     sd = theta[names.index("sd[x]")]
     phi = theta[len(model.columns) : len(theta) - 1]
-    z = model.mixing.facts(model.data).draws[:, 0]  # (U, R)
+    z = model.mixing.facts(model.data).draws.of(np.arange(model.data.structure.n_units))[:, 0]  # (U, R)
     total = 0.0
     for person, rows in enumerate(table.groupby("p").indices.values()):
         like = np.ones(z.shape[1])
@@ -104,7 +105,7 @@ def test_large_utilities_do_not_overflow() -> None:
 def loss_of_the_best_draws(model: cm.ChoiceModel, theta: np.ndarray) -> float:
     """What the likelihood comes to where utilities are large: of each person, the draw that misses the least."""
     table, X = model.data.frame, model.design_on().matrix()
-    z = model.mixing.facts(model.data).draws[:, 0]  # (U, R)
+    z = model.mixing.facts(model.data).draws.of(np.arange(model.data.structure.n_units))[:, 0]  # (U, R)
     total = 0.0
     for person, rows in enumerate(table.groupby("p").indices.values()):
         V = (X[rows] @ theta[:-1])[:, None] + np.outer(X[rows, 0], theta[-1] * z[person])
@@ -308,3 +309,38 @@ def test_without_spread_half_of_the_samples_have_nothing_to_gain() -> None:
     assert stats.binomtest(below[0], 200, 0.1).pvalue > 1e-3
     assert stats.binomtest(below[1], 200, 0.3).pvalue > 1e-3
     assert stats.binomtest(int(np.sum(np.array(p) > 0.5 - 1e-3)), 200, 0.5).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("kind", ["sobol", "mlhs", "scrambled-halton"])
+def test_draws_that_are_made_again_give_the_same_numbers_to_the_last_bit(kind):
+    table = frame(60, unequal=True)
+    kept = mixed(read(table), draws=cm.Draws(kind, 33, rng=5))
+    made = mixed(read(table), draws=cm.Draws(kind, 33, rng=5, max_memory=0))
+    assert kept.mixing.facts(kept.data).draws.kept is not None
+    assert made.mixing.facts(made.data).draws.kept is None
+    theta = list(TRUTH.values())
+    a, b = kept.evaluate(theta), made.evaluate(theta)
+    assert a.value == b.value
+    np.testing.assert_array_equal(a.score, b.score)
+    pd.testing.assert_series_equal(kept.probabilities(theta), made.probabilities(theta), check_exact=True)
+    assert kept.heterogeneity.sampler == made.heterogeneity.sampler  # where they are is not what they are
+    assert made.heterogeneity.sampler.with_number(9).max_memory == 0
+
+
+def test_draws_of_persons_do_not_depend_on_how_they_are_kept():
+    model = mixed(read(frame(12)))
+    tastes, keys = model.mixing.tastes, np.arange(12, dtype=np.uint64) * 7
+    asked = np.array([5, 5, 2, 11, 5])
+    expected = tastes.draws(keys[asked])
+    for together in ([], [np.array([11, 5]), np.array([2])]):
+        for limit in (None, 0):
+            found = person_draws(tastes, keys, together=together, max_memory=limit)
+            np.testing.assert_array_equal(found.of(asked), expected)
+    together = person_draws(tastes, keys, together=[np.array([11, 5, 2])])
+    assert np.shares_memory(together.of(np.array([11, 5, 2])), together.kept)  # no copy
+
+
+@pytest.mark.parametrize("limit", [-1, "2 GB", [1]])
+def test_a_limit_on_memory_is_a_number_of_bytes(limit):
+    with pytest.raises(SpecificationError, match="max_memory is a number of bytes"):
+        cm.Draws("sobol", 8, rng=0, max_memory=limit)

@@ -1,0 +1,120 @@
+"""What is known of persons: their covariates, and draws that are kept where memory allows and else made block by block.
+
+A person's draws are a function of the seed and the person's key, so keeping them is a matter of speed alone: a fit that
+makes them again in every evaluation gives the same numbers to the last bit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.heterogeneity.protocol import Keys, Tastes
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+# What a machine that does not say how much memory it has is taken to have.
+_MODEST = 8e9
+
+
+@dataclass(frozen=True, eq=False)
+class PersonDraws:
+    """Standard draws of persons, asked for by their numbers.
+
+    Parameters
+    ----------
+    tastes : Tastes
+        Whose draws.
+    keys : ndarray of uint64 (U,)
+        One for each person.
+    kept : ndarray (U, D, R) or None
+        All of them, in the order of `place`; None where they are made when asked for.
+    place : ndarray of int (U,)
+        Row of each person in `kept`.
+    """
+
+    tastes: Tastes
+    keys: Keys
+    kept: FloatArray | None
+    place: IntArray
+
+    def of(self, units: IntArray) -> FloatArray:
+        """Draws of some persons (n, D, R): without a copy where they are kept one after the other."""
+        if self.kept is None:
+            return self._made(units)
+        rows = self.place[units]
+        if len(rows) and (rows[1:] - rows[:-1] == 1).all():
+            return self.kept[rows[0] : rows[-1] + 1]
+        return self.kept[rows]
+
+    def _made(self, units: IntArray) -> FloatArray:
+        """Make the draws of some persons, those of each once."""
+        some, back = np.unique(units, return_inverse=True)
+        found = self.tastes.draws(self.keys[some])
+        assert found is not None  # noqa: S101 - only tastes with draws get here
+        return found if np.array_equal(some, units) else found[back.reshape(-1)]
+
+
+class PersonFacts(NamedTuple):
+    """What is known of some persons: standard draws (n, D, R) or None, and covariates (n, Q)."""
+
+    draws: FloatArray | None
+    covariates: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class SurveyFacts:
+    """What is known of all persons of some data: draws, or None where there are none, and covariates (U, Q)."""
+
+    draws: PersonDraws | None
+    covariates: FloatArray
+
+    def of(self, units: IntArray) -> PersonFacts:
+        """What is known of some of them."""
+        return PersonFacts(None if self.draws is None else self.draws.of(units), self.covariates[units])
+
+
+def person_draws(
+    tastes: Tastes, keys: Keys, *, together: Sequence[IntArray] = (), max_memory: float | None = None
+) -> PersonDraws | None:
+    """Prepare the draws of persons.
+
+    Parameters
+    ----------
+    tastes : Tastes
+    keys : ndarray of uint64 (U,)
+    together : sequence of ndarray of int
+        Persons who will be asked for together: they are kept one after the other. Default: in their order.
+    max_memory : float, optional
+        Bytes that they may take; default a quarter of the machine's memory.
+
+    Returns
+    -------
+    PersonDraws or None
+        None where the points of the tastes are not drawn.
+    """
+    nobody = tastes.draws(keys[:0])  # (0, D, R)
+    if nobody is None:
+        return None
+    place = np.arange(len(keys))
+    limit = memory_of_machine() / 4 if max_memory is None else max_memory
+    if 8.0 * len(keys) * nobody.shape[1] * nobody.shape[2] > limit:
+        return PersonDraws(tastes, keys, None, place)
+    first = np.concatenate([*together, np.empty(0, dtype=np.int64)])
+    order = np.concatenate([first, np.setdiff1d(place, first)])  # (U,)
+    place[order] = np.arange(len(keys))
+    return PersonDraws(tastes, keys, tastes.draws(keys[order]), place)
+
+
+def memory_of_machine() -> float:
+    """Bytes of memory that the machine has."""
+    names: Any = getattr(os, "sysconf_names", {})
+    if "SC_PHYS_PAGES" not in names or "SC_PAGE_SIZE" not in names:
+        return _MODEST
+    return float(os.sysconf("SC_PHYS_PAGES")) * float(os.sysconf("SC_PAGE_SIZE"))
