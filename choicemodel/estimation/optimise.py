@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,6 +122,7 @@ class Objective:
     likelihood: Likelihood | UnitLikelihood
     working: Working
     low: FloatArray | None = None  # (k,) where the search gives a parameter up
+    _last: dict[bytes, FloatArray] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def weight(self) -> float:
@@ -137,9 +138,16 @@ class Objective:
     def score(self, eta: FloatArray) -> tuple[float, FloatArray]:
         """Value and derivative (k,)."""
         values = self.working.reported(eta)
-        found = self.likelihood.evaluate(self._full(values))
-        own = self.working.pull_back(values, found.score[self.working.free])
-        return found.value / self.weight, own / self.weight
+        if isinstance(self.likelihood, UnitLikelihood):
+            of_units, scores = self.likelihood.units(self._full(values))
+            value, score = float(of_units.sum()), scores.sum(axis=0)
+            self._last.clear()
+            self._last[eta.tobytes()] = scores  # the outer product needs nothing more
+        else:
+            found = self.likelihood.evaluate(self._full(values))
+            value, score = found.value, found.score
+        own = self.working.pull_back(values, score[self.working.free])
+        return value / self.weight, own / self.weight
 
     def hessian(self, eta: FloatArray) -> FloatArray:
         """Second derivative (k, k), by differences of the score where there is no closed form."""
@@ -170,13 +178,18 @@ class Objective:
         if self.has_curvature:
             return maximise(self.exact, start, **how)  # type: ignore[arg-type]
         first = self.outer if isinstance(self.likelihood, UnitLikelihood) else None
-        return climb(Smooth(self.score, self.hessian, first, self.working.longest()), start, lost=self._lost, **how)  # type: ignore[arg-type]
+        # the scores of a class that chooses one-sidedly vanish, and their outer product then leads far astray
+        again = not isinstance(self.likelihood, ClassLikelihood)
+        smooth = Smooth(self.score, self.hessian, first, self.working.longest(), again)
+        return climb(smooth, start, lost=self._lost, **how)  # type: ignore[arg-type]
 
     def outer(self, eta: FloatArray) -> FloatArray:
         """Minus the outer product of unit scores (k, k): what the Hessian is on average at the true parameters."""
         values, likelihood = self.working.reported(eta), self.likelihood
         assert isinstance(likelihood, UnitLikelihood)  # noqa: S101 - asked of those alone
-        scores = likelihood.unit_scores(self._full(values))[:, self.working.free] @ self.working.jacobian(values)
+        found = self._last.get(eta.tobytes())
+        found = likelihood.unit_scores(self._full(values)) if found is None else found
+        scores = found[:, self.working.free] @ self.working.jacobian(values)
         return np.asarray(-(scores.T @ scores) / self.weight)
 
     def _lost(self, eta: FloatArray) -> bool:
