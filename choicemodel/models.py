@@ -107,7 +107,7 @@ class ChoiceModel:
         if not isinstance(self.stage_scale, (bool, np.bool_)):
             raise SpecificationError(f"stage_scale is True or False; got {self.stage_scale!r}.")
         scales = read_scales(self.data, self.scale_groups, stages=self.stage_scale)
-        design = build_design(self.data, self.formula, self.base, scales)
+        design = build_design(self.data, self.formula, self.base, scales, _components(self.heterogeneity))
         self._settle(design.recipe, design.columns, design, self._mixing(design.columns))
 
     def _mixing(self, columns: tuple[DesignColumn, ...]) -> Homogeneous | Mixing:
@@ -477,6 +477,7 @@ class ChoiceModel:
             "memory": {k: asdict(m) for k, m in recipe.memory.items()},
             "columns": [asdict(c) for c in self.columns],
             "scales": None if recipe.scales is None else asdict(recipe.scales),
+            "components": recipe.components,
             "errors": self.errors.to_dict(),
             "heterogeneity": self.mixing.to_dict(),
         }
@@ -492,6 +493,7 @@ class ChoiceModel:
             content["base"],
             memory,
             scales=None if scales is None else Scales(**scales),
+            components=dict(content.get("components", {})),
         )
         model = object.__new__(cls)
         fixed = {
@@ -529,6 +531,12 @@ def _utility(columns: Sequence[DesignColumn], mixing: Homogeneous | Mixing) -> l
     if isinstance(mixing, Mixing):
         return [Parameter(p.name, "utility", *p[1:]) for p in mixing.tastes.utility]
     return [Parameter(c.name, "utility") for c in columns]
+
+
+def _components(heterogeneity: Any) -> dict[str, tuple[Any, ...]]:
+    """The error components of a heterogeneity, as it was given or bound."""
+    spec = heterogeneity.spec if isinstance(heterogeneity, Mixing) else heterogeneity
+    return spec.of_components if isinstance(spec, RandomCoefficients) else {}
 
 
 def _own(mixing: Homogeneous | Mixing) -> list[Parameter]:
@@ -570,6 +578,9 @@ _TITLES = {"gumbel": "Multinomial logit", "nested": "Nested logit", "cross_neste
 
 
 def _term(column: DesignColumn, *, latex: bool) -> str:
+    if column.is_component:  # a standard normal number of the person, times its spread
+        name = escape_latex(column.name) if latex else column.name
+        return rf"\sigma_{{\text{{{name}}}}} z_{{\text{{{name}}}}}" if latex else f"sd[{name}] * z[{name}]"
     if latex:
         name = rf"\beta_{{\text{{{escape_latex(column.name)}}}}}"
         return name if column.is_constant else rf"{name}\,\text{{{escape_latex(_plain(column))}}}"
@@ -751,16 +762,17 @@ def CrossNestedLogit(  # noqa: PLR0913 - a public entry point
 def MixedLogit(  # noqa: PLR0913 - a public entry point
     data: ChoiceData,
     formula: str,
-    random: Mapping[str, Any],
+    random: Mapping[str, Any] | None = None,
     *,
     correlated: bool | Sequence[Sequence[str]] = False,
     draws: Draws | str | NDArray[np.float64] | None = None,
     wtp_space: str | None = None,
     scale: bool | Sequence[str] | None = None,
+    components: Mapping[str, Sequence[Any]] | None = None,
     errors: ErrorDistribution | None = None,
     base: Any = None,
 ) -> ChoiceModel:
-    """Specify a mixed logit: coefficients that vary over persons.
+    """Specify a mixed logit: coefficients that vary over persons, and error components.
 
     The probability of a person's choices is the mean of their product over the distribution of the coefficients, taken
     over draws (Revelt and Train 1998; Train 2009, chapter 6).
@@ -771,7 +783,7 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
         Where persons are declared, coefficients vary over them; else over situations.
     formula : str
         Three parts, see `ChoiceModel`.
-    random : dict
+    random : dict, optional
         Column of the design, by its exact name -> its distribution: ``"normal"``, ``"lognormal"``, ``"-lognormal"``,
         ``"uniform"``, ``"triangular"``, ..., or a `choicemodel.RandomCoefficient` with covariates that shift it.
     correlated : bool or list of tuples
@@ -783,6 +795,9 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
         Column of the cost: coefficients of the others are then willingness to pay.
     scale : bool or list of str, optional
         An overall scale that varies over persons as well (generalised multinomial logit).
+    components : dict, optional
+        Error components: name -> the alternatives that share it, such as ``{"public": ["train", "bus"]}``: a normal
+        number of mean zero for each person, whose standard deviation is ``sd[public]``.
     errors : error distribution, optional
         Default independent Gumbel errors.
     base : label, optional
@@ -801,9 +816,20 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
     >>> model = cm.MixedLogit(data, "gc + ttme", {"ttme": "normal"}, draws=cm.Draws("sobol", 64, rng=0), base="car")
     >>> model.parameters.names
     ('gc', 'ttme', 'ASC[air]', 'ASC[bus]', 'ASC[train]', 'sd[ttme]')
+    >>> public = cm.MixedLogit(data, "gc + ttme", components={"public": ["train", "bus"]}, base="car")
+    >>> print(public.utilities())
+    V(air) = b(gc) * gc + b(ttme) * ttme + ASC[air]
+    V(bus) = b(gc) * gc + b(ttme) * ttme + ASC[bus] + sd[public] * z[public]
+    V(car) = b(gc) * gc + b(ttme) * ttme
+    V(train) = b(gc) * gc + b(ttme) * ttme + ASC[train] + sd[public] * z[public]
     """
     tastes = RandomCoefficients(
-        random, correlated, Draws() if draws is None else draws, wtp_space=wtp_space, scale=scale
+        {} if random is None else random,
+        correlated,
+        Draws() if draws is None else draws,
+        wtp_space=wtp_space,
+        scale=scale,
+        components=components,
     )
     return ChoiceModel(data, formula, errors=errors or Gumbel(), heterogeneity=tastes, base=base)
 

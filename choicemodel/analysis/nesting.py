@@ -46,7 +46,18 @@ def errors_inside(restricted: ChoiceResults, unrestricted: ChoiceResults) -> boo
     found = images(restricted, unrestricted)
     if found is None or too_wide(restricted, unrestricted):
         return False
+    if not _components_alike(restricted, unrestricted):
+        return False
     return _scales_inside(restricted, unrestricted) and named_alike(restricted, unrestricted, "heterogeneity")
+
+
+def _components_alike(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool:
+    """Whether error components of the same name are of the same alternatives."""
+    small, large = (
+        {c.name: {m.alternatives[i] for i in c.alternatives or ()} for c in m.columns if c.is_component}
+        for m in (cast(ChoiceModel, r.model) for r in (restricted, unrestricted))
+    )
+    return all(large.get(name, labels) == labels for name, labels in small.items())
 
 
 # --- parameters of the errors ----------------------------------------------------------------------------------------
@@ -207,7 +218,7 @@ def utility_differences(result: ChoiceResults) -> Columns:
     """Free columns of the design, and what the fixed ones add, less their means within each situation."""
     design = result.model.design_on()  # type: ignore[attr-defined]
     structure = design.data.structure
-    X = structure.sorted_values(design.matrix())
+    X = structure.sorted_values(design.matrix())[:, : design.n_means]
     names = result.params.index[: X.shape[1]]
     free = np.array([n not in result.fixed for n in names])
     table = np.column_stack([X[:, free], X[:, ~free] @ result.params.to_numpy()[: len(names)][~free]])

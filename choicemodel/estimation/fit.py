@@ -15,6 +15,7 @@ from choicemodel.data import Structure
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import centred_scores, change_of_strata, restratified
 from choicemodel.estimation.classes import ClassLikelihood, check_membership, class_remarks, unit_weights
+from choicemodel.estimation.error_structure import check_error_structure
 from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.identification import check_identified, gram
 from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
@@ -242,6 +243,7 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     blocks, products = prepared.blocks, prepared.products
     utility_free = _columns_free(model, free)
     check_identified(model.design, blocks, products, utility_free)
+    check_error_structure(model, theta, free)
     likelihood = likelihood_of(model, pool, prepared)
     if isinstance(likelihood, ClassLikelihood) and isinstance(model.heterogeneity, Mixing):
         check_membership(likelihood.covariates, model.heterogeneity.names)
@@ -269,7 +271,8 @@ def _columns_free(model: Composition, free: BoolArray) -> BoolArray:
     """Which columns of the design have a free coefficient (K,)."""
     if isinstance(model.heterogeneity, Mixing) and isinstance(model.heterogeneity.tastes, ClassTastes):
         return model.heterogeneity.tastes.columns_with(free)
-    return free[: len(model.design.columns)]
+    K = model.design.n_means  # error components have no coefficient to identify
+    return np.concatenate([free[:K], np.zeros(len(model.design.columns) - K, dtype=np.bool_)])
 
 
 def _restratified(prepared: Prepared, design: Design) -> Prepared:

@@ -447,7 +447,8 @@ def _start(
     assert logit is not None  # noqa: S101 - given wherever there is heterogeneity
     assert isinstance(model.heterogeneity, Mixing)  # noqa: S101
     K = logit.n_utility
-    beta = _from_logit(logit, np.zeros(K), np.ones(K, dtype=np.bool_), solve=True)
+    plain = np.arange(K) < model.design.n_means  # a logit has no error components
+    beta = _from_logit(logit, np.zeros(K), plain, solve=True)
     parts = model.heterogeneity.split(theta)
     utility, own = model.heterogeneity.tastes.starts(beta)
     return np.where(free, np.concatenate([utility, parts.phi, own]), theta)

@@ -13,7 +13,7 @@ data want no spread at all the search runs to the edge, and the fit then holds i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -25,6 +25,7 @@ from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.distributions import (
     Distribution,
     Lognormal,
+    Normal,
     distribution_from_dict,
     read_distribution,
 )
@@ -111,7 +112,7 @@ class RandomCoefficients:
     correlated : bool or sequence of sequences of str
         Whether all random coefficients are correlated; or blocks of those that are, such as ``[("time", "cost")]``.
         Correlation is among normals and transforms of normals: x = m + L z with a Cholesky factor L whose parameters
-        are ``chol[time,time]``, ``chol[cost,time]``, ...
+        are ``chol[time,time]``, ``chol[cost,time]``, ... A block may name error components too.
     draws : Draws, str or array
         How the mean over persons' coefficients is taken. An array (person, draw, coefficient) holds standard variates.
     wtp_space : str, optional
@@ -122,7 +123,10 @@ class RandomCoefficients:
         Whether all coefficients, or those of some columns, are multiplied by a log-normal scale of mean one, whose
         parameter is ``tau``: scale heterogeneity.
     components : dict, optional
-        Error components. Not offered yet.
+        Error components: name -> the alternatives that share it, such as ``{"public": ["train", "bus"]}``. Each is a
+        normal number of mean zero that a person adds to the utility of those alternatives, with the parameter
+        ``sd[public]``. They are independent of each other and of the random coefficients, unless `correlated` has a
+        block with their names. As parts of the error they are not multiplied in WTP space, nor by the overall scale.
 
     Raises
     ------
@@ -132,7 +136,7 @@ class RandomCoefficients:
 
     References
     ----------
-    Train (2009), Discrete Choice Methods with Simulation, 2nd ed., chapter 6.
+    Train (2009), Discrete Choice Methods with Simulation, 2nd ed., chapter 6; error components are in section 6.3.
     Train and Weeks (2005), Discrete choice models in preference space and willingness-to-pay space.
     Fiebig, Keane, Louviere and Wasi (2010), The generalized multinomial logit model.
 
@@ -153,14 +157,9 @@ class RandomCoefficients:
     draws: Draws | str | ArrayLike = field(default_factory=Draws)
     wtp_space: str | None = None
     scale: bool | Sequence[str] | None = None
-    components: Mapping[str, Sequence[Any]] | None = None
+    components: Mapping[str, Sequence[Any]] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
-        if self.components:
-            raise SpecificationError(
-                f"components={dict(self.components)!r}: error components are not offered yet. Random coefficients of "
-                "the alternatives' constants, such as 'ASC[train]', are."
-            )
         if not isinstance(self.random, Mapping):
             raise SpecificationError(
                 'random must be a dict of columns and distributions, such as {"time": "normal"}; got '
@@ -170,15 +169,25 @@ class RandomCoefficients:
         if self.wtp_space is not None:
             _require_cost(random, self.wtp_space)
             random.setdefault(self.wtp_space, RandomCoefficient(Lognormal(negative=True)))
-        scale = _read_scale(self.scale, self.wtp_space)
-        if not random and not scale:
+        scale, components = _read_scale(self.scale, self.wtp_space), _read_components(self.components)
+        if not random and not scale and not components:
             raise SpecificationError(
                 'random={} names no coefficient, so nothing varies over persons. Name some, as in {"time": "normal"}, '
                 "or leave the heterogeneity out."
             )
-        blocks = _read_blocks(self.correlated, random)
-        draws = _read_draws(self.draws)
-        for name, value in (("random", random), ("correlated", blocks), ("scale", scale), ("draws", draws)):
+        _require_parts(components, random, scale)
+        laws = {**{name: c.law for name, c in random.items()}, **dict.fromkeys(components, Normal())}
+        correlated = self.correlated
+        if isinstance(correlated, (bool, np.bool_)):  # of the random coefficients, not of the components
+            correlated = [tuple(random)] if correlated else []
+        settled = {
+            "random": random,
+            "correlated": _read_blocks(correlated, laws),
+            "scale": scale,
+            "draws": _read_draws(self.draws),
+            "components": components,
+        }
+        for name, value in settled.items():
             object.__setattr__(self, name, value)
 
     # --- what it is ---------------------------------------------------------------------------------------------------
@@ -187,6 +196,16 @@ class RandomCoefficients:
     def coefficients(self) -> dict[str, RandomCoefficient]:
         """The random coefficients, by column."""
         return {k: v for k, v in self.random.items() if isinstance(v, RandomCoefficient)}
+
+    @property
+    def of_components(self) -> dict[str, tuple[Any, ...]]:
+        """The error components, by name: the alternatives of each."""
+        return {name: tuple(labels) for name, labels in (self.components or {}).items()}
+
+    @property
+    def laws(self) -> dict[str, Distribution]:
+        """Distributions of the random coefficients, then of the error components, by name."""
+        return {**{n: c.law for n, c in self.coefficients.items()}, **dict.fromkeys(self.of_components, Normal())}
 
     @property
     def blocks(self) -> tuple[tuple[str, ...], ...]:
@@ -224,6 +243,7 @@ class RandomCoefficients:
             "draws": self.sampler.to_dict(),
             "wtp_space": self.wtp_space,
             "scale": list(self.scale) if isinstance(self.scale, tuple) else bool(self.scale),
+            "components": [[name, list(labels)] for name, labels in self.of_components.items()],
         }
 
     @classmethod
@@ -231,7 +251,8 @@ class RandomCoefficients:
         """Read its description."""
         random = {name: RandomCoefficient.from_dict(c) for name, c in state["random"]}
         draws, scale = Draws.from_dict(state["draws"]), state["scale"]
-        return cls(random, state["correlated"], draws, state["wtp_space"], scale)
+        components = {name: tuple(labels) for name, labels in state.get("components", [])}
+        return cls(random, state["correlated"], draws, state["wtp_space"], scale, components)
 
     # --- bound to columns ---------------------------------------------------------------------------------------------
 
@@ -241,7 +262,7 @@ class RandomCoefficients:
         Parameters
         ----------
         columns : sequence of str
-            Columns of the design (K,).
+            Columns of the design, those of the error components last.
         covariates : sequence of str
             Columns of the coded covariates (Q,), such as ``income`` or ``sex[T.f]``.
 
@@ -254,24 +275,32 @@ class RandomCoefficients:
         SpecificationError
             If a column is unknown (close spellings are suggested), or two parameters have the same name.
         """
-        columns, random = list(columns), self.coefficients
+        columns, components = _without_components(list(columns), list(self.of_components))
+        random, laws = self.coefficients, self.laws
         for name in (*random, *(self.scale if isinstance(self.scale, tuple) else ())):
             _require_column(name, columns)
-        names, laws = tuple(random), tuple(c.law for c in random.values())
         own = _Own(self, covariates)
         utility = [TasteParameter(c) for c in columns]
-        for name, law in zip(names, laws, strict=True):
-            if law.transformed:
-                utility[columns.index(name)] = TasteParameter(law.location_name(name), 0.0, None)
+        for name in random:
+            if laws[name].transformed:
+                utility[columns.index(name)] = TasteParameter(laws[name].location_name(name), 0.0, None)
         _require_distinct([p.name for p in (*utility, *own.parameters)])
         multiplied = self._multiplied(columns)
         fixed = np.array([k for k, c in enumerate(columns) if c in multiplied and c not in random], dtype=np.int64)
-        location = np.array([columns.index(name) for name in names], dtype=np.int64)
-        varying = np.concatenate([location, fixed])
+        location = np.array([columns.index(name) for name in random], dtype=np.int64)
+        of_components = len(columns) + np.arange(len(components))
+        varying = np.concatenate([location, of_components, fixed])
         common = np.setdiff1d(np.arange(len(columns)), varying)
-        layout = own.layout(location, fixed, np.array([name in multiplied for name in names], dtype=np.bool_))
+        layout = own.layout(location, fixed, np.array([name in multiplied for name in laws], dtype=np.bool_))
         tastes = RandomTastes(
-            names, laws, tuple(utility), tuple(own.parameters), varying, (common, common), layout, self.sampler
+            tuple(laws),
+            tuple(laws.values()),
+            tuple(utility),
+            tuple(own.parameters),
+            varying,
+            (common, common),
+            layout,
+            self.sampler,
         )
         return _with_starts(_with_nodes(tastes))
 
@@ -288,8 +317,7 @@ class _Own:
     def __init__(self, spec: RandomCoefficients, covariates: Sequence[str]) -> None:
         self.parameters: list[TasteParameter] = []
         self._spec, self._covariates = spec, list(covariates)
-        names = list(spec.coefficients)
-        self._place = {name: i for i, name in enumerate(names)}
+        self._place = {name: i for i, name in enumerate(spec.laws)}
         self._loadings = self._spreads()
         self._mean_shifts = self._shifts("mean", [(n, c.mean) for n, c in spec.coefficients.items()])
         self._spread_shifts = self._shifts("sd", [(n, c.spread) for n, c in spec.coefficients.items()])
@@ -303,10 +331,10 @@ class _Own:
         """Add the spreads of coefficients that are alone, then the Cholesky factors of the blocks."""
         in_block = {name for block in self._spec.blocks for name in block}
         out = []
-        for name, c in self._spec.coefficients.items():
-            if name not in in_block and c.law.has_spread:
+        for name, law in self._spec.laws.items():
+            if name not in in_block and law.has_spread:
                 i = self._place[name]
-                out.append((i, i, self._add(_positive(c.law.spread_name(name)))))
+                out.append((i, i, self._add(_positive(law.spread_name(name)))))
         for block in self._spec.blocks:
             for k, row in enumerate(block):
                 for column in block[: k + 1]:
@@ -474,24 +502,75 @@ def _require_cost(random: Mapping[str, RandomCoefficient], cost: str) -> None:
         )
 
 
+def _read_components(components: Any) -> dict[str, tuple[Any, ...]]:
+    """Read error components.
+
+    Raises
+    ------
+    SpecificationError
+        If they are no dict of lists of alternatives.
+    """
+    example = 'components={"public": ["train", "bus"]}'
+    if components is None:
+        return {}
+    if not isinstance(components, Mapping):
+        raise SpecificationError(
+            f"components must be a dict of names and lists of alternatives, such as {example}; got "
+            f"{type(components).__name__}."
+        )
+    for name, labels in components.items():
+        if isinstance(labels, (str, bytes)) or not isinstance(labels, Iterable) or not list(labels):
+            raise SpecificationError(
+                f"The error component {name!r} needs a list of the alternatives that share it, such as {example}; got "
+                f"{labels!r}."
+            )
+    return {str(name): tuple(labels) for name, labels in components.items()}
+
+
+def _require_parts(
+    components: Mapping[str, Any], random: Mapping[str, Any], scale: bool | tuple[str, ...] | None
+) -> None:
+    """Refuse error components that are something else as well."""
+    both = [name for name in components if name in random]
+    if both:
+        raise SpecificationError(
+            f"{both[0]!r} is the name of an error component and of a random coefficient: give the component another."
+        )
+    scaled = [name for name in components if isinstance(scale, tuple) and name in scale]
+    if scaled:
+        raise SpecificationError(
+            f"scale= names the error component {scaled[0]!r}: a component is a part of the error, which the overall "
+            "scale does not multiply. Leave it out of scale=."
+        )
+
+
+def _without_components(columns: list[str], components: list[str]) -> tuple[list[str], list[str]]:
+    """Columns of the formula, and those of the error components, which are the last."""
+    if not components:
+        return columns, components
+    if columns[-len(components) :] != components:
+        raise SpecificationError(
+            f"The design has no columns of the error components {', '.join(map(repr, components))} at its end: "
+            "error components belong to a model of their own data, such as a MixedLogit."
+        )
+    return columns[: -len(components)], components
+
+
 def _read_blocks(
-    correlated: bool | Sequence[Sequence[str]], random: Mapping[str, RandomCoefficient]
+    correlated: Sequence[Sequence[str]], random: Mapping[str, Distribution]
 ) -> tuple[tuple[str, ...], ...]:
-    """Read the blocks of correlated coefficients.
+    """Read the blocks of correlated coefficients and components.
 
     Raises
     ------
     SpecificationError
         If a coefficient is not random, is in two blocks or cannot be correlated.
     """
-    if isinstance(correlated, (bool, np.bool_)):
-        blocks: tuple[tuple[str, ...], ...] = (tuple(random),) if correlated else ()
-    elif isinstance(correlated, str) or any(isinstance(block, str) for block in correlated):
+    if isinstance(correlated, str) or any(isinstance(block, str) for block in correlated):
         raise SpecificationError(
             f"correlated={correlated!r} must be True, False or a list of blocks, such as [('time', 'cost')]."
         )
-    else:
-        blocks = tuple(tuple(block) for block in correlated)
+    blocks = tuple(tuple(block) for block in correlated)
     seen: set[str] = set()
     for name in (name for block in blocks for name in block):
         if name not in random:
@@ -500,7 +579,7 @@ def _read_blocks(
             raise SpecificationError(
                 f"correlated= names {name!r} twice: blocks are independent of each other. Join the blocks it is in."
             )
-        _require_normal(name, random[name].law)
+        _require_normal(name, random[name])
         seen.add(name)
     for block in blocks:
         if len(block) < 2:

@@ -13,6 +13,9 @@ multiplication of coefficients by a random number:
 - an overall scale: beta is multiplied by exp(-tau^2 / 2 + tau z), of mean one (Fiebig, Keane, Louviere and Wasi 2010;
   their generalised multinomial logit with gamma = 0).
 
+Error components are normals of mean zero on constant columns; they follow the random coefficients, and nothing
+multiplies them: they are a part of the error, beside the one that the error distribution draws for every alternative.
+
 The derivatives are the chain rule through these steps, backwards.
 """
 
@@ -34,6 +37,8 @@ BoolArray = NDArray[np.bool_]
 
 # exp(300) is beyond any spread, and its square is still a number
 _LARGEST_SHIFT = 300.0
+# The standard deviation at which error components start: some three quarters of that of a Gumbel error.
+_START_COMPONENT = 1.0
 
 
 class DerivedNumbers(NamedTuple):
@@ -93,8 +98,9 @@ class Layout:
 
     Parameters
     ----------
-    location : ndarray of int (B,)
-        Utility parameter that is the mean slot of each random coefficient.
+    location : ndarray of int (B - E,)
+        Utility parameter that is the mean slot of each random coefficient; the last E of the B are error components,
+        whose mean is zero.
     fixed : ndarray of int (F,)
         Utility parameters of columns that vary by the multiplier only.
     loadings : Entries
@@ -142,12 +148,13 @@ class RandomTastes:
     Parameters
     ----------
     names : tuple of str
-        Columns of the random coefficients (B,), in the order of the specification.
+        Columns of the random coefficients (B,), in the order of the specification, those of error components last.
     distributions : tuple of Distribution (B,)
     utility, own : tuple of TasteParameter
-        Parameters of utility (K,) and of the heterogeneity (H,).
+        Parameters of utility (K,), one for each column that is not of an error component, and of the heterogeneity
+        (H,).
     varying : ndarray of int (V,)
-        Columns whose coefficients vary: the random ones, then those that are only multiplied.
+        Columns whose coefficients vary: the random ones with the error components, then those that are only multiplied.
     common : tuple of two ndarrays of int
         The other columns, and the utility parameter of each.
     layout : Layout
@@ -290,7 +297,7 @@ class RandomTastes:
             in_b = self._back_through_multiplier((b, self._multiplier(b, own, t)), utility, own, t, in_beta, out)
         in_x, outer = self._back_to_index(margins, b, t, in_b)
         in_m = in_x.sum(axis=2)  # (p, B)
-        out.utility[:, to.location] += in_m
+        out.utility[:, to.location] += in_m[:, : len(to.location)]  # the mean of a component is zero
         if margins.stretch is not None:
             outer *= margins.stretch[:, :, np.newaxis]
         load = to.loadings
@@ -367,7 +374,8 @@ class RandomTastes:
     def _margins(self, utility: FloatArray, own: FloatArray, covariates: FloatArray) -> _Margins:
         """Locations, loadings and stretches of spreads."""
         to, B, Q = self.layout, len(self.names), covariates.shape[1]
-        m = utility[to.location][np.newaxis]
+        m = np.zeros((1, B))
+        m[0, : len(to.location)] = utility[to.location]
         if len(to.mean_shifts.at):
             m = m + covariates @ to.mean_shifts.matrix(own, (Q, B))
         stretch = None
@@ -529,9 +537,9 @@ class RandomTastes:
 
         Parameters
         ----------
-        logit : ndarray (K,)
-            Coefficients that everybody has in the logit.
-        sizes : ndarray (K,), optional
+        logit : ndarray (K,) or (K + E,)
+            Coefficients that everybody has in the logit; those of the columns of error components are not looked at.
+        sizes : ndarray (K,) or (K + E,), optional
             For each column a size of coefficient that matters, such as one over its standard deviation: where the
             coefficient is nearer to zero, a tenth of it is the spread. Default: the coefficient's own size.
 
@@ -540,17 +548,20 @@ class RandomTastes:
         utility : ndarray (K,)
         own : ndarray (H,)
             Half the coefficient's size as spread; no correlation, no shifts. A log-normal has the coefficient as its
-            mean; one that the distribution cannot give starts at a tenth of its size: see `start_notes`.
+            mean; one that the distribution cannot give starts at a tenth of its size: see `start_notes`. The standard
+            deviation of an error component starts at one.
         """
         logit, sizes, utility = self._in_spec(logit, sizes)
         own = np.array([p.start for p in self.own])
         load, at = self.layout.loadings, {}
         at = {int(r): int(h) for r, c, h in zip(load.row, load.column, load.at, strict=True) if r == c}
-        for i, (k, distribution) in enumerate(zip(self.layout.location, self.distributions, strict=True)):
+        for i, (k, distribution) in enumerate(zip(self.layout.location, self.distributions, strict=False)):
             m, s = distribution.start(float(logit[k]), float(sizes[k]))
             utility[k] = m
             if i in at:
                 own[at[i]] = s
+        for i in range(len(self.layout.location), len(self.names)):
+            own[at[i]] = _START_COMPONENT
         return utility, own
 
     def start_notes(self, logit: FloatArray) -> tuple[str, ...]:
@@ -559,15 +570,16 @@ class RandomTastes:
         return tuple(
             f"The logit's coefficient of {name!r} is {logit[k]:.4g}, which its distribution {d.code!r} cannot give: it "
             "starts from the nearest it can."
-            for name, k, d in zip(self.names, self.layout.location, self.distributions, strict=True)
+            for name, k, d in zip(self.names, self.layout.location, self.distributions, strict=False)
             if d.wrong_sign(float(in_spec[k]))
         )
 
     def _in_spec(self, logit: FloatArray, sizes: FloatArray | None) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Coefficients and sizes in the units of the specification: in WTP space, divided by the cost's."""
-        logit = np.asarray(logit, dtype=np.float64)
+        K = len(self.utility)
+        logit = np.asarray(logit, dtype=np.float64)[:K]
         own_size = np.where(logit == 0, 1.0, np.abs(logit))
-        sizes = own_size if sizes is None else np.asarray(sizes, dtype=np.float64)
+        sizes = own_size if sizes is None else np.asarray(sizes, dtype=np.float64)[:K]
         if self.layout.multiplier != "wtp":
             return logit, sizes, logit.copy()
         cost = self.layout.location[self.layout.source]

@@ -607,7 +607,7 @@ def _is_special_case(small: Design, large: Design) -> bool:
 def _within(design: Design) -> FloatArray:
     """Columns less their mean in each situation, in units of their own (rows, K)."""
     structure = design.data.structure
-    X = np.asarray(structure.sorted_values(design.matrix()), dtype=np.float64)
+    X = np.asarray(structure.sorted_values(design.matrix()[:, : design.n_means]), dtype=np.float64)
     means = np.add.reduceat(X, structure.starts[:-1], axis=0) / structure.sizes[:, np.newaxis]
     X = X - np.repeat(means, structure.sizes, axis=0)
     size = np.linalg.norm(X, axis=0)

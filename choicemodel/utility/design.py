@@ -26,6 +26,9 @@ from choicemodel.utility.terms import parse_formula
 
 FloatArray = NDArray[np.float64]
 
+# Part of a column that is in no part of the formula: one of an error component.
+_COMPONENT = 4
+
 
 @dataclass(frozen=True)
 class DesignColumn:
@@ -40,7 +43,7 @@ class DesignColumn:
     alternatives : tuple of int or None
         Codes of the alternatives at which it may differ from zero; None for all.
     part : int
-        Part of the formula it comes from; constants count as part 2.
+        Part of the formula it comes from; constants count as part 2, error components as part 4.
     text : str
         What it is, without the alternative: the source's label, or ``1`` for a constant.
     reads : tuple of str
@@ -57,7 +60,12 @@ class DesignColumn:
     @property
     def is_constant(self) -> bool:
         """Whether it is an alternative-specific constant."""
-        return self.text == "1"
+        return self.text == "1" and not self.is_component
+
+    @property
+    def is_component(self) -> bool:
+        """Whether it is the column of an error component: a constant whose coefficient has mean zero."""
+        return self.part == _COMPONENT
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,10 @@ class Recipe:
     like : dict
         Alternatives that the estimation data do not have -> the one whose coefficients they take, or None for the
         common coefficients only.
+    scales : Scales or None
+        Groups whose errors have a scale of their own.
+    components : dict
+        Name of each error component -> the alternatives it is in.
     """
 
     formula: str
@@ -84,6 +96,7 @@ class Recipe:
     memory: dict[str, Memory]
     like: dict[Any, Any] = field(default_factory=dict)
     scales: Scales | None = None
+    components: dict[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def with_alternatives(self, like: Mapping[Any, Any]) -> Recipe:
         """Return the recipe for data that hold new alternatives too.
@@ -159,6 +172,11 @@ class Design:
     def names(self) -> tuple[str, ...]:
         """Names of the coefficients."""
         return tuple(c.name for c in self.columns)
+
+    @property
+    def n_means(self) -> int:
+        """Number of columns whose coefficients have a mean to estimate; those of error components come after them."""
+        return sum(not c.is_component for c in self.columns)
 
     def groups(self, *, informative: bool = True) -> list[Group]:
         """The situations in blocks, before any column is read, with the scales of their errors.
@@ -353,7 +371,13 @@ def _fill(values: NDArray[Any] | None, rows: _Rows, at: NDArray[np.bool_] | None
     np.subtract(full[1:], full[0], out=out)
 
 
-def build_design(data: ChoiceData, formula: str, base: Any = None, scales: Scales | None = None) -> Design:
+def build_design(
+    data: ChoiceData,
+    formula: str,
+    base: Any = None,
+    scales: Scales | None = None,
+    components: Mapping[str, Sequence[Any]] | None = None,
+) -> Design:
     """Code the data for estimation.
 
     Parameters
@@ -365,6 +389,8 @@ def build_design(data: ChoiceData, formula: str, base: Any = None, scales: Scale
         Alternative without constant and covariate coefficients; default the first.
     scales : Scales, optional
         Groups whose errors have a scale of their own.
+    components : dict, optional
+        Name of each error component -> the alternatives it is in. They have columns after those of the formula.
 
     Raises
     ------
@@ -378,7 +404,10 @@ def build_design(data: ChoiceData, formula: str, base: Any = None, scales: Scale
     base = data.alternatives[0] if base is None else base
     code = match_alternatives([base], data.alternatives, "base")[0]
     coder = Coder(data)
-    recipe = Recipe(formula, data.alternatives, data.alternatives[code], coder.memory, scales=scales)
+    of_components = {name: tuple(labels) for name, labels in (components or {}).items()}
+    recipe = Recipe(
+        formula, data.alternatives, data.alternatives[code], coder.memory, scales=scales, components=of_components
+    )
     return _assemble(recipe, coder, learning=True)
 
 
@@ -409,6 +438,8 @@ def _assemble(recipe: Recipe, coder: Coder, *, learning: bool) -> Design:
         builder.spread(source, others, 2)
     for source in coded[2]:
         builder.spread(source, recipe.alternatives, 3)
+    for name, labels in recipe.components.items():
+        builder.component(name, labels)
     design = builder.design()
     if learning:
         _check_columns(design)
@@ -441,13 +472,20 @@ class _Builder:
             name = f"ASC[{label}]" if source.values is None else f"{source.label}[{label}]"
             self._column(name, source, (label,), part)
 
+    def component(self, name: str, labels: Sequence[Any]) -> None:
+        """Add the column of an error component."""
+        constant = Source("1", None, None, ())
+        self.sources.append(self._numbers(constant))
+        self._column(name, constant, labels, _COMPONENT)
+
     def _numbers(self, source: Source) -> NDArray[Any] | None:
         if self.zero is None:
             return source.values
         return self.zero if source.slope is None else source.slope
 
     def _column(self, name: str, source: Source, at: Sequence[Any] | None, part: int) -> None:
-        codes = None if at is None else match_alternatives(at, self.recipe.alternatives, f"`{name}` in the formula")
+        where = f"The error component {name!r}" if part == _COMPONENT else f"`{name}` in the formula"
+        codes = None if at is None else match_alternatives(at, self.recipe.alternatives, where)
         if codes is not None:
             labels = [self.recipe.alternatives[c] for c in codes]
             labels += [new for new, other in self.recipe.like.items() if other in labels]
@@ -458,9 +496,15 @@ class _Builder:
     def design(self) -> Design:
         """Put the design together; refuse an empty one and equal names."""
         names = [c.name for c in self.columns]
-        if not names:
+        if all(c.is_component for c in self.columns):
             raise FormulaError(f"The formula {self.recipe.formula!r} has no column: there is nothing to estimate.")
         twice = sorted({n for n in names if names.count(n) > 1})
+        same = [n for n in twice if n in self.recipe.components]
+        if same:
+            raise SpecificationError(
+                f"The error component {same[0]!r} has the name of a column of the formula {self.recipe.formula!r}: "
+                "give it another."
+            )
         if twice:
             raise FormulaError(
                 f"Two coefficients would be called {', '.join(f'`{n}`' for n in twice)}: a column stands in two parts "

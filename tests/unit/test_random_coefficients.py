@@ -568,7 +568,7 @@ def test_draws_may_be_a_name_or_an_array() -> None:
         ({"random": {"cost": "normal"}, "wtp_space": "cost"}, "minus a log-normal; .* given as 'normal'"),
         ({"random": {"time": "normal"}, "wtp_space": "cost", "scale": True}, "Leave scale= out"),
         ({"random": {"time": "normal"}, "scale": "time"}, "a list of columns"),
-        ({"random": {"time": "normal"}, "components": {"public": ["train", "bus"]}}, "not offered yet"),
+        ({"random": {"time": "normal"}, "components": {"time": ["train", "bus"]}}, "and of a random coefficient"),
     ],
 )
 def test_a_wrong_specification_is_refused(arguments: dict[str, Any], message: str) -> None:
