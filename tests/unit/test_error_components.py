@@ -84,7 +84,7 @@ def test_the_likelihood_is_that_written_out_by_hand(name) -> None:
     model = mixed(read(frame(12, 3)), draws=cm.Draws("halton", 10, rng=2), **spec)
     theta = np.random.default_rng(1).uniform(0.3, 0.9, len(model.parameters.names))
     b = dict(zip(model.parameters.names, theta, strict=True))
-    draws, table, total = model.mixing.facts(model.data).draws, model.data.frame, 0.0
+    draws, table, total = model.mixing.facts(model.data).of(np.arange(12)).draws, model.data.frame, 0.0
     sets = model.errors.prepare(np.arange(3, dtype=np.int32))
     phi = np.array([b[n] for n in model.parameters.names if n.startswith("lambda")])
     for person, of_person in table.groupby("p"):
