@@ -127,7 +127,13 @@ class ChoiceModel:
             s = self.data.structure
             weight = None if s.weight is None else np.bincount(s.unit, s.weight) / np.bincount(s.unit)
             tastes = tastes.with_persons(covariates.values, weight)
-        return Mixing(spec, tastes, formulas, covariates.names, covariates.memory)
+        mixing = Mixing(spec, tastes, formulas, covariates.names, covariates.memory)
+        if mixing.varies_within and self.data.structure.stage is not None:
+            raise SpecificationError(
+                f"within=True: these data are of the kind {self.data.roles.kind}, whose stages are one answer, in "
+                "which a person's coefficients are the same. Use the first choices alone, with data.first_choices()."
+            )
+        return mixing
 
     def _settle(
         self,

@@ -1,10 +1,11 @@
 """Which spreads of random constants and error components the choices can tell apart, before anything is estimated.
 
 Random constants and error components change the covariance of the differences of utility, and choices depend on nothing
-else of them. With S the covariance of the random constants of a person, D the differences of their columns from the
+else of them. With S the covariance of the random constants of a person, W the diagonal of what they vary by within
+persons, D the differences of their columns from the
 first alternative of a set, and independent Gumbel errors of variance g, the differences of utility have the covariance
 
-    within a situation    D S D' + g (I + 1 1'),
+    within a situation    D (S + W) D' + g (I + 1 1'),
     between two situations of a person    D S D2',
 
 whose distinct elements are all that there is to see. One of them sets the scale, since utility has none of its own. So
@@ -66,11 +67,12 @@ class Sets(NamedTuple):
 
 
 class Elements(NamedTuple):
-    """Distinct variances and covariances of utility differences, as linear functions of the covariances S and of g.
+    """Distinct variances and covariances of utility differences, as linear functions of S, W and g.
 
     Parameters
     ----------
-    in_covariance : ndarray (n, pairs)
+    in_covariance : ndarray (n, pairs + c)
+        Multiples of the covariances in S and of the variances in W.
     in_scale : ndarray (n,)
         Multiples of the variance of a Gumbel error.
     """
@@ -100,13 +102,13 @@ def elements_of(sets: Sets, pairs: Sequence[tuple[int, int]]) -> Elements:
 
 
 def _distinct(D: FloatArray, D2: FloatArray, pairs: Sequence[tuple[int, int]], *, errors: bool) -> FloatArray:
-    """Distinct elements of D S D2' + g (I + 1 1'), each by its multiples of the pairs of S and of g (n, pairs + 1)."""
+    """Distinct elements of D (S + W) D2' + g (I + 1 1'), each by its multiples of S, W and g (n, pairs + c + 1)."""
     i, j = np.tril_indices(len(D)) if errors else np.indices((len(D), len(D2))).reshape(2, -1)
     k, m = np.array(pairs).T
-    rows = np.zeros((len(i), len(pairs) + 1))
-    rows[:, :-1] = D[i][:, k] * D2[j][:, m] + np.where(k != m, D[i][:, m] * D2[j][:, k], 0.0)
-    rows[:, -1] = np.where(i == j, 2.0, 1.0) if errors else 0.0
-    return np.unique(rows, axis=0)
+    of_persons = D[i][:, k] * D2[j][:, m] + np.where(k != m, D[i][:, m] * D2[j][:, k], 0.0)
+    of_situations = D[i] * D2[j] if errors else np.zeros((len(i), D.shape[1]))
+    of_errors = np.where(i == j, 2.0, 1.0) if errors else np.zeros(len(i))
+    return np.unique(np.column_stack([of_persons, of_situations, of_errors]), axis=0)
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class _Spreads:
         Which of the B random coefficients are constants.
     pairs : tuple of (int, int)
         Pairs of random coefficients, in blocks with a constant, whose covariance may differ from zero.
-    slopes : ndarray (pairs, h)
-        Derivatives of the covariances in the parameters.
+    slopes : ndarray (pairs + c, h)
+        Derivatives of the covariances, and of the variances within persons, in the parameters.
     values : ndarray (h,)
         The parameters at which they are taken.
     names : tuple of str (h,)
@@ -155,6 +157,7 @@ def check_error_structure(model: Composition, theta: FloatArray, free: BoolArray
         return
     H = len(mixing.tastes.own)
     spreads = _spreads(model.design, mixing.tastes, theta[len(theta) - H :], free[len(theta) - H :])
+    _refuse_one_answer(mixing.tastes, free[len(theta) - H :], model.design.data.structure)
     if spreads is None or not spreads.free.any():
         return
     X = _incidence(model.design, mixing.tastes, spreads.constants)
@@ -193,12 +196,18 @@ def _spreads(design: Design, tastes: RandomTastes, own: FloatArray, free: BoolAr
     values = np.where(free[at], _generic(load.row[kept] == load.column[kept]), own[at])
     L = np.zeros((B, B))
     L[load.row[kept], load.column[kept]] = values
-    slopes = np.zeros((len(pairs), len(at)))
+    slopes = np.zeros((len(pairs) + len(constants), len(at)))
     first, second = np.array(pairs).T
     for h, (r, c) in enumerate(zip(load.row[kept], load.column[kept], strict=True)):
         step = np.zeros((B, B))
         step[r, c] = 1.0
-        slopes[:, h] = (step @ L.T + L @ step.T)[first, second]
+        slopes[: len(pairs), h] = (step @ L.T + L @ step.T)[first, second]
+    for i, h in zip(*tastes.layout.within, strict=True):
+        if i in constants:
+            value = 1.1 if free[h] else own[h]
+            column = np.zeros((len(slopes), 1))
+            column[len(pairs) + np.flatnonzero(constants == i)] = 2 * value
+            slopes, values, at = np.hstack([slopes, column]), np.append(values, value), np.append(at, h)
     return _Spreads(constants, pairs, slopes, values, tuple(tastes.own[h].name for h in at), free[at])
 
 
@@ -264,6 +273,7 @@ def _jacobian(spreads: _Spreads, seen: Sequence[tuple[int, int]], elements: Elem
     """Derivatives of all that is seen in the parameters, and in the scale of what is not free (n, h + 1)."""
     at = [spreads.pairs.index(p) for p in seen]
     others = [i for i in range(len(spreads.pairs)) if i not in at]  # they concern attributes, which vary
+    at += list(range(len(spreads.pairs), len(spreads.slopes)))
     slopes = np.vstack([elements.in_covariance @ spreads.slopes[at], spreads.slopes[others]])  # (n, h)
     errors = np.concatenate([elements.in_scale, np.zeros(len(others))])
     held = np.where(spreads.free, 0.0, spreads.values)
@@ -316,6 +326,22 @@ def _null(J: FloatArray) -> FloatArray:
     unit = J / np.where(size > 0, size, 1.0)
     _, values, vectors = np.linalg.svd(np.vstack([unit, np.zeros((J.shape[1], J.shape[1]))]), full_matrices=False)
     return np.asarray(vectors[values <= _NOTHING * values.max(initial=1.0)].T)
+
+
+def _refuse_one_answer(tastes: RandomTastes, free: BoolArray, structure: Structure) -> None:
+    """Refuse to tell what varies over persons from what varies within them where each has one answer."""
+    if _panel(structure):
+        return
+    load = tastes.layout.loadings
+    for i, at in zip(*tastes.layout.within, strict=True):
+        between = load.at[(load.row == i) & free[load.at]]
+        if free[at] and len(between):
+            own, other = tastes.own[at].name, tastes.own[between[-1]].name
+            raise IdentificationError(
+                f"`{own}` cannot be told from `{other}`: no person has several choice situations, so that what varies "
+                "within persons and between them is one. Declare the persons (person=), leave within=True out, or hold "
+                f"one of them with fixed={{{other!r}: 0}}."
+            )
 
 
 def _refuse_all_alternatives(X: FloatArray, spreads: _Spreads, structure: Structure, *, panel: bool) -> None:

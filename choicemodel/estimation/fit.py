@@ -28,6 +28,7 @@ from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
+from choicemodel.estimation.within import WithinLikelihood, situation_blocks
 from choicemodel.exceptions import (
     ChoiceModelWarning,
     ConvergenceWarning,
@@ -143,8 +144,11 @@ def likelihood_of(
             return _class_likelihood(model, coded, model.heterogeneity.tastes, pool)
         assert coded.people is not None  # noqa: S101 - coded wherever there is heterogeneity
         assert coded.facts is not None  # noqa: S101
-        units, tastes = model.design.data.structure.n_units, model.heterogeneity.tastes
-        return MixedLikelihood(coded.people, model.errors, tastes, coded.facts, units, pool, lower, upper)
+        structure, tastes = model.design.data.structure, model.heterogeneity.tastes
+        arguments = (coded.people, model.errors, tastes, coded.facts, structure.n_units, pool, lower, upper)
+        if model.heterogeneity.varies_within:
+            return WithinLikelihood(*arguments, unit=structure.unit)
+        return MixedLikelihood(*arguments)
     blocks = prepared.blocks if isinstance(prepared, Prepared) else prepared
     blocks = build_blocks(model.design, pool) if blocks is None else blocks
     return Likelihood(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
@@ -213,7 +217,11 @@ def prepare(model: Composition, pool: Executor) -> Prepared:
     check_weights(design.data)
     if isinstance(model.heterogeneity.tastes, ClassTastes):
         return replace(plain, facts=model.heterogeneity.facts(design.data))
-    people = people_blocks(design, model.heterogeneity.n_points, regular=isinstance(model.errors, Gumbel))
+    regular = isinstance(model.errors, Gumbel)
+    if model.heterogeneity.varies_within:
+        people = situation_blocks(design, model.heterogeneity.n_points, regular=regular)
+        return replace(plain, people=people, facts=model.heterogeneity.facts(design.data))
+    people = people_blocks(design, model.heterogeneity.n_points, regular=regular)
     return replace(plain, people=people, facts=model.heterogeneity.facts(design.data, [p.units for p in people]))
 
 
@@ -239,7 +247,8 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
     if settings.population_shares is not None:
-        prepared = _restratified(prepared, model.design)
+        within = isinstance(model.heterogeneity, Mixing) and model.heterogeneity.varies_within
+        prepared = _restratified(prepared, model.design, within=within)
     blocks, products = prepared.blocks, prepared.products
     utility_free = _columns_free(model, free)
     check_identified(model.design, blocks, products, utility_free)
@@ -275,15 +284,19 @@ def _columns_free(model: Composition, free: BoolArray) -> BoolArray:
     return np.concatenate([free[:K], np.zeros(len(model.design.columns) - K, dtype=np.bool_)])
 
 
-def _restratified(prepared: Prepared, design: Design) -> Prepared:
-    """Bring units that were resampled at random back to their strata."""
+def _restratified(prepared: Prepared, design: Design, *, within: bool) -> Prepared:
+    """Bring units that were resampled at random back to their strata; the people are situations if `within`."""
     change = change_of_strata(prepared.blocks, design)
     if change is None:
         return prepared
     blocks = [restratified(b, change, design) for b in prepared.blocks]
     people = None
     if prepared.people is not None:
-        people = [replace(p, weight=p.weight / change.of_unit[p.units]) for p in prepared.people]  # type: ignore[operator]
+        unit, each = design.data.structure.unit, within
+        people = [
+            replace(p, weight=p.weight / change.of_unit[unit[p.units] if each else p.units])  # type: ignore[operator]
+            for p in prepared.people
+        ]
     return replace(prepared, blocks=blocks, people=people)
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
-from choicemodel.data.keys import unit_keys
+from choicemodel.data.keys import situation_keys, unit_keys
 from choicemodel.estimation.mixed import Theta
-from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts, person_draws
+from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts, WithinDraws, person_draws
 from choicemodel.heterogeneity.protocol import Points, Tastes
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
+from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.utility.coding import Memory
 from choicemodel.utility.covariates import read_covariates
 
@@ -51,6 +52,11 @@ class Mixing:
         """Number of support points of each person."""
         return self.tastes.n_points
 
+    @property
+    def varies_within(self) -> bool:
+        """Whether coefficients vary over the situations of a person too."""
+        return isinstance(self.tastes, RandomTastes) and self.tastes.n_within > 0
+
     def split(self, theta: FloatArray) -> Theta:
         """Tell the parameters apart."""
         Ku, H = len(self.tastes.utility), len(self.tastes.own)
@@ -63,8 +69,13 @@ class Mixing:
     def facts(self, data: ChoiceData, together: Sequence[IntArray] = ()) -> SurveyFacts:
         """Draws and covariates of the units of some data; `together` are units that will be asked for together."""
         limit = self.spec.sampler.max_memory if isinstance(self.spec, RandomCoefficients) else None
+        within = None
+        if self.varies_within:
+            assert isinstance(self.tastes, RandomTastes)  # noqa: S101 - no others do
+            limit = limit if limit is None else limit / 2
+            within = person_draws(WithinDraws(self.tastes), situation_keys(data, 0), max_memory=limit)
         draws = person_draws(self.tastes, unit_keys(data, 0), together=together, max_memory=limit)
-        return SurveyFacts(draws, self.covariates(data))
+        return SurveyFacts(draws, self.covariates(data), data.structure.unit, within)
 
     def points(self, theta: FloatArray, facts: PersonFacts) -> Points:
         """Support points of some persons."""
@@ -86,6 +97,12 @@ class Mixing:
         """One gamma for each person with these covariates (n, G), from the distribution itself."""
         parts = self.split(theta)
         return self.coefficients(theta, self.tastes.sample(parts.utility, parts.own, covariates, rng))
+
+    def at_variates(self, theta: FloatArray, covariates: FloatArray, variates: FloatArray) -> FloatArray:
+        """One gamma for each row of standard variates, those of situations included (n, G)."""
+        parts = self.split(theta)
+        found = self.tastes.points(parts.utility, parts.own, variates[:, :, np.newaxis], covariates)
+        return self.coefficients(theta, found.beta[:, :, 0])
 
     def with_tastes(self, tastes: Tastes) -> Mixing:
         """Return the same with other draws, say."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.heterogeneity.protocol import Keys, Tastes
+from choicemodel.heterogeneity.protocol import Keys
+from choicemodel.heterogeneity.random_tastes import RandomTastes
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -39,7 +40,7 @@ class PersonDraws:
         Row of each person in `kept`.
     """
 
-    tastes: Tastes
+    tastes: Drawn
     keys: Keys
     kept: FloatArray | None
     place: IntArray
@@ -70,24 +71,63 @@ class PersonFacts(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class SurveyFacts:
-    """What is known of all persons of some data: draws, or None where there are none, and covariates (U, Q)."""
+    """What is known of all persons of some data, and of their situations.
+
+    Parameters
+    ----------
+    draws : PersonDraws or None
+        None where there are none.
+    covariates : ndarray (U, Q)
+    unit : ndarray of int (N,)
+        Whose each situation is.
+    within : PersonDraws or None
+        Draws of situations, where coefficients vary over these too.
+    """
 
     draws: PersonDraws | None
     covariates: FloatArray
+    unit: IntArray
+    within: PersonDraws | None = None
 
     def of(self, units: IntArray) -> PersonFacts:
-        """What is known of some of them."""
+        """What is known of some persons."""
         return PersonFacts(None if self.draws is None else self.draws.of(units), self.covariates[units])
+
+    def at(self, situations: IntArray) -> PersonFacts:
+        """What is known of some situations: of their persons, with the draws of the situations after theirs."""
+        found = self.of(self.unit[situations])
+        if self.within is None or found.draws is None:
+            return found
+        return PersonFacts(np.concatenate([found.draws, self.within.of(situations)], axis=1), found.covariates)
+
+
+class Drawn(Protocol):
+    """What has standard draws by key."""
+
+    def draws(self, keys: Keys) -> FloatArray | None:
+        """Standard draws (n, D, R)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class WithinDraws:
+    """The draws of situations, asked for as those of persons are."""
+
+    tastes: RandomTastes
+
+    def draws(self, keys: Keys) -> FloatArray:
+        """Standard draws of situations with these keys (n, W, R)."""
+        return self.tastes.within_draws(keys)
 
 
 def person_draws(
-    tastes: Tastes, keys: Keys, *, together: Sequence[IntArray] = (), max_memory: float | None = None
+    tastes: Drawn, keys: Keys, *, together: Sequence[IntArray] = (), max_memory: float | None = None
 ) -> PersonDraws | None:
     """Prepare the draws of persons.
 
     Parameters
     ----------
-    tastes : Tastes
+    tastes : Tastes or WithinDraws
     keys : ndarray of uint64 (U,)
     together : sequence of ndarray of int
         Persons who will be asked for together: they are kept one after the other. Default: in their order.

@@ -103,7 +103,7 @@ def utilities_at_points(
         Draws and covariates of all persons, and the situations.
     """
     facts, group = where
-    points = mixing.points(theta, facts.of(design.data.structure.unit[group.situations]))
+    points = mixing.points(theta, facts.at(group.situations))
     columns, of = mixing.tastes.common
     X = design.values(group.rows)  # (K, J, n)
     fixed = np.einsum("kjn,k->jn", X[columns], mixing.split(theta).utility[of])

@@ -39,6 +39,7 @@ DEFAULT_NUMBER = 512
 
 # a seed is also used for the errors and tastes that are simulated: without a word of their own, draws would repeat them
 _DRAWS, _SCRAMBLE = np.uint64(0x9D39247E33776D41), np.uint64(0x2AF7398005AAA5C7)
+_WITHIN = np.uint64(0x44DB015024623547)  # draws of situations are others than those of persons
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the step of SplitMix64
 _BITS = 52
 _MANTISSA = np.uint64(2**_BITS - 1)
@@ -356,6 +357,34 @@ class Draws:
         for d, variate in enumerate(variates):
             _to_standard(variate, z[:, d])
         return z
+
+    def shuffled_normals(self, keys: Keys, dimensions: int) -> FloatArray:
+        """Standard normals of situations with these keys, in an order of their own in each (latin supercube sampling).
+
+        The points of each situation fill the cube as evenly as those of a person do; a random order of them, from the
+        key as they are, makes them independent of the person's draws and of those of its other situations (Owen 1998).
+
+        Parameters
+        ----------
+        keys : ndarray of uint64 (N,)
+            One for each situation.
+        dimensions : int
+            Number W of coefficients that vary over situations.
+
+        Returns
+        -------
+        ndarray (N, W, R)
+        """
+        number, seed = self._made()
+        own = combine(np.asarray(keys, dtype=np.uint64), np.array([seed_key(seed) ^ _WITHIN]))  # (N,)
+        normals: list[Variate] = ["normal"] * dimensions
+        out = self.standard(own, normals)
+        size = max(1, _IN_CACHE // number)
+        for first in range(0, len(own), size):
+            part = slice(first, first + size)
+            order = np.argsort(combine(own[part, np.newaxis], np.arange(number, dtype=np.uint64)), axis=1)
+            out[part] = np.take_along_axis(out[part], order[:, np.newaxis], axis=2)
+        return out
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the draws for a file; of an array that was given it holds the fingerprint only."""

@@ -55,7 +55,9 @@ class RandomCoefficient:
     spread : str, optional
         Covariates that shift the spread, which is multiplied by exp(shift x covariate): ``sd[time:income]``, ...
     within : bool
-        Whether the coefficient also varies over the situations of a person. Not offered yet.
+        Whether the coefficient also varies over the situations of a person, as in x = mean + sd z + within w with a
+        standard normal w of its own in each situation, under the transform of the distribution: the parameter is
+        ``within[time]``. For the normal and its transforms, and for panels.
 
     Examples
     --------
@@ -73,10 +75,13 @@ class RandomCoefficient:
         for what, formula in (("mean", self.mean), ("spread", self.spread)):
             if formula is not None:
                 _terms(formula, what)
-        if self.within:
+        if not isinstance(self.within, (bool, np.bool_)):
+            raise SpecificationError(f"within is True or False; got {self.within!r}.")
+        if self.within and (self.law.variate != "normal" or not self.law.is_index):
             raise SpecificationError(
-                "within=True: coefficients that also vary over the situations of a person are not offered yet. Leave "
-                "it out: coefficients then vary over persons."
+                f"within=True: the distribution {self.law.code!r} is no function of a normal index, to which a part of "
+                "each situation could be added. Use a normal or a transform of it (log-normal, censored, Johnson S_B, "
+                "logit-normal), or leave within= out."
             )
         if self.spread is not None and not self.law.has_spread:
             raise SpecificationError(
@@ -92,12 +97,12 @@ class RandomCoefficient:
 
     def to_dict(self) -> dict[str, Any]:
         """Describe it for a file."""
-        return {**self.law.to_dict(), "mean": self.mean, "spread": self.spread}
+        return {**self.law.to_dict(), "mean": self.mean, "spread": self.spread, "within": bool(self.within)}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> RandomCoefficient:
         """Read its description."""
-        return cls(distribution_from_dict(dict(state)), state["mean"], state["spread"])
+        return cls(distribution_from_dict(dict(state)), state["mean"], state["spread"], state.get("within", False))
 
 
 @dataclass(frozen=True)
@@ -169,6 +174,7 @@ class RandomCoefficients:
         if self.wtp_space is not None:
             _require_cost(random, self.wtp_space)
             random.setdefault(self.wtp_space, RandomCoefficient(Lognormal(negative=True)))
+        draws = _read_draws(self.draws)
         scale, components = _read_scale(self.scale, self.wtp_space), _read_components(self.components)
         if not random and not scale and not components:
             raise SpecificationError(
@@ -176,6 +182,7 @@ class RandomCoefficients:
                 "or leave the heterogeneity out."
             )
         _require_parts(components, random, scale)
+        _require_draws(random, draws)
         laws = {**{name: c.law for name, c in random.items()}, **dict.fromkeys(components, Normal())}
         correlated = self.correlated
         if isinstance(correlated, (bool, np.bool_)):  # of the random coefficients, not of the components
@@ -184,7 +191,7 @@ class RandomCoefficients:
             "random": random,
             "correlated": _read_blocks(correlated, laws),
             "scale": scale,
-            "draws": _read_draws(self.draws),
+            "draws": draws,
             "components": components,
         }
         for name, value in settled.items():
@@ -321,6 +328,9 @@ class _Own:
         self._loadings = self._spreads()
         self._mean_shifts = self._shifts("mean", [(n, c.mean) for n, c in spec.coefficients.items()])
         self._spread_shifts = self._shifts("sd", [(n, c.spread) for n, c in spec.coefficients.items()])
+        self._within = [
+            (self._place[n], self._add(_positive(f"within[{n}]"))) for n, c in spec.coefficients.items() if c.within
+        ]
         self._tau = self._add(_positive("tau", _START_TAU)) if spec.scale else -1
 
     def _add(self, parameter: TasteParameter) -> int:
@@ -365,6 +375,10 @@ class _Own:
             "wtp" if wtp is not None else "scale" if self._spec.scale else "",
             multiplied,
             self._tau if wtp is None else self._place[wtp],
+            (
+                np.array([i for i, _ in self._within], dtype=np.int64),
+                np.array([at for _, at in self._within], dtype=np.int64),
+            ),
         )
 
 
@@ -541,6 +555,17 @@ def _require_parts(
         raise SpecificationError(
             f"scale= names the error component {scaled[0]!r}: a component is a part of the error, which the overall "
             "scale does not multiply. Leave it out of scale=."
+        )
+
+
+def _require_draws(random: Mapping[str, RandomCoefficient], draws: Draws) -> None:
+    """Refuse points that have nothing for situations, where a coefficient varies over these too."""
+    within = [name for name, c in random.items() if c.within]
+    if within and draws.kind in ("quadrature", "given"):
+        what = "a quadrature would need a dimension for every situation of a person"
+        why = what if draws.kind == "quadrature" else "an array holds draws of persons and none of their situations"
+        raise SpecificationError(
+            f'within=True of {within[0]!r}: {why}. Use draws that are made, such as cm.Draws("sobol").'
         )
 
 

@@ -13,6 +13,10 @@ multiplication of coefficients by a random number:
 - an overall scale: beta is multiplied by exp(-tau^2 / 2 + tau z), of mean one (Fiebig, Keane, Louviere and Wasi 2010;
   their generalised multinomial logit with gamma = 0).
 
+A coefficient may also vary over the situations of a person, x = m + e * (L t) + s w, with a standard normal w of its
+own in each situation. Draws of a situation are then those of its person with w as further dimensions; without them a
+coefficient is its mean over w, what the person has on average.
+
 Error components are normals of mean zero on constant columns; they follow the random coefficients, and nothing
 multiplies them: they are a part of the error, beside the one that the error distribution draws for every alternative.
 
@@ -29,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity.distributions import Distribution, correlation, standard_variate
+from choicemodel.heterogeneity.distributions import Distribution, correlation, mean_over_normal, standard_variate
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.protocol import Derivative, FloatArray, IntArray, Keys, Points, Scratch, TasteParameter
 
@@ -114,6 +118,8 @@ class Layout:
         Random coefficients that are multiplied.
     source : int
         The cost's place among the B in WTP space; the position of tau among the own parameters for a scale.
+    within : tuple of two ndarrays of int (W,)
+        Random coefficients that also vary over situations, and the own parameters that are their spreads there.
     """
 
     location: IntArray
@@ -125,14 +131,16 @@ class Layout:
     multiplier: Literal["", "wtp", "scale"]
     multiplied: BoolArray
     source: int
+    within: tuple[IntArray, IntArray] = (np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 class _Margins(NamedTuple):
-    """Locations (p or 1, B), loadings (B, B) and stretches of the spreads (p, B), or None where these are one."""
+    """Locations (p or 1, B), loadings (B, B), stretches (p, B) or None, and spreads within persons (W,)."""
 
     m: FloatArray
     L: FloatArray
     stretch: FloatArray | None
+    within: FloatArray
 
     @property
     def s(self) -> FloatArray:
@@ -185,6 +193,11 @@ class RandomTastes:
         return (*out, "normal") if self.layout.multiplier == "scale" else out
 
     @property
+    def n_within(self) -> int:
+        """Number of coefficients W that vary over the situations of a person too."""
+        return len(self.layout.within[0])
+
+    @property
     def n_points(self) -> int:
         """Number of support points R of each person.
 
@@ -203,6 +216,15 @@ class RandomTastes:
         """Standard draws of persons with these keys (U, D, R); None for a quadrature."""
         return None if self.nodes is not None else self.sampler.standard(keys, self.variates)
 
+    def within_draws(self, keys: Keys) -> FloatArray:
+        """Standard normal draws of situations with these keys (N, W, R).
+
+        They are of the same kind as those of persons, in an order of their own in each situation (latin supercube
+        sampling, Owen 1998): so the draws of a person's situations are independent of each other and of the person's,
+        and no dimension is added to the low-discrepancy set.
+        """
+        return self.sampler.shuffled_normals(keys, self.n_within)
+
     def points(
         self,
         utility: FloatArray,
@@ -217,8 +239,8 @@ class RandomTastes:
         ----------
         utility : ndarray (K,)
         own : ndarray (H,)
-        draws : ndarray (p, D, R) or None
-            Standard variates; None for a quadrature.
+        draws : ndarray (p, D, R), (p, D + W, R) or None
+            Standard variates, with those of a situation or without; None for a quadrature.
         covariates : ndarray (p, Q)
         scratch : Scratch, optional
             Where to make them: they last until the next are made there.
@@ -246,16 +268,26 @@ class RandomTastes:
         own : ndarray (H,)
         covariates : ndarray (U, Q)
         rng : Generator or KeyedSource
-            Asked for D uniform numbers for each person.
+            Asked for D + W uniform numbers for each person: coefficients are those of one situation.
 
         Returns
         -------
         ndarray (U, V)
         """
-        # a Generator may give 0, at which a normal is infinite
-        u = np.maximum(rng.random((len(covariates), len(self.variates))), 2.0**-54)
-        t = np.stack([standard_variate(u[:, d], v) for d, v in enumerate(self.variates)], axis=1)
+        t = np.hstack([self.sample_variates(len(covariates), rng), self.sample_within(len(covariates), rng)])
         return self.points(utility, own, t[:, :, np.newaxis], covariates).beta[:, :, 0]
+
+    def sample_variates(self, number: int, rng: Any) -> FloatArray:
+        """Standard variates of persons (number, D), drawn at random."""
+        # a Generator may give 0, at which a normal is infinite
+        u = np.maximum(rng.random((number, len(self.variates))), 2.0**-54)
+        return np.stack([standard_variate(u[:, d], v) for d, v in enumerate(self.variates)], axis=1)
+
+    def sample_within(self, number: int, rng: Any) -> FloatArray:
+        """Standard normal variates of situations (number, W), drawn at random."""
+        if not self.n_within:
+            return np.empty((number, 0))
+        return standard_variate(np.maximum(rng.random((number, self.n_within)), 2.0**-54), "normal")
 
     # --- the way back -------------------------------------------------------------------------------------------------
 
@@ -274,7 +306,7 @@ class RandomTastes:
         ----------
         utility, own : ndarray
             The parameters (K,) and (H,).
-        draws : ndarray (p, D, R) or None
+        draws : ndarray (p, D + W, R) or None
             Standard variates; None for a quadrature.
         covariates : ndarray (p, Q)
         in_beta : ndarray (p, V, R)
@@ -303,6 +335,9 @@ class RandomTastes:
         load = to.loadings
         # (p, B, B) where there are correlations, else its diagonal (p, B, 1)
         out.own[:, load.at] = outer[:, load.row, load.column if to.correlated else 0]
+        if self.n_within:
+            which, at = to.within
+            out.own[:, at] = np.einsum("pwr,pwr->pw", in_x[:, which], t[:, len(self.variates) :])
         shift = to.mean_shifts
         out.own[:, shift.at] = in_m[:, shift.column] * covariates[:, shift.row]
         shift = to.spread_shifts
@@ -358,7 +393,7 @@ class RandomTastes:
         if to.multiplier == "wtp":
             in_b[:, to.source] -= in_q  # the multiplier is minus the cost coefficient
         else:
-            out.own[:, to.source] = np.einsum("pr,pr->p", in_q, q * (t[:, -1] - own[to.source]))
+            out.own[:, to.source] = np.einsum("pr,pr->p", in_q, q * (t[:, B] - own[to.source]))
         return in_b
 
     # --- steps of the map ---------------------------------------------------------------------------------------------
@@ -381,11 +416,11 @@ class RandomTastes:
         stretch = None
         if len(to.spread_shifts.at):
             stretch = np.exp(np.minimum(covariates @ to.spread_shifts.matrix(own, (Q, B)), _LARGEST_SHIFT))
-        return _Margins(m, to.loadings.matrix(own, (B, B)), stretch)
+        return _Margins(m, to.loadings.matrix(own, (B, B)), stretch, own[to.within[1]])
 
     def _index(self, margins: _Margins, t: FloatArray, scratch: Scratch | None = None) -> FloatArray:
         """Index of each coefficient (p, B, R), an array of its own or one of the scratch."""
-        t = t[:, : len(self.names)]
+        w, t = t[:, len(self.variates) :], t[:, : len(self.names)]
         people = max(len(t), len(margins.m), 1 if margins.stretch is None else len(margins.stretch))
         shape = (people, *t.shape[1:])
         x = np.empty(shape) if scratch is None else scratch.array("index", shape)  # (p, B, R)
@@ -396,24 +431,31 @@ class RandomTastes:
         else:
             np.multiply(t, (np.diagonal(margins.L) if margins.stretch is None else margins.s)[..., np.newaxis], out=x)
         x += margins.m[:, :, np.newaxis]
+        for k, i in enumerate(self.layout.within[0] if w.shape[1] else ()):
+            x[:, i] += margins.within[k] * w[:, k]
         return x
 
     def _coefficients(self, x: FloatArray, margins: _Margins, t: FloatArray) -> FloatArray:
         """Coefficients before they are multiplied (p, B, R), in place of their index."""
+        averaged = {} if t.shape[1] > len(self.variates) else self._within(margins)
         for i, distribution in enumerate(self.distributions):
             if not distribution.is_index:
                 m, s = margins.m[:, i, np.newaxis], margins.s[:, i, np.newaxis]
                 x[:, i] = distribution.coefficient(m, s, t[:, i])
             elif not distribution.is_plain:
-                x[:, i] = distribution.transform(x[:, i])
+                x[:, i] = mean_over_normal(distribution, x[:, i], averaged.get(i, 0.0))
         return x
+
+    def _within(self, margins: _Margins) -> dict[int, float]:
+        """Spread within persons of the coefficients that have one."""
+        return dict(zip(self.layout.within[0].tolist(), margins.within.tolist(), strict=True))
 
     def _multiplier(self, b: FloatArray, own: FloatArray, t: FloatArray) -> FloatArray:
         """What coefficients are multiplied by (p, R): minus the cost coefficient, or an overall scale of mean one."""
         if self.layout.multiplier == "wtp":
             return -b[:, self.layout.source]
         tau = own[self.layout.source]
-        q = np.exp(np.minimum(tau * t[:, -1] - tau**2 / 2, _LARGEST_SHIFT))
+        q = np.exp(np.minimum(tau * t[:, len(self.names)] - tau**2 / 2, _LARGEST_SHIFT))
         return np.broadcast_to(q, (len(b), q.shape[1]))
 
     def _multiply(self, b: FloatArray, utility: FloatArray, q: FloatArray) -> FloatArray:
@@ -443,13 +485,16 @@ class RandomTastes:
         DerivedNumbers
             `time` (mean), `median[time]` and `sd[time]` of coefficients that are transforms of a normal; `sd[time]` of
             others whose parameter is not it; `sigma[time]` and `corr[time,cost]` in correlated blocks. All are of the
-            coefficients themselves, before an overall scale; in WTP space, of the willingness to pay.
+            coefficients themselves, before an overall scale; in WTP space, of the willingness to pay. Where one also
+            varies within persons, the moments of a transform are those over persons and situations together, and
+            everything else is of persons.
         """
-        m, s = self._margins_at(utility, own, covariates)
+        m, s = self._margins_at(utility, own, covariates, within=False)
+        total = self._margins_at(utility, own, covariates)[1]
         found: list[tuple[str, float, float | None]] = []
         in_block = self._in_block()
         for i, (name, distribution) in enumerate(zip(self.names, self.distributions, strict=True)):
-            moments = distribution.moments(m[i], s[i])
+            moments = distribution.moments(m[i], total[i] if distribution.transformed else s[i])
             if distribution.transformed:
                 if in_block[i]:
                     found.append((f"sigma[{name}]", float(s[i]), None))
@@ -500,15 +545,18 @@ class RandomTastes:
         return np.array([np.broadcast_to(row, q.shape) for row in rows]).reshape(-1, len(q))
 
     def _margins_at(
-        self, utility: FloatArray, own: FloatArray, covariates: FloatArray | None
+        self, utility: FloatArray, own: FloatArray, covariates: FloatArray | None, *, within: bool = True
     ) -> tuple[FloatArray, FloatArray]:
-        """Location and spread of each random coefficient (B,)."""
+        """Location and spread of each random coefficient (B,), over persons and, if `within`, their situations."""
         to = self.layout
         if covariates is None:
             rows = np.concatenate([to.mean_shifts.row, to.spread_shifts.row])
             covariates = np.zeros(int(rows.max()) + 1 if len(rows) else 0)
         margins = self._margins(utility, own, covariates[np.newaxis])
-        return margins.m[0], margins.s[0]
+        s = margins.s[0].copy()
+        if within and self.n_within:
+            s[self.layout.within[0]] = np.hypot(s[self.layout.within[0]], margins.within)
+        return margins.m[0], s
 
     def _in_block(self) -> BoolArray:
         """Which random coefficients are in a correlated block (B,)."""
@@ -560,6 +608,7 @@ class RandomTastes:
             utility[k] = m
             if i in at:
                 own[at[i]] = s
+            own[self.layout.within[1][self.layout.within[0] == i]] = s
         for i in range(len(self.layout.location), len(self.names)):
             own[at[i]] = _START_COMPONENT
         return utility, own

@@ -54,12 +54,12 @@ class Drawn:
 def draw_answers(sim: Simulator, rng: np.random.Generator) -> Drawn:
     """Simulate the answers of every occasion from explicit utilities."""
     structure = sim.design.data.structure
-    gamma = sim.coefficients(np.arange(structure.n_units), rng)
+    gamma = sim.of_owners(rng, rng)
     V = row_utilities(sim, gamma)
     if structure.stage is not None:
         return rearranged(structure, draw_stages(sim, (V, gamma), lambda rows, stage: rng)[0])
     for group in sim.groups():
-        phi = gamma[structure.unit[group.situations], sim.n_utility :].T
+        phi = gamma[sim.owner[group.situations], sim.n_utility :].T
         sets = prepared(sim.errors, group)
         V[group.rows] += sim.errors.sample(group.rows.shape, phi, sets, rng)
     return Drawn(replace(structure, chosen=winners(sim.design, V)))

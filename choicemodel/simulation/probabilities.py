@@ -161,6 +161,14 @@ def _gamma(sim: Simulator, group: Group, draws: int, rng: np.random.Generator) -
     return sim.coefficients(units, rng).reshape(len(group.situations), draws, -1)
 
 
+def _gamma_of_both(sim: Simulator, both: Sequence[Group], draws: int, rng: np.random.Generator) -> list[FloatArray]:
+    """Coefficients in two situations of a person (1, R, G) or (G,) each."""
+    if not isinstance(sim.heterogeneity, Mixing):
+        return [_gamma(sim, both[0], draws, rng)] * 2
+    units = np.repeat(sim.design.data.structure.unit[both[0].situations], draws)
+    return [gamma.reshape(1, draws, -1) for gamma in sim.in_situations(units, 2, rng)]
+
+
 def _split(sim: Simulator, gamma: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Utility coefficients, and parameters of the errors with their axis first."""
     return gamma[..., : sim.n_utility], np.moveaxis(gamma[..., sim.n_utility :], -1, 0)
@@ -220,7 +228,7 @@ def _integrated(sim: Simulator, X: FloatArray, group: Group) -> FloatArray:
         one = group.some(np.array([at]))
         found = sim.points(unit[one.situations])
         assert found is not None  # noqa: S101 - asked of mixtures alone
-        beta, phi = _split(sim, found[0])
+        beta, phi = _split(sim, found[0][0])
         values = sim.errors.probabilities(_utilities(X[:, :, [at]], beta), phi, prepared(sim.errors, one))
         P[:, at] = values[:, 0] @ found[1][0]
     return P
@@ -535,7 +543,7 @@ def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Gene
     cells = J[0] * J[1]
     exact = sim.heterogeneity.n_points == 1
     observed, total, squares = np.zeros(cells), np.zeros(cells), np.zeros((cells, cells))
-    known = sim.points(sim.design.data.structure.unit[both[0].situations])
+    known = sim.points(sim.design.data.structure.unit[both[0].situations], 2)
     for piece in _pieces(draws, 2 * sum(J)):
         winners = _draw_pair(sim, X, (both, sets), (piece, rng))
         observed += np.bincount(winners[0] * J[1] + winners[1], minlength=cells)
@@ -548,8 +556,11 @@ def _pair(sim: Simulator, pair: tuple[int, int], draws: int, rng: np.random.Gene
         if not exact:
             squares += joint @ joint.T
     if known is not None:
-        beta, phi = _split(sim, known[0])
-        P = [sim.errors.probabilities(_utilities(x, beta), phi, one)[:, 0] for x, one in zip(X, sets, strict=True)]
+        at = [_split(sim, gamma) for gamma in known[0]]
+        P = [
+            sim.errors.probabilities(_utilities(x, beta), phi, one)[:, 0]
+            for x, one, (beta, phi) in zip(X, sets, at, strict=True)
+        ]
         return pearson(observed, (P[0][:, np.newaxis] * P[1]).reshape(cells, -1) @ known[1][0], draws, None)
     mean = total / draws
     covariance = None if exact else (squares / draws - np.outer(mean, mean)) / draws
@@ -562,11 +573,11 @@ def _draw_pair(
     where: tuple[Sequence[Group], Sequence[object]],
     draw: tuple[int, np.random.Generator],
 ) -> list[IntArray]:
-    """Choices in two situations of a person with the same coefficients in both (draws,) each."""
+    """Choices in two situations of a person with the person's coefficients in both (draws,) each."""
     (both, sets), (draws, rng) = where, draw
-    beta, phi = _split(sim, _gamma(sim, both[0], draws, rng))
     winners = []
-    for x, structure in zip(X, sets, strict=True):
+    for x, structure, gamma in zip(X, sets, _gamma_of_both(sim, both, draws, rng), strict=True):
+        beta, phi = _split(sim, gamma)
         U = sim.errors.sample((x.shape[1], 1, draws), phi, structure, rng) + _utilities(x, beta)
         winners.append(U[:, 0].argmax(axis=0))
     return winners
@@ -633,7 +644,7 @@ def _answer(sim: Simulator, first: int, depth: int, draw: tuple[int, np.random.G
         if not exact:
             squares += joint @ joint.T
     if known is not None:
-        return pearson(observed, _sequences(sim, X, (at, sign), known[0]) @ known[1][0], draws, None)
+        return pearson(observed, _sequences(sim, X, (at, sign), known[0][0]) @ known[1][0], draws, None)
     mean = total / draws
     return pearson(observed, mean, draws, None if exact else (squares / draws - np.outer(mean, mean)) / draws)
 

@@ -20,7 +20,15 @@ from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.simulation.answers import draw_stages, first_rows, one_set_of_utilities, require_fixed_attributes
-from choicemodel.simulation.keyed import KeyedSource, Keys, combine, label_keys, row_keys, unit_keys
+from choicemodel.simulation.keyed import (
+    KeyedSource,
+    Keys,
+    combine,
+    label_keys,
+    row_keys,
+    situation_keys,
+    unit_keys,
+)
 from choicemodel.simulation.simulator import Params, Simulator, row_utilities, simulator, winners
 from choicemodel.utility import Design, Group, prepared
 
@@ -35,6 +43,8 @@ _CANDIDATES = 500
 # Conditional draws are others than those of the same seed without the condition: choices that were simulated with that
 # seed have selected the latter already.
 _CONDITIONAL = np.array([0xC0ED1710], dtype=np.uint64)
+# What varies within persons has draws of its own, also where a person has one situation.
+_WITHIN = np.array([0x317819], dtype=np.uint64)
 
 
 def simulate(  # noqa: PLR0913 - a public entry point
@@ -105,6 +115,11 @@ def simulate(  # noqa: PLR0913 - a public entry point
     _check_answers(sim.design, keep_utilities or errors is not None, conditional=conditional)
     if errors is not None and conditional:
         raise SpecificationError("errors= and conditional=True are two ways to fix the errors: choose one.")
+    if conditional and isinstance(sim.heterogeneity, Mixing) and sim.heterogeneity.varies_within:
+        raise SpecificationError(
+            "conditional=True is not offered where coefficients vary within persons (within=True): simulate without "
+            "it, with the same seed for the base case and the scenario."
+        )
     gamma, given = _coefficients(sim, seed), None
     if conditional:
         base = simulator(model_or_result, params, None)
@@ -180,17 +195,18 @@ def _ranked(
 
 
 def _coefficients(sim: Simulator, seed: int) -> FloatArray:
-    """One gamma per unit (U, G)."""
-    source = KeyedSource(unit_keys(_by_occasion(sim.design.data), seed))
-    return sim.coefficients(np.arange(sim.design.data.structure.n_units), source)
+    """One gamma per unit (U, G), or per situation where coefficients vary within units (N, G)."""
+    data = _by_occasion(sim.design.data)
+    of_situations = KeyedSource(combine(situation_keys(data, seed), _WITHIN))
+    return sim.of_owners(KeyedSource(unit_keys(data, seed)), of_situations)
 
 
 def _draw_errors(sim: Simulator, gamma: FloatArray, keys: Keys) -> FloatArray:
     """Errors of each row in sorted order (rows,)."""
-    unit = sim.design.data.structure.unit
+    owner = sim.owner
     e = np.zeros(sim.design.data.n_rows)
     for group in sim.groups():
-        phi = gamma[unit[group.situations], sim.n_utility :].T
+        phi = gamma[owner[group.situations], sim.n_utility :].T
         structure = prepared(sim.errors, group)
         e[group.rows] = sim.errors.sample(group.rows.shape, phi, structure, KeyedSource(keys[group.rows]))
     return e

@@ -19,9 +19,11 @@ from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
+from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution
 from choicemodel.results import ChoiceResults
+from choicemodel.rng import combine
 from choicemodel.utility import Design, Group
 
 # Points by which the probabilities of a mixture are integrated where they are held against simulation.
@@ -72,20 +74,28 @@ class Simulator:
         spec = mixing.spec.with_draws(Draws("sobol", _FINE, rng=_FINE))
         return mixing.with_tastes(spec.on(list(self.design.names), mixing.names))
 
-    def points(self, units: IntArray) -> tuple[FloatArray, FloatArray] | None:
-        """Coefficients (n, R, G) and weights (n, R) over which the probabilities of some units are means.
+    def points(self, units: IntArray, situations: int = 1) -> tuple[list[FloatArray], FloatArray] | None:
+        """Coefficients (n, R, G) in each of some situations, and weights (n, R) over which probabilities are means.
 
-        None where everybody has the same coefficients.
+        None where everybody has the same coefficients. Those of a person are the same in all situations, but for what
+        varies within persons.
         """
         if not isinstance(self.heterogeneity, Mixing):
             return None
-        mixing, keys = self._fine, unit_keys(self.design.data, 0)[units]
-        facts = PersonFacts(mixing.tastes.draws(keys), self.covariates[units])
-        found = mixing.points(self.theta, facts)
-        n, R = len(units), found.beta.shape[2]
-        beta = np.broadcast_to(found.beta, (n, *found.beta.shape[1:])).transpose(0, 2, 1)
-        gamma = mixing.coefficients(self.theta, beta.reshape(n * R, -1)).reshape(n, R, -1)
-        return gamma, np.broadcast_to(np.exp(found.log_weights), (n, R))
+        mixing, keys, n = self._fine, unit_keys(self.design.data, 0)[units], len(units)
+        of_persons, gammas, weights = mixing.tastes.draws(keys), [], np.empty(0)
+        for k in range(situations if mixing.varies_within else 1):
+            draws = of_persons
+            if draws is not None and mixing.varies_within:
+                assert isinstance(mixing.tastes, RandomTastes)  # noqa: S101 - no others vary within persons
+                within = mixing.tastes.within_draws(combine(keys, np.array([k], dtype=np.uint64)))
+                draws = np.concatenate([draws, within], axis=1)
+            found = mixing.points(self.theta, PersonFacts(draws, self.covariates[units]))
+            R = found.beta.shape[2]
+            beta = np.broadcast_to(found.beta, (n, *found.beta.shape[1:])).transpose(0, 2, 1)
+            gammas.append(mixing.coefficients(self.theta, beta.reshape(n * R, -1)).reshape(n, R, -1))
+            weights = np.broadcast_to(np.exp(found.log_weights), (n, R))
+        return gammas if mixing.varies_within else gammas * situations, weights
 
     @property
     def error_parameters(self) -> FloatArray:
@@ -95,10 +105,40 @@ class Simulator:
         return np.asarray(self.heterogeneity.support(self.theta)[0][0, self.n_utility :])
 
     def coefficients(self, units: IntArray, rng: Any) -> FloatArray:
-        """One gamma for each of some units (n, G), from the distribution itself."""
+        """One gamma for each of some units (n, G), from the distribution itself; in one situation of each."""
         if isinstance(self.heterogeneity, Mixing):
             return self.heterogeneity.sample(self.theta, self.covariates[units], rng)
         return self.heterogeneity.sample(self.theta, len(units), rng)
+
+    def in_situations(self, units: IntArray, situations: int, rng: Any) -> list[FloatArray]:
+        """Gammas of some units (n, G) in each of some situations, of which a person's part is the same in all."""
+        mixing = self.heterogeneity
+        if not isinstance(mixing, Mixing) or not mixing.varies_within:
+            return [self.coefficients(units, rng)] * situations
+        tastes, n = mixing.tastes, len(units)
+        assert isinstance(tastes, RandomTastes)  # noqa: S101 - no others vary within persons
+        t, covariates = tastes.sample_variates(n, rng), self.covariates[units]
+        return [
+            mixing.at_variates(self.theta, covariates, np.hstack([t, tastes.sample_within(n, rng)]))
+            for _ in range(situations)
+        ]
+
+    @property
+    def owner(self) -> IntArray:
+        """Whose coefficients each situation has (N,): its unit's, or its own where they vary within units."""
+        s, mixing = self.design.data.structure, self.heterogeneity
+        own = isinstance(mixing, Mixing) and mixing.varies_within
+        return np.arange(s.n_situations) if own else s.unit
+
+    def of_owners(self, rng: Any, of_situations: Any) -> FloatArray:
+        """One gamma for each owner of coefficients; `of_situations` draws what varies within units."""
+        s, mixing = self.design.data.structure, self.heterogeneity
+        if not isinstance(mixing, Mixing) or not mixing.varies_within:
+            return self.coefficients(np.arange(s.n_units), rng)
+        assert isinstance(mixing.tastes, RandomTastes)  # noqa: S101 - no others vary within persons
+        t = mixing.tastes.sample_variates(s.n_units, rng)[s.unit]
+        variates = np.hstack([t, mixing.tastes.sample_within(s.n_situations, of_situations)])
+        return mixing.at_variates(self.theta, self.covariates[s.unit], variates)
 
     def situation(self, number: int) -> Group:
         """One situation by itself."""
@@ -139,12 +179,12 @@ def simulator(
 
 
 def row_utilities(sim: Simulator, gamma: FloatArray) -> FloatArray:
-    """Systematic utility of each row in sorted order (rows,), with the coefficients of its unit."""
+    """Systematic utility of each row in sorted order (rows,), with the coefficients of its owner."""
     structure = sim.design.data.structure
     if np.all(gamma == gamma[0]):
         return sim.design.utilities(gamma[0, : sim.n_utility])
-    unit_of_row = np.repeat(structure.unit, structure.sizes)
-    return sim.design.utilities(gamma[unit_of_row, : sim.n_utility].T)
+    owner_of_row = np.repeat(sim.owner, structure.sizes)
+    return sim.design.utilities(gamma[owner_of_row, : sim.n_utility].T)
 
 
 def winners(design: Design, U: FloatArray) -> IntArray:

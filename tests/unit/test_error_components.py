@@ -291,9 +291,10 @@ def test_elements_are_those_of_the_covariance_of_differences() -> None:
     root = rng.normal(size=(3, 3))
     S, pairs, g = root @ root.T, [(0, 0), (1, 0), (1, 1), (2, 0), (2, 1), (2, 2)], 0.7
     found = elements_of(Sets((X,), ((X, Y),)), pairs)
-    values = found.in_covariance @ [S[p] for p in pairs] + found.in_scale * g
+    W = np.array([0.3, 0.0, 0.9])
+    values = found.in_covariance @ [*(S[p] for p in pairs), *W] + found.in_scale * g
     D, D2 = X[1:] - X[0], Y[1:] - Y[0]
-    within = D @ S @ D.T + g * (np.eye(3) + 1)
+    within = D @ (S + np.diag(W)) @ D.T + g * (np.eye(3) + 1)
     expected = np.concatenate([within.ravel(), (D @ S @ D2.T).ravel()])
     assert set(np.round(values, 9)) == set(np.round(expected[expected != 0], 9))
 

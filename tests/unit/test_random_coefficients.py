@@ -578,7 +578,7 @@ def test_a_wrong_specification_is_refused(arguments: dict[str, Any], message: st
 
 def test_wrong_coefficients_are_refused() -> None:
     with pytest.raises(SpecificationError, match="within=True"):
-        RandomCoefficient(within=True)
+        RandomCoefficient("triangular", within=True)
     with pytest.raises(SpecificationError, match="no spread of its own"):
         RandomCoefficient("bounded-triangular", spread="income")
     for formula in ("income * age", "income - age", "1 + income", "income +"):

@@ -1,0 +1,114 @@
+"""The likelihood where coefficients also vary over the situations of a person.
+
+Every situation has points of its own, those of its person with draws of its own beside them: with z_r of the person and
+w_tr of the situation t,
+
+    L = 1/R sum_r prod_t P_t(beta(z_r, w_tr)).
+
+The w of different situations are independent, so that the product of their probabilities has the right mean over them
+at every z_r: the simulated likelihood is unbiased at the cost of R evaluations of each situation, where a mean over
+draws of w inside each draw of z would take R times as many. The derivative of log L is the posterior mean of that of
+log P_t, situation by situation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from choicemodel.estimation.mixed import MixedLikelihood, Theta, _gathered, _Mixed
+from choicemodel.estimation.people import People, _chunks, _counts, _families, _people
+from choicemodel.heterogeneity.mixture import mix_points
+from choicemodel.utility import Design
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def situation_blocks(design: Design, n_points: int, *, regular: bool = True) -> list[People]:
+    """Code the informative situations of the data, each as if it were a person, those of a person in one block.
+
+    Parameters
+    ----------
+    design : Design
+        Of data with choices.
+    n_points : int
+        Number of support points, for the size of a block.
+    regular : bool
+        Whether parts may be regular; False makes all of them ragged.
+
+    Returns
+    -------
+    list of People
+        Whose units are situations, person by person.
+    """
+    structure, families = design.data.structure, _families(design)
+    family = np.full(structure.n_situations, -1, dtype=np.int64)
+    for f, group in enumerate(families):
+        family[group.situations] = f
+    alone = replace(structure, person=np.arange(structure.n_situations))
+    each = replace(design, data=replace(design.data, structure=alone))
+    out = []
+    for units in _chunks(_counts(structure, family, len(families)), families, n_points):
+        mine = np.flatnonzero(np.isin(structure.unit, units) & (family >= 0))
+        mine = mine[np.argsort(structure.unit[mine], kind="stable")]
+        out.append(_people(each, families, mine, regular=regular))
+    return out
+
+
+@dataclass(frozen=True)
+class WithinLikelihood(MixedLikelihood):
+    """The likelihood of a mixture in which coefficients vary over situations too.
+
+    Its people are situations; `unit` (N,) says whose they are.
+    """
+
+    unit: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def units(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Log-likelihood (U,) and score (U, K) of each unit, weights included."""
+        value, scores = np.zeros(self.n_units), np.zeros((self.n_units, len(theta)))
+        parts = self.split(theta)
+
+        def fill(block: People) -> None:
+            found, of_situations = self._block(block, parts)
+            first = self._first(block)
+            units = self.unit[block.units[first]]
+            weight = np.ones(len(units)) if block.weight is None else block.weight[first]
+            value[units] = found * weight
+            scores[units] = np.add.reduceat(of_situations, first, axis=0) * weight[:, np.newaxis]
+
+        self.executor.map(fill, self.people)
+        return value, scores
+
+    def posterior(self, theta: FloatArray) -> FloatArray:
+        """Posterior of the points of each unit (U, R); NaN for units without information."""
+        out = np.full((self.n_units, self.tastes.n_points), np.nan)
+
+        def fill(block: People) -> None:
+            first = self._first(block)
+            out[self.unit[block.units[first]]] = self._mix(block, self.split(theta)).posterior[first]
+
+        self.executor.map(fill, self.people)
+        return out
+
+    def _first(self, block: People) -> IntArray:
+        """Place of each person's first situation in a block (p,)."""
+        unit = self.unit[block.units]
+        return np.flatnonzero(np.concatenate([[True], unit[1:] != unit[:-1]]))
+
+    def _mix(self, block: People, theta: Theta) -> _Mixed:
+        """Mix the probabilities of the people of a block; posteriors are those of the persons, by situation (n, R)."""
+        facts = self.facts.at(block.units)
+        points = self.tastes.points(theta.utility, theta.own, *facts, self._work)
+        columns, of = self.tastes.common
+        beta = np.zeros(len(self.tastes.varying) + len(columns))
+        beta[columns] = theta.utility[of]
+        coded, first = self._code(block), self._first(block)
+        kernels = [self._kernel(i, c, points.beta, (beta[columns], theta.phi)) for i, c in enumerate(coded)]
+        of_situations = _gathered([k.log_likelihood for k in kernels], coded, len(block.units))
+        value, posterior = mix_points(np.add.reduceat(of_situations, first, axis=0), points.log_weights)
+        situations = np.diff(np.append(first, len(block.units)))
+        return _Mixed(value, np.repeat(posterior, situations, axis=0), kernels, facts)
