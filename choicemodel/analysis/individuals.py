@@ -37,7 +37,8 @@ def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = Non
     """Compute the mean and standard deviation of each person's coefficients, given the person's choices.
 
     Conditional means vary less than the coefficients themselves do: their variance and the mean of the conditional
-    variances add up to that of the population.
+    variances add up to that of the population. Where they vary within persons too (`within=True`), they are those of
+    what a person has on average over situations.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = Non
     step = max(1, _PIECE // (len(varying) * mixing.n_points))
     for start in range(0, len(posterior), step):
         units = np.arange(start, min(start + step, len(posterior)))
-        beta = mixing.points(theta, facts.of(units)).beta
+        beta = mixing.person_points(theta, facts.of(units)).beta
         beta = np.broadcast_to(beta, (len(units), *beta.shape[1:]))
         mean[units] = np.einsum("ur,uvr->uv", posterior[units], beta)
         square[units] = np.einsum("ur,uvr->uv", posterior[units], (beta - mean[units][:, :, np.newaxis]) ** 2)
@@ -144,7 +145,7 @@ def _posterior(result: ChoiceResults, model: ChoiceModel, data: ChoiceData) -> F
     silent = np.flatnonzero(np.isnan(found).any(axis=1))
     if len(silent):
         mixing: Any = model.mixing
-        found[silent] = np.exp(mixing.points(estimates_of(result), mixing.facts(data).of(silent)).log_weights)
+        found[silent] = np.exp(mixing.person_points(estimates_of(result), mixing.facts(data).of(silent)).log_weights)
     return found
 
 

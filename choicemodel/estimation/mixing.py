@@ -82,6 +82,14 @@ class Mixing:
         parts = self.split(theta)
         return self.tastes.points(parts.utility, parts.own, *facts)
 
+    def person_points(self, theta: FloatArray, facts: PersonFacts) -> Points:
+        """Support points of some persons; the mean over situations where coefficients vary within persons too."""
+        if not self.varies_within:
+            return self.points(theta, facts)
+        assert isinstance(self.tastes, RandomTastes)  # noqa: S101 - no others do
+        parts = self.split(theta)
+        return self.tastes.person_points(parts.utility, parts.own, *facts)
+
     def coefficients(self, theta: FloatArray, varying: FloatArray) -> FloatArray:
         """All coefficients and error parameters (n, G), those that vary given (n, V)."""
         parts = self.split(theta)

@@ -22,6 +22,8 @@ IntArray = NDArray[np.int64]
 
 # What a machine that does not say how much memory it has is taken to have.
 _MODEST = 8e9
+# Draws of a situation for each draw of its person, over which the probability of its choice is averaged.
+EACH = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,21 @@ class SurveyFacts:
         found = self.of(self.unit[situations])
         if self.within is None or found.draws is None:
             return found
-        return PersonFacts(np.concatenate([found.draws, self.within.of(situations)], axis=1), found.covariates)
+        R = found.draws.shape[2]
+        own = self.within.of(situations)[:, :, :R]  # the first of those for each draw of the person
+        return PersonFacts(np.concatenate([found.draws, own], axis=1), found.covariates)
+
+    def all_at(self, situations: IntArray) -> PersonFacts:
+        """What is known of some situations, with all their draws for each of their persons' (n, D + W, EACH * R)."""
+        found = self.of(self.unit[situations])
+        assert self.within is not None  # noqa: S101 - asked where coefficients vary within persons
+        assert found.draws is not None  # noqa: S101
+        own = self.within.of(situations)  # (n, W, EACH * R)
+        n, D, R = found.draws.shape
+        out = np.empty((n, D + own.shape[1], EACH * R))
+        out[:, :D].reshape(n, D, EACH, R)[...] = found.draws[:, :, np.newaxis]
+        out[:, D:] = own
+        return PersonFacts(out, found.covariates)
 
 
 class Drawn(Protocol):
@@ -116,8 +132,10 @@ class WithinDraws:
     tastes: RandomTastes
 
     def draws(self, keys: Keys) -> FloatArray:
-        """Standard draws of situations with these keys (n, W, R)."""
-        return self.tastes.within_draws(keys)
+        """Standard draws of situations with these keys (n, W, EACH * R): EACH times one for each draw of the person."""
+        found = self.tastes.within_draws(keys, EACH)
+        n, W, _, R = found.shape
+        return found.reshape(n, W, EACH * R)
 
 
 def person_draws(

@@ -1,14 +1,14 @@
 """The likelihood where coefficients also vary over the situations of a person.
 
-Every situation has points of its own, those of its person with draws of its own beside them: with z_r of the person and
-w_tr of the situation t,
+Every situation has draws of its own for each draw of its person: with z_r of the person and w_trm of the situation t,
 
-    L = 1/R sum_r prod_t P_t(beta(z_r, w_tr)).
+    L = 1/R sum_r prod_t 1/M sum_m P_t(beta(z_r, w_trm)).
 
-The w of different situations are independent, so that the product of their probabilities has the right mean over them
-at every z_r: the simulated likelihood is unbiased at the cost of R evaluations of each situation, where a mean over
-draws of w inside each draw of z would take R times as many. The derivative of log L is the posterior mean of that of
-log P_t, situation by situation.
+The w of different situations are independent, so that the product has the right mean over them at every z_r: the
+simulated likelihood is unbiased for any M. With M = 1 its variance grows as fast as a power of the number of
+situations, and so does the bias of its logarithm, which pulls the spread within persons towards zero; the few points of
+a lattice that is shifted at random take nearly all of it away. The derivative of log L is the posterior mean of that of
+log P_t, situation by situation, with the posterior of z_r times the share of w_trm in its sum.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from choicemodel.estimation.mixed import MixedLikelihood, Theta, _gathered, _Mixed
 from choicemodel.estimation.people import People, _chunks, _counts, _families, _people
+from choicemodel.estimation.person_draws import EACH
 from choicemodel.heterogeneity.mixture import mix_points
 from choicemodel.utility import Design
 
@@ -35,7 +36,7 @@ def situation_blocks(design: Design, n_points: int, *, regular: bool = True) -> 
     design : Design
         Of data with choices.
     n_points : int
-        Number of support points, for the size of a block.
+        Number of support points of a person, for the size of a block.
     regular : bool
         Whether parts may be regular; False makes all of them ragged.
 
@@ -51,11 +52,33 @@ def situation_blocks(design: Design, n_points: int, *, regular: bool = True) -> 
     alone = replace(structure, person=np.arange(structure.n_situations))
     each = replace(design, data=replace(design.data, structure=alone))
     out = []
-    for units in _chunks(_counts(structure, family, len(families)), families, n_points):
+    for units in _chunks(_counts(structure, family, len(families)), families, n_points * EACH):
         mine = np.flatnonzero(np.isin(structure.unit, units) & (family >= 0))
         mine = mine[np.argsort(structure.unit[mine], kind="stable")]
         out.append(_people(each, families, mine, regular=regular))
     return out
+
+
+def mean_of_each(log_P: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Log of the mean probability over the draws of a situation, and the share of each of them in it.
+
+    Parameters
+    ----------
+    log_P : ndarray (n, M, R)
+        Overwritten.
+
+    Returns
+    -------
+    ndarray (n, R)
+    ndarray (n, M, R)
+    """
+    top = log_P.max(axis=1, keepdims=True)
+    log_P -= top
+    with np.errstate(under="ignore"):
+        share = np.exp(log_P, out=log_P)
+        total = share.sum(axis=1, keepdims=True)
+        share /= total
+    return (top + np.log(total / log_P.shape[1]))[:, 0], share
 
 
 @dataclass(frozen=True)
@@ -89,7 +112,8 @@ class WithinLikelihood(MixedLikelihood):
 
         def fill(block: People) -> None:
             first = self._first(block)
-            out[self.unit[block.units[first]]] = self._mix(block, self.split(theta)).posterior[first]
+            found = self._mix(block, self.split(theta)).posterior[first]
+            out[self.unit[block.units[first]]] = found.reshape(len(first), EACH, -1).sum(axis=1)
 
         self.executor.map(fill, self.people)
         return out
@@ -100,15 +124,17 @@ class WithinLikelihood(MixedLikelihood):
         return np.flatnonzero(np.concatenate([[True], unit[1:] != unit[:-1]]))
 
     def _mix(self, block: People, theta: Theta) -> _Mixed:
-        """Mix the probabilities of the people of a block; posteriors are those of the persons, by situation (n, R)."""
-        facts = self.facts.at(block.units)
+        """Mix the probabilities of the people of a block; posteriors are of all points of situations (n, M * R)."""
+        facts = self.facts.all_at(block.units)
         points = self.tastes.points(theta.utility, theta.own, *facts, self._work)
         columns, of = self.tastes.common
         beta = np.zeros(len(self.tastes.varying) + len(columns))
         beta[columns] = theta.utility[of]
         coded, first = self._code(block), self._first(block)
         kernels = [self._kernel(i, c, points.beta, (beta[columns], theta.phi)) for i, c in enumerate(coded)]
-        of_situations = _gathered([k.log_likelihood for k in kernels], coded, len(block.units))
-        value, posterior = mix_points(np.add.reduceat(of_situations, first, axis=0), points.log_weights)
-        situations = np.diff(np.append(first, len(block.units)))
-        return _Mixed(value, np.repeat(posterior, situations, axis=0), kernels, facts)
+        n, R = len(block.units), self.tastes.n_points
+        of_points = _gathered([k.log_likelihood for k in kernels], coded, n).reshape(n, EACH, R)
+        of_situations, share = mean_of_each(of_points)
+        value, posterior = mix_points(np.add.reduceat(of_situations, first, axis=0), np.full((1, R), -np.log(R)))
+        share *= np.repeat(posterior, np.diff(np.append(first, n)), axis=0)[:, np.newaxis]
+        return _Mixed(value, share.reshape(n, EACH * R), kernels, facts)

@@ -39,6 +39,7 @@ DEFAULT_NUMBER = 512
 
 # a seed is also used for the errors and tastes that are simulated: without a word of their own, draws would repeat them
 _DRAWS, _SCRAMBLE = np.uint64(0x9D39247E33776D41), np.uint64(0x2AF7398005AAA5C7)
+_LATTICE, _LEAST = 3, 2.0**-53
 _WITHIN = np.uint64(0x44DB015024623547)  # draws of situations are others than those of persons
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # the step of SplitMix64
 _BITS = 52
@@ -358,11 +359,12 @@ class Draws:
             _to_standard(variate, z[:, d])
         return z
 
-    def shuffled_normals(self, keys: Keys, dimensions: int) -> FloatArray:
-        """Standard normals of situations with these keys, in an order of their own in each (latin supercube sampling).
+    def shuffled_normals(self, keys: Keys, dimensions: int, each: int) -> FloatArray:
+        """Standard normals of situations with these keys, several for each draw of their person.
 
-        The points of each situation fill the cube as evenly as those of a person do; a random order of them, from the
-        key as they are, makes them independent of the person's draws and of those of its other situations (Owen 1998).
+        The points of a situation fill the cube as evenly as those of a person do; a random order of them, from the key
+        as they are, makes them independent of the person's draws and of those of its other situations (latin supercube
+        sampling, Owen 1998). Each is then shifted by the points of a small lattice, modulo one.
 
         Parameters
         ----------
@@ -370,20 +372,26 @@ class Draws:
             One for each situation.
         dimensions : int
             Number W of coefficients that vary over situations.
+        each : int
+            Number M for each draw of the person.
 
         Returns
         -------
-        ndarray (N, W, R)
+        ndarray (N, W, M, R)
         """
         number, seed = self._made()
         own = combine(np.asarray(keys, dtype=np.uint64), np.array([seed_key(seed) ^ _WITHIN]))  # (N,)
-        normals: list[Variate] = ["normal"] * dimensions
-        out = self.standard(own, normals)
-        size = max(1, _IN_CACHE // number)
+        out = np.empty((len(own), dimensions, each, number))
+        generator = np.arange(each) * _LATTICE ** np.arange(dimensions)[:, np.newaxis]
+        lattice = (generator % each / each)[:, :, np.newaxis]  # (W, M, 1)
+        size = max(1, _IN_CACHE // (number * each))
         for first in range(0, len(own), size):
             part = slice(first, first + size)
             order = np.argsort(combine(own[part, np.newaxis], np.arange(number, dtype=np.uint64)), axis=1)
-            out[part] = np.take_along_axis(out[part], order[:, np.newaxis], axis=2)
+            u = np.take_along_axis(self.uniforms(own[part], dimensions), order[:, np.newaxis], axis=2)
+            shifted = u[:, :, np.newaxis] + lattice
+            shifted -= shifted >= 1.0
+            ndtri(np.clip(shifted, _LEAST, 1 - _LEAST, out=shifted), out=out[part])
         return out
 
     def to_dict(self) -> dict[str, Any]:

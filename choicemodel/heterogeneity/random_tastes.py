@@ -216,14 +216,14 @@ class RandomTastes:
         """Standard draws of persons with these keys (U, D, R); None for a quadrature."""
         return None if self.nodes is not None else self.sampler.standard(keys, self.variates)
 
-    def within_draws(self, keys: Keys) -> FloatArray:
-        """Standard normal draws of situations with these keys (N, W, R).
+    def within_draws(self, keys: Keys, each: int = 1) -> FloatArray:
+        """Standard normal draws of situations with these keys, `each` for each draw of the person (N, W, each, R).
 
         They are of the same kind as those of persons, in an order of their own in each situation (latin supercube
         sampling, Owen 1998): so the draws of a person's situations are independent of each other and of the person's,
         and no dimension is added to the low-discrepancy set.
         """
-        return self.sampler.shuffled_normals(keys, self.n_within)
+        return self.sampler.shuffled_normals(keys, self.n_within, each)
 
     def points(
         self,
@@ -239,8 +239,8 @@ class RandomTastes:
         ----------
         utility : ndarray (K,)
         own : ndarray (H,)
-        draws : ndarray (p, D, R), (p, D + W, R) or None
-            Standard variates, with those of a situation or without; None for a quadrature.
+        draws : ndarray (p, D + W, R) or None
+            Standard variates, those of a situation included; None for a quadrature.
         covariates : ndarray (p, Q)
         scratch : Scratch, optional
             Where to make them: they last until the next are made there.
@@ -249,7 +249,28 @@ class RandomTastes:
         -------
         Points
             `beta` (p, V, R); its first axis is 1 for a quadrature without covariates.
+
+        Raises
+        ------
+        SpecificationError
+            If coefficients vary within persons and there are no draws of situations.
         """
+        if draws is not None and draws.shape[1] < len(self.variates) + self.n_within:
+            raise SpecificationError(
+                "Coefficients of this model vary over the situations of a person too (within=True), and what was asked "
+                "for is not offered for these: it takes coefficients that a person has once and for all."
+            )
+        return self.person_points(utility, own, draws, covariates, scratch)
+
+    def person_points(
+        self,
+        utility: FloatArray,
+        own: FloatArray,
+        draws: FloatArray | None,
+        covariates: FloatArray,
+        scratch: Scratch | None = None,
+    ) -> Points:
+        """Support points as `points` gives them; without draws of situations (p, D, R), the mean over these."""
         t = self._standard(draws)
         margins = self._margins(utility, own, covariates)
         b = self._coefficients(self._index(margins, t, scratch), margins, t)

@@ -89,7 +89,7 @@ class Simulator:
             if draws is not None and mixing.varies_within:
                 assert isinstance(mixing.tastes, RandomTastes)  # noqa: S101 - no others vary within persons
                 within = mixing.tastes.within_draws(combine(keys, np.array([k], dtype=np.uint64)))
-                draws = np.concatenate([draws, within], axis=1)
+                draws = np.concatenate([draws, within[:, :, 0]], axis=1)
             found = mixing.points(self.theta, PersonFacts(draws, self.covariates[units]))
             R = found.beta.shape[2]
             beta = np.broadcast_to(found.beta, (n, *found.beta.shape[1:])).transpose(0, 2, 1)
