@@ -144,6 +144,7 @@ class RandomCoefficients:
     Train (2009), Discrete Choice Methods with Simulation, 2nd ed., chapter 6; error components are in section 6.3.
     Train and Weeks (2005), Discrete choice models in preference space and willingness-to-pay space.
     Fiebig, Keane, Louviere and Wasi (2010), The generalized multinomial logit model.
+    Hess and Train (2011), Recovery of inter- and intra-personal heterogeneity using mixed logit models.
 
     Examples
     --------
