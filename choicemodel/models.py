@@ -406,6 +406,8 @@ class ChoiceModel:
             If there is no proper maximum.
         CovarianceWarning
             If standard errors are undefined.
+        LatentClassWarning
+            If a class is empty or the same as another one, or the best optimum was found from one point only.
         """
         shares = self.population_shares if population_shares is None else population_shares
         model = self if shares is None else self._by_choice(shares, fixed, cov_type)

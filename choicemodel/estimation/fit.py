@@ -28,10 +28,10 @@ from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import (
-    ChoiceModelWarning,
     ConvergenceWarning,
     CovarianceWarning,
     EmptyDataError,
+    LatentClassWarning,
     SeparationWarning,
     SpecificationError,
 )
@@ -228,6 +228,8 @@ def fit(model: Composition, settings: FitSettings) -> Fit:
     -----
     ConvergenceWarning, SeparationWarning, CovarianceWarning
         If the optimum is none, or standard errors are undefined.
+    LatentClassWarning
+        If a class is empty or the same as another one, or the best optimum was found from one starting point only.
     """
     with executor(settings.threads) as pool:
         return fit_prepared(model, prepare(model, pool), settings, pool)
@@ -261,7 +263,7 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
         rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
         size = np.sqrt(np.diag(products) / rows)
         for remark in class_remarks(likelihood, fitted.theta, known, optima, size):
-            warnings.warn(remark, ChoiceModelWarning, stacklevel=5)
+            warnings.warn(remark, LatentClassWarning, stacklevel=5)
     return fitted
 
 
