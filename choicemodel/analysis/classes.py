@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.executor import executor
-from choicemodel.estimation.fit import likelihood_of
+from choicemodel.estimation.fit import Composition, likelihood_of
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 
@@ -134,16 +136,37 @@ def _posteriors(result: ChoiceResults) -> tuple[FloatArray, FloatArray, FloatArr
         raise SpecificationError("class_criteria takes results of choice models.")
     composition, theta = model.composition(), np.asarray(result.params, dtype=np.float64)
     if model.heterogeneity is None:
-        structure = composition.design.data.structure
-        n = structure.n_units
-        weight = np.ones(n)
-        if structure.weight is not None:
-            weight[structure.unit] = structure.weight
-        return np.ones((n, 1)), np.ones(1), weight
+        weight = _unit_weight(composition)
+        return np.ones((len(weight), 1)), np.ones(1), weight
     with executor(result.settings.threads) as pool:
         likelihood = likelihood_of(composition, pool)
+        mixing = composition.heterogeneity
+        if isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassMixture):
+            return _with_something_inside(composition, mixing, likelihood, theta)
         if not isinstance(likelihood, ClassLikelihood):
             raise SpecificationError(
                 f"class_criteria compares latent class models; this is a {model.title.lower()}. Use cm.compare."
             )
         return likelihood.posterior(theta), likelihood.shares(theta), likelihood.unit_weight
+
+
+def _unit_weight(composition: Composition) -> FloatArray:
+    """Weight of each unit (U,)."""
+    structure = composition.design.data.structure
+    weight = np.ones(structure.n_units)
+    if structure.weight is not None:
+        weight[structure.unit] = structure.weight
+    return weight
+
+
+def _with_something_inside(
+    composition: Composition, mixing: Mixing, likelihood: Any, theta: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Posteriors, shares and weights where classes have points of their own: the points' posteriors by class."""
+    tastes: Any = mixing.tastes
+    points = likelihood.posterior(theta)
+    silent = np.flatnonzero(np.isnan(points).any(axis=1))
+    if len(silent):
+        points[silent] = np.exp(mixing.points(theta, mixing.facts(composition.design.data), silent).log_weights)
+    h = np.add.reduceat(points, [w.points.start for w in tastes.within], axis=1)
+    return h, tastes.shares(mixing.split(theta).own), _unit_weight(composition)

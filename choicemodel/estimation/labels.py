@@ -8,7 +8,6 @@ a reference (the estimates, or the parameters that were simulated) by the assign
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 from choicemodel.estimation.fit import Fit
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.optimise import Composition
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
+from choicemodel.random_utility import own_places
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -42,18 +43,16 @@ def match_classes(model: Composition, found: Fit, reference: FloatArray, errors:
         where parameters that are held at values say which class is which.
     """
     mixing = model.heterogeneity
-    if not (isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassTastes)):
+    if not isinstance(mixing, Mixing):
         return found
-    tastes, Ku = mixing.tastes, len(mixing.tastes.utility)
-    sizes = _by_column(tastes, reference[:Ku], errors[:Ku])
-    order = tastes.order_like(found.theta[:Ku], reference[:Ku], sizes)
+    order = _order(model, mixing, (found.theta, reference, errors))
     if np.array_equal(order, np.arange(len(order))):
         return found
-    turned = relabelled(mixing, found.theta, order)
+    turned = mixing.relabelled(found.theta, order, model.errors)
     if np.any(~found.free & (turned != found.theta)):
         return found
     # other labels are a linear map of the parameters
-    T = np.column_stack([relabelled(mixing, e, order) for e in np.eye(len(turned))])
+    T = np.column_stack([mixing.relabelled(e, order, model.errors) for e in np.eye(len(turned))])
     return replace(
         found,
         theta=turned,
@@ -63,18 +62,38 @@ def match_classes(model: Composition, found: Fit, reference: FloatArray, errors:
     )
 
 
-def relabelled(mixing: Mixing, theta: FloatArray, order: IntArray) -> FloatArray:
-    """Parameters of the same model (K,) with its classes in another order (C,)."""
-    tastes: Any = mixing.tastes
-    utility, phi, own = mixing.split(theta)
-    utility, own = tastes.relabel(utility, own, order)
-    return np.concatenate([utility, phi, own])
+def _order(model: Composition, mixing: Mixing, at: tuple[FloatArray, FloatArray, FloatArray]) -> IntArray:
+    """Order of the classes nearest to the reference; parameters, reference and errors (K,) are given."""
+    tastes = mixing.tastes
+    if isinstance(tastes, ClassTastes):
+        places, Ku = tastes.place.T, len(tastes.utility)  # (C, V)
+        sizes = _by_column(places, at[1], at[2])
+        return tastes.order_like(at[0][:Ku], at[1][:Ku], sizes[:Ku])
+    if not isinstance(tastes, ClassMixture):
+        return np.arange(1)
+    places = _places(model, mixing, tastes)
+    theta, reference, sizes = at[0], at[1], _by_column(places, at[1], at[2])
+    here = places >= 0
+    return tastes.order_like(*(np.where(here, v[np.maximum(places, 0)], np.nan) for v in (theta, reference, sizes)))
 
 
-def _by_column(tastes: ClassTastes, reference: FloatArray, errors: FloatArray) -> FloatArray:
-    """A size for each utility parameter (Ku,), the same for all classes of a column."""
+def _places(model: Composition, mixing: Mixing, tastes: ClassMixture) -> IntArray:
+    """Positions in theta of the parameters that each class has of its own (C, M), those of a kind in line; else -1."""
+    n = len(model.parameters.items)
+    Ku, H = len(tastes.utility), len(tastes.own)
+    phi, own = np.arange(Ku, n - H), np.arange(n - H, n)
+    at = own_places(model.errors, tastes.n_classes)
+    rows = [np.concatenate([tastes.classes.place[:, c], phi[at[c]], own[w.own]]) for c, w in enumerate(tastes.within)]
+    out = np.full((len(rows), max(map(len, rows))), -1, dtype=np.int64)
+    for row, found in zip(out, rows, strict=True):
+        row[: len(found)] = found
+    return out
+
+
+def _by_column(places: IntArray, reference: FloatArray, errors: FloatArray) -> FloatArray:
+    """A size for each parameter (K,), the same for all classes of a column; their places (C, M) are given."""
     sizes = np.where(np.isfinite(errors) & (errors > 0), errors, np.nan)
-    for of_column in tastes.place:
+    for of_column in places.T:
         at = of_column[of_column >= 0]
         known = sizes[at][np.isfinite(sizes[at])]
         if len(known):

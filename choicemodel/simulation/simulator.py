@@ -18,9 +18,8 @@ from choicemodel.estimation.person_draws import PersonFacts
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.draws import Draws
-from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.models import ChoiceModel
-from choicemodel.random_utility import ErrorDistribution
+from choicemodel.random_utility import ErrorDistribution, by_class
 from choicemodel.results import ChoiceResults
 from choicemodel.utility import Design, Group
 
@@ -66,7 +65,8 @@ class Simulator:
         """The mixture with points that integrate it much better than simulation draws do."""
         mixing = self.heterogeneity
         assert isinstance(mixing, Mixing)  # noqa: S101 - asked of mixtures alone
-        if not isinstance(mixing.spec, RandomCoefficients) or mixing.spec.sampler.kind == "quadrature":
+        sampler = mixing.spec.sampler
+        if sampler is None or sampler.kind == "quadrature":
             return mixing
         # a seed of its own: not the draws that the model was estimated with
         spec = mixing.spec.with_draws(Draws("sobol", _FINE, rng=_FINE))
@@ -84,7 +84,8 @@ class Simulator:
         found = mixing.points(self.theta, facts)
         n, R = len(units), found.beta.shape[2]
         beta = np.broadcast_to(found.beta, (n, *found.beta.shape[1:])).transpose(0, 2, 1)
-        gamma = mixing.coefficients(self.theta, beta.reshape(n * R, -1)).reshape(n, R, -1)
+        classes = None if mixing.class_of_point is None else np.tile(mixing.class_of_point, n)
+        gamma = mixing.coefficients(self.theta, beta.reshape(n * R, -1), classes).reshape(n, R, -1)
         return gamma, np.broadcast_to(np.exp(found.log_weights), (n, R))
 
     @property
@@ -93,6 +94,16 @@ class Simulator:
         if isinstance(self.heterogeneity, Mixing):
             return self.heterogeneity.split(self.theta).phi
         return np.asarray(self.heterogeneity.support(self.theta)[0][0, self.n_utility :])
+
+    @property
+    def error_kinds(self) -> list[FloatArray]:
+        """Parameters of the errors of each kind of person: one, or as many as there are classes, the class last."""
+        phi, mixing = self.error_parameters, self.heterogeneity
+        if not isinstance(mixing, Mixing) or not mixing.errors_differ:
+            return [phi]
+        differing = by_class(self.errors)
+        assert differing is not None  # noqa: S101 - what the model made of them
+        return [np.append(phi, c) for c in np.unique(differing.of_class, return_index=True)[1]]
 
     def coefficients(self, units: IntArray, rng: Any) -> FloatArray:
         """One gamma for each of some units (n, G), from the distribution itself."""

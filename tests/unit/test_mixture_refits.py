@@ -14,7 +14,7 @@ from choicemodel.analysis.uncertainty import uncertainty
 from choicemodel.estimation import FitSettings
 from choicemodel.estimation.executor import Executor
 from choicemodel.estimation.fit import fit, prepare
-from choicemodel.estimation.labels import match_classes, relabelled
+from choicemodel.estimation.labels import match_classes
 from choicemodel.exceptions import ChoiceModelWarning
 from choicemodel.simulation.replicate import Task, replicate
 from choicemodel.simulation.simulator import simulator
@@ -87,7 +87,7 @@ def test_the_bootstrap_of_a_mixture_agrees_with_robust_standard_errors() -> None
 
 def swapped(result: cm.ChoiceResults) -> np.ndarray:
     mixing: Any = result.model.mixing
-    return relabelled(mixing, np.asarray(result.params), np.array([1, 0]))
+    return mixing.relabelled(np.asarray(result.params), np.array([1, 0]), result.model.errors)
 
 
 def test_other_labels_of_a_fit_are_taken_back_with_all_that_belongs_to_it() -> None:
