@@ -41,6 +41,8 @@ _NOTHING = 1e-3
 _THERE = 1e-8
 # How often parameters on edges may be let go or put there.
 _MOST_CHANGES = 12
+# In how many ways the classes found without what is inside them are taken for classes of different kinds.
+_MOST_ASSIGNMENTS = 6
 # Log-likelihoods of two optima that differ by less are those of one and the same.
 _SAME = 1e-4
 
@@ -231,8 +233,9 @@ def search(
         start, found = _by_share(likelihood, found, (points[0], free), task)
     elif classes is not None and settings.start is None:
         assert logit is not None  # noqa: S101
-        start = _from_classes(classes, (theta, free), logit, task)
-        found = _search(likelihood, start, free, task)
+        points = _from_classes(classes, (theta, free), logit, task)
+        start, found = _of_mixed_classes(likelihood, points, free, task)
+        task = (model, replace(settings, starts=1))
         start, found = _by_share(likelihood, found, (start, free), task)
     else:
         start = theta if settings.start is not None else _start(likelihood, (theta, free), model, logit)
@@ -263,20 +266,23 @@ def _from_classes(
     where: tuple[FloatArray, BoolArray],
     logit: Likelihood,
     task: tuple[Composition, FitSettings],
-) -> FloatArray:
-    """Where the search for classes with something inside starts: at the best classes without it."""
+) -> list[FloatArray]:
+    """Where the search for classes with something inside starts: at the best classes without it.
+
+    Where classes are of different kinds, which of them is which is not known: each way is a starting point.
+    """
     (theta, free), (model, settings) = where, task
     assert isinstance(model.heterogeneity, Mixing)  # noqa: S101 - has classes
     parts, tastes = model.heterogeneity.split(theta), model.heterogeneity.tastes
     assert isinstance(tastes, ClassMixture)  # noqa: S101
     plain, Ku = tastes.classes, len(parts.utility)
-    own = len(plain.own)
+    H = len(plain.own)
     # what is held is held here too, where it means the same
     same = [p.name == q.name for p, q in zip(plain.utility, tastes.utility, strict=True)]
-    kept = np.concatenate([free[:Ku] | ~np.array(same), free[len(theta) - len(parts.own) :][:own]])
-    at = np.where(kept, 0.0, np.concatenate([parts.utility, parts.own[:own]]))
-    utility = [Parameter(p.name, "utility", *p[1:]) for p in plain.utility]
-    parameters = assemble(utility, (), [Parameter(p.name, "heterogeneity", *p[1:]) for p in plain.own])
+    kept = np.concatenate([free[:Ku] | ~np.array(same), free[len(theta) - len(parts.own) :][:H]])
+    at = np.where(kept, 0.0, np.concatenate([parts.utility, parts.own[:H]]))
+    coefficients = [Parameter(p.name, "utility", *p[1:]) for p in plain.utility]
+    parameters = assemble(coefficients, (), [Parameter(p.name, "heterogeneity", *p[1:]) for p in plain.own])
     simple = (
         model._replace(errors=Gumbel(), heterogeneity=Homogeneous(), parameters=parameters),
         replace(settings, checkpoint=None, starts=1),
@@ -286,8 +292,30 @@ def _from_classes(
     best, found = _by_share(classes, found, (points[0], kept), simple)
     best = best.copy()
     best[kept] = found.optimum.theta
-    start = np.concatenate([*tastes.starts_from(best[:Ku], best[Ku:])])
-    return np.where(free, np.concatenate([start[:Ku], parts.phi, start[Ku:]]), theta)
+    out = []
+    for order in tastes.assignments():
+        utility, own = tastes.starts_from(*plain.relabel(best[:Ku], best[Ku:], order))
+        out.append(np.where(free, np.concatenate([utility, parts.phi, own]), theta))
+    return out
+
+
+def _of_mixed_classes(
+    likelihood: Likelihood | UnitLikelihood,
+    points: list[FloatArray],
+    free: BoolArray,
+    task: tuple[Composition, FitSettings],
+) -> tuple[FloatArray, Search]:
+    """Search from every way in which the classes may be of their kinds, and around the best if more is asked for."""
+    model, settings = task
+    points = sorted(points, key=lambda t: -likelihood.value(t))[:_MOST_ASSIGNMENTS]
+    found = _search(likelihood, points[0], free, (model, replace(settings, starts=1)), points[1:])
+    if settings.starts == 1:
+        return points[0], found
+    start = points[0].copy()
+    start[free] = found.optimum.theta
+    around = _search(likelihood, start, free, (model, replace(settings, checkpoint=None)))
+    better = around.optimum.value >= found.optimum.value and around.optimum.decrement < settings.tolerance
+    return start, around if better else found
 
 
 def _coefficient_sizes(logit: Likelihood) -> FloatArray:

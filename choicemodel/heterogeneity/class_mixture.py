@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -274,6 +275,16 @@ class ClassMixture:
         """Classes of the same kind."""
         for kind in dict.fromkeys(self.kinds):
             yield np.array([c for c, k in enumerate(self.kinds) if k == kind])
+
+    def assignments(self) -> list[IntArray]:
+        """Orders of the classes that differ in who is of which kind (each (C,)); the same coefficients are zero."""
+        place = self.classes.place >= 0
+        found: dict[tuple[str, ...], IntArray] = {}
+        for order in permutations(range(self.n_classes)):
+            if np.array_equal(place[:, order], place):
+                kind_of = tuple(self.kinds[k] for k in np.argsort(order))  # of each class that was found
+                found.setdefault(kind_of, np.array(order, dtype=np.int64))
+        return list(found.values())
 
     def relabel(self, utility: FloatArray, own: FloatArray, order: IntArray) -> tuple[FloatArray, FloatArray]:
         """Parameters of the same model with its classes in another order: see `ClassTastes.relabel`."""
