@@ -788,6 +788,8 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
     scale: bool | Sequence[str] | None = None,
     errors: ErrorDistribution | None = None,
     base: Any = None,
+    scale_groups: str | None = None,
+    stage_scale: bool = False,
 ) -> ChoiceModel:
     """Specify a mixed logit: coefficients that vary over persons.
 
@@ -816,6 +818,10 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
         Default independent Gumbel errors.
     base : label, optional
         The alternative without constant and covariate coefficients; default the first.
+    scale_groups : str, optional
+        Column whose values are groups with an error scale of their own, see `ChoiceModel`.
+    stage_scale : bool
+        A scale for later ranks or worst choices, see `ChoiceModel`.
 
     Returns
     -------
@@ -834,7 +840,7 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
     tastes = RandomCoefficients(
         random, correlated, Draws() if draws is None else draws, wtp_space=wtp_space, scale=scale
     )
-    return ChoiceModel(data, formula, errors=errors or Gumbel(), heterogeneity=tastes, base=base)
+    return ChoiceModel(data, formula, errors or Gumbel(), tastes, base, scale_groups, stage_scale)
 
 
 def LatentClassLogit(  # noqa: PLR0913 - a public entry point
@@ -849,6 +855,8 @@ def LatentClassLogit(  # noqa: PLR0913 - a public entry point
     draws: Draws | str | NDArray[np.float64] | None = None,
     errors: ErrorDistribution | Mapping[int, ErrorDistribution] | None = None,
     base: Any = None,
+    scale_groups: str | None = None,
+    stage_scale: bool = False,
 ) -> ChoiceModel:
     """Specify a latent class logit: a few classes of persons, each with coefficients of its own.
 
@@ -879,6 +887,10 @@ def LatentClassLogit(  # noqa: PLR0913 - a public entry point
         errors.
     base : label, optional
         The alternative without constant and covariate coefficients; default the first.
+    scale_groups : str, optional
+        Column whose values are groups with an error scale of their own, see `ChoiceModel`.
+    stage_scale : bool
+        A scale for later ranks or worst choices, see `ChoiceModel`.
 
     Returns
     -------
@@ -899,7 +911,7 @@ def LatentClassLogit(  # noqa: PLR0913 - a public entry point
     own = errors if isinstance(errors, Mapping) else None
     tastes = LatentClasses(classes, membership, common, zero, random, own, draws)
     of_all = Gumbel() if errors is None or isinstance(errors, Mapping) else errors
-    return ChoiceModel(data, formula, errors=of_all, heterogeneity=tastes, base=base)
+    return ChoiceModel(data, formula, of_all, tastes, base, scale_groups, stage_scale)
 
 
 def load_results(path: str | os.PathLike[str]) -> ChoiceResults:
