@@ -494,7 +494,7 @@ def test_an_empty_class_is_said() -> None:
 
 def verified() -> Any:
     options: dict[str, Any] = {"random": {1: {"time": "normal"}}, "errors": {2: cm.Nested(NESTS)}}
-    data = read(frame(150, 3), choice=None)
+    data = read(frame(100, 3), choice=None)
     of = cm.LatentClassLogit(data, "time + cost | 0", 2, draws=cm.Draws("quadrature", 40), **options)
     return cm.verify(of, TRUTH, simulations=2000, replications=0, rng=1, progress=False)
 
@@ -505,6 +505,7 @@ def test_verification_passes() -> None:
     assert "[class 2]" in str(found)  # theory of both classes' errors
 
 
+@pytest.mark.slow
 def test_a_class_that_is_drawn_wrongly_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     right = ClassMixture.sample_with_class
 
