@@ -174,7 +174,7 @@ class ChoiceModel:
         inner, scales = self.errors.errors if isinstance(self.errors, Scaled) else self.errors, self.recipe.scales
         inside = []
         of = [] if scales is None else ["group"] * (scales.column is not None) + ["stage"] * bool(scales.stages)
-        name = _TITLES[inner.to_dict()["kind"]]
+        name = _TITLES[(inner.shared if isinstance(inner, ErrorsByClass) else inner).to_dict()["kind"]]
         if isinstance(self.mixing, Mixing):
             kind = "Latent class " if isinstance(self.mixing.tastes, (ClassTastes, ClassMixture)) else "Mixed "
             name = kind + (name[0].lower() + name[1:]).removeprefix("multinomial ")
@@ -590,6 +590,8 @@ def _errors_from(content: Mapping[str, Any]) -> ErrorDistribution:
     """Rebuild an error distribution from its description."""
     if content["kind"] == "scaled":
         return Scaled(_errors_from(content["errors"]), tuple(content["names"]))
+    if content["kind"] == "by_class":  # its classes are with the heterogeneity
+        return _errors_from(content["errors"])
     found: ErrorDistribution = _ERRORS[content["kind"]].from_dict(content)
     return found
 

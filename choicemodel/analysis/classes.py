@@ -167,6 +167,6 @@ def _with_something_inside(
     points = likelihood.posterior(theta)
     silent = np.flatnonzero(np.isnan(points).any(axis=1))
     if len(silent):
-        points[silent] = np.exp(mixing.points(theta, mixing.facts(composition.design.data), silent).log_weights)
+        points[silent] = np.exp(mixing.points(theta, mixing.facts(composition.design.data).of(silent)).log_weights)
     h = np.add.reduceat(points, [w.points.start for w in tastes.within], axis=1)
     return h, tastes.shares(mixing.split(theta).own), _unit_weight(composition)

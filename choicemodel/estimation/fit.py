@@ -175,6 +175,16 @@ def _class_likelihood(
     return ClassLikelihood(inner, *classes, structure.unit, weight, *ranges)
 
 
+def _check_classes(model: Composition, coded: Prepared) -> None:
+    """Refuse covariates of the membership that say the same, where there are classes."""
+    mixing = model.heterogeneity
+    if not (isinstance(mixing, Mixing) and isinstance(mixing.tastes, (ClassTastes, ClassMixture))):
+        return
+    tastes, z = mixing.tastes, coded_covariates(coded)
+    member = tastes.member if isinstance(tastes, ClassMixture) else np.arange(z.shape[1])
+    check_membership(z[:, member], [mixing.names[q] for q in member])
+
+
 def _plain_classes(model: Composition, coded: Prepared, pool: Executor) -> ClassLikelihood | None:
     """The classes without what is inside them and with Gumbel errors, from which their search starts."""
     mixing = model.heterogeneity
@@ -183,8 +193,6 @@ def _plain_classes(model: Composition, coded: Prepared, pool: Executor) -> Class
     tastes = mixing.tastes
     n = len(tastes.classes.utility) + len(tastes.classes.own)
     covariates = coded_covariates(coded)[:, tastes.member]
-    if mixing.formulas:
-        check_membership(covariates, [mixing.names[q] for q in tastes.member])
     found = _class_likelihood(model._replace(errors=Gumbel()), coded, (tastes.classes, covariates), pool)
     return replace(found, lower=np.full(n, -np.inf), upper=np.full(n, np.inf))
 
@@ -274,9 +282,8 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     utility_free = _columns_free(model, free)
     check_identified(model.design, blocks, products, utility_free)
     likelihood = likelihood_of(model, pool, prepared)
-    if isinstance(likelihood, ClassLikelihood) and isinstance(model.heterogeneity, Mixing):
-        check_membership(likelihood.covariates, model.heterogeneity.names)
-    classes = _plain_classes(model, prepared, pool)
+    _check_classes(model, prepared)
+    classes = None if settings.start is not None else _plain_classes(model, prepared, pool)
     found = search(likelihood, theta, free, (model, settings), _logit(model, blocks, pool), classes)
     optimum = found.optimum
     theta[free] = optimum.theta

@@ -330,8 +330,11 @@ def _utilities(part: Part, A: FloatArray, B: FloatArray, out: FloatArray) -> Non
         p, R = len(A), B.shape[2]
         np.matmul(A.reshape(p, -1, A.shape[-1]), B, out=out.reshape(p, -1, R))
         return
+    if len(B) == 1:  # the same points for everybody
+        np.matmul(A, B[0], out=out)
+        return
     for i, (start, stop) in enumerate(zip(part.starts[:-1], part.starts[1:], strict=True)):
-        np.matmul(A[:, start:stop], B[i if len(B) > 1 else 0], out=out[:, start:stop])
+        np.matmul(A[:, start:stop], B[i], out=out[:, start:stop])
 
 
 def _of_chosen(part: Part, V: FloatArray) -> FloatArray:

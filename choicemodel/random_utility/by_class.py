@@ -45,7 +45,7 @@ class ErrorsByClass:
 
     Parameters
     ----------
-    errors : ErrorDistribution
+    shared : ErrorDistribution
         Of the other classes, which share its parameters.
     own : tuple of (int, ErrorDistribution)
         Class, counted from zero, and its distribution; its parameters are called ``lambda[public][class 2]``.
@@ -67,7 +67,7 @@ class ErrorsByClass:
     [[0.333, 0.333, 0.333], [0.414, 0.293, 0.293]]
     """
 
-    errors: ErrorDistribution
+    shared: ErrorDistribution
     own: tuple[tuple[int, ErrorDistribution], ...]
     n_classes: int
     counts: tuple[int, ...] | None = None
@@ -78,19 +78,19 @@ class ErrorsByClass:
     def of_class(self) -> tuple[int, ...]:
         """Place of each class's distribution among `distributions` (C,)."""
         with_own = [c for c, _ in self.own]
-        shared = len(with_own) < self.n_classes
-        return tuple(with_own.index(c) + shared if c in with_own else 0 for c in range(self.n_classes))
+        before = len(with_own) < self.n_classes
+        return tuple(with_own.index(c) + before if c in with_own else 0 for c in range(self.n_classes))
 
     @property
     def distributions(self) -> tuple[ErrorDistribution, ...]:
         """The distributions: that of the classes without one of their own, where there are any, then theirs."""
-        shared = (self.errors,) if len(self.own) < self.n_classes else ()
-        return (*shared, *(e for _, e in self.own))
+        others = (self.shared,) if len(self.own) < self.n_classes else ()
+        return (*others, *(e for _, e in self.own))
 
     @property
     def _endings(self) -> tuple[str, ...]:
-        shared = ("",) if len(self.own) < self.n_classes else ()
-        return (*shared, *(f"[class {c + 1}]" for c, _ in self.own))
+        others = ("",) if len(self.own) < self.n_classes else ()
+        return (*others, *(f"[class {c + 1}]" for c, _ in self.own))
 
     @cached_property
     def places(self) -> tuple[slice, ...]:
@@ -116,7 +116,7 @@ class ErrorsByClass:
         if counts is None:
             counts = tuple(len(e.parameters(alternatives)) for e in self.distributions)
         own = tuple((c, e.on(alternatives)) for c, e in self.own)
-        return replace(self, errors=self.errors.on(alternatives), own=own, counts=counts)
+        return replace(self, shared=self.shared.on(alternatives), own=own, counts=counts)
 
     def parameters(self, alternatives: Sequence[Any]) -> tuple[ErrorParameter, ...]:
         """The parameters of all distributions."""
@@ -245,8 +245,8 @@ class ErrorsByClass:
         return tuple(replace(c, name=f"{c.name} {ending}".strip()) for c in found)
 
     def to_dict(self) -> dict[str, Any]:
-        """Describe the distribution for a file; the classes with their own describe theirs."""
-        return self.errors.to_dict()
+        """Describe the distribution for a file; what classes have of their own is described with the classes."""
+        return {"kind": "by_class", "errors": self.shared.to_dict()}
 
 
 def by_class(errors: ErrorDistribution) -> ErrorsByClass | None:
