@@ -667,7 +667,7 @@ def _with_sampler(
     Raises
     ------
     SpecificationError
-        If two classes bring different ones, or draws are given where nothing varies.
+        If two classes bring different ones, draws are given where nothing varies, or have no number.
     """
     if not random:
         if draws is not None:
@@ -681,6 +681,11 @@ def _with_sampler(
             "The classes bring different draws, and a person has the same in all of them: give draws= to the classes."
         )
     sampler = as_draws(draws) if draws is not None else given[0] if given else Draws()
+    if sampler.kind == "auto":
+        raise SpecificationError(
+            'draws="auto" finds the number of draws of a mixed logit. With classes give it yourself, as in '
+            'cm.Draws("sobol", 1000), and compare with twice as many.'
+        )
     out = {}
     for c, spec in random.items():
         out[c] = (

@@ -619,6 +619,7 @@ def test_rankings_have_scales_of_their_stages(build: Any) -> None:
         ({"random": {2: {"time": "normal"}}, "zero": {2: ["time"]}}, "in zero= of class 2"),
         ({"random": cm.RandomCoefficients({"time": "normal"}, wtp_space="cost"), "common": ["ASC[bus]"]}, "wtp_space"),
         ({"draws": SOBOL}, "names none"),
+        ({"random": {"time": "normal"}, "draws": "auto"}, "give it yourself"),
         ({"errors": {3: cm.Nested(NESTS)}}, "names class 3"),
         ({"errors": {1: "nested"}}, "must be an error distribution"),
     ],
