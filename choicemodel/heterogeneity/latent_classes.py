@@ -699,8 +699,13 @@ def _with_sampler(
 def _check_random(
     random: Mapping[int, RandomCoefficients], common: Sequence[str], zero: Mapping[int, Sequence[str]]
 ) -> None:
-    """Refuse coefficients that vary within a class and are common to all, or zero in it."""
+    """Refuse coefficients that vary within a class and are common to all, or zero in it, and what classes have not."""
     for c, spec in random.items():
+        if spec.components or any(given.within for given in spec.coefficients.values()):
+            raise SpecificationError(
+                f"Class {c} has error components, or coefficients that vary over the situations of a person "
+                "(within=True): these are not offered within classes. Leave them out, or fit a mixed logit."
+            )
         for name in spec.coefficients:
             if name in common:
                 raise SpecificationError(
