@@ -142,6 +142,10 @@ class CovarianceWarning(ChoiceModelWarning):
     """Some standard errors are undefined."""
 
 
+class LatentClassWarning(ChoiceModelWarning):
+    """Something is wrong with the classes of a fit: one is empty, two are the same, an optimum was found once only."""
+
+
 class SingleAlternativeWarning(ChoiceModelWarning):
     """Some situations offer one alternative only and carry no information."""
 

@@ -27,10 +27,20 @@ from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.latent_classes import ClassTastes, LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
-from choicemodel.random_utility import CrossNested, Derived, ErrorDistribution, Gumbel, Nested, Scaled
+from choicemodel.random_utility import (
+    CrossNested,
+    Derived,
+    ErrorDistribution,
+    ErrorsByClass,
+    Gumbel,
+    Nested,
+    Scaled,
+    by_class,
+)
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
 from choicemodel.tables import escape_latex
 from choicemodel.utility import Design, Recipe, Scales, build_design, design_from_recipe, read_scales
@@ -103,7 +113,7 @@ class ChoiceModel:
                 f"A model needs a ChoiceData, not {type(self.data).__name__}: read the survey with "
                 "ChoiceData.from_long or ChoiceData.from_wide."
             )
-        _check_kind(self.data, self.errors)
+        _check_kind(self.data, self.errors, self.heterogeneity)
         if not isinstance(self.stage_scale, (bool, np.bool_)):
             raise SpecificationError(f"stage_scale is True or False; got {self.stage_scale!r}.")
         scales = read_scales(self.data, self.scale_groups, stages=self.stage_scale)
@@ -120,10 +130,10 @@ class ChoiceModel:
         formulas = self.heterogeneity.covariate_formulas()
         covariates = read_covariates(self.data, formulas)
         spec = self.heterogeneity
-        if isinstance(spec, RandomCoefficients):
+        if spec.sampler is not None:
             spec = spec.with_draws(spec.sampler.for_persons(unit_keys(self.data, 0)))
         tastes = spec.on([c.name for c in columns], covariates.names)
-        if isinstance(tastes, ClassTastes):
+        if isinstance(tastes, (ClassTastes, ClassMixture)):
             s = self.data.structure
             weight = None if s.weight is None else np.bincount(s.unit, s.weight) / np.bincount(s.unit)
             tastes = tastes.with_persons(covariates.values, weight)
@@ -142,7 +152,7 @@ class ChoiceModel:
         design: Design | None,
         mixing: Homogeneous | Mixing,
     ) -> None:
-        errors = self.errors
+        errors = _with_own_errors(self.errors, self.heterogeneity)
         if recipe.scales is not None and not isinstance(errors, Scaled):
             errors = Scaled(errors, recipe.scales.names)
         own = errors.parameters(recipe.alternatives)
@@ -168,12 +178,17 @@ class ChoiceModel:
     def title(self) -> str:
         """What the model is called in tables."""
         inner, scales = self.errors.errors if isinstance(self.errors, Scaled) else self.errors, self.recipe.scales
+        inside = []
         of = [] if scales is None else ["group"] * (scales.column is not None) + ["stage"] * bool(scales.stages)
-        name = _TITLES[inner.to_dict()["kind"]]
+        name = _TITLES[(inner.shared if isinstance(inner, ErrorsByClass) else inner).to_dict()["kind"]]
         if isinstance(self.mixing, Mixing):
-            kind = "Latent class " if isinstance(self.mixing.tastes, ClassTastes) else "Mixed "
+            kind = "Latent class " if isinstance(self.mixing.tastes, (ClassTastes, ClassMixture)) else "Mixed "
             name = kind + (name[0].lower() + name[1:]).removeprefix("multinomial ")
-        return name + (f" with {' and '.join(of)} scales" if of else "")
+            if isinstance(self.mixing.spec, LatentClasses):
+                inside = ["random coefficients"] * bool(self.mixing.spec.within)
+                inside += ["errors by class"] * bool(self.mixing.spec.own_errors)
+        inside += [f"{' and '.join(of)} scales"] * bool(of)
+        return name + (f" with {' and '.join(inside)}" if inside else "")
 
     @property
     def alternatives(self) -> tuple[Any, ...]:
@@ -412,6 +427,8 @@ class ChoiceModel:
             If there is no proper maximum.
         CovarianceWarning
             If standard errors are undefined.
+        LatentClassWarning
+            If a class is empty or the same as another one, or the best optimum was found from one point only.
         """
         shares = self.population_shares if population_shares is None else population_shares
         model = self if shares is None else self._by_choice(shares, fixed, cov_type)
@@ -550,10 +567,18 @@ def _own(mixing: Homogeneous | Mixing) -> list[Parameter]:
     return [Parameter(p.name, "heterogeneity", *p[1:]) for p in mixing.tastes.own] if isinstance(mixing, Mixing) else []
 
 
-def _check_kind(data: ChoiceData, errors: ErrorDistribution) -> None:
+def _with_own_errors(errors: ErrorDistribution, spec: Any) -> ErrorDistribution:
+    """Errors of which some classes have a distribution of their own."""
+    if not isinstance(spec, LatentClasses) or not spec.own_errors or by_class(errors) is not None:
+        return errors
+    return ErrorsByClass(errors, tuple((c - 1, e) for c, e in spec.own_errors.items()), spec.classes)
+
+
+def _check_kind(data: ChoiceData, errors: ErrorDistribution, spec: Any) -> None:
     """Refuse answers that errors other than independent Gumbel do not explode into choices."""
-    inner = errors.errors if isinstance(errors, Scaled) else errors
-    if data.structure.stage is not None and not isinstance(inner, Gumbel):
+    given = [errors, *(spec.own_errors.values() if isinstance(spec, LatentClasses) else ())]
+    inner = [e.errors if isinstance(e, Scaled) else e for e in given]
+    if data.structure.stage is not None and not all(isinstance(e, Gumbel) for e in inner):
         raise SpecificationError(
             f"These data are of the kind {data.roles.kind}: that stages are choices from shrinking sets holds for "
             "independent Gumbel errors only, since with correlated errors who came first says something about who "
@@ -565,7 +590,11 @@ def _mixing_from(content: Mapping[str, Any], columns: list[str]) -> Homogeneous 
     """Rebuild a heterogeneity from its description."""
     if content["kind"] == "homogeneous":
         return Homogeneous()
-    spec = (LatentClasses if content["kind"] == "latent classes" else RandomCoefficients).from_dict(content)
+    spec: LatentClasses | RandomCoefficients
+    if content["kind"] == "latent classes":
+        spec = LatentClasses.from_dict(content, _errors_from)
+    else:
+        spec = RandomCoefficients.from_dict(content)
     memory = {k: Memory(**m) for k, m in content["memory"].items()}
     names = tuple(content["covariates"])
     return Mixing(spec, spec.on(columns, names), spec.covariate_formulas(), names, memory)
@@ -575,6 +604,8 @@ def _errors_from(content: Mapping[str, Any]) -> ErrorDistribution:
     """Rebuild an error distribution from its description."""
     if content["kind"] == "scaled":
         return Scaled(_errors_from(content["errors"]), tuple(content["names"]))
+    if content["kind"] == "by_class":  # its classes are with the heterogeneity
+        return _errors_from(content["errors"])
     found: ErrorDistribution = _ERRORS[content["kind"]].from_dict(content)
     return found
 
@@ -777,6 +808,8 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
     components: Mapping[str, Sequence[Any]] | None = None,
     errors: ErrorDistribution | None = None,
     base: Any = None,
+    scale_groups: str | None = None,
+    stage_scale: bool = False,
 ) -> ChoiceModel:
     """Specify a mixed logit: coefficients that vary over persons, and error components.
 
@@ -808,6 +841,10 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
         Default independent Gumbel errors.
     base : label, optional
         The alternative without constant and covariate coefficients; default the first.
+    scale_groups : str, optional
+        Column whose values are groups with an error scale of their own, see `ChoiceModel`.
+    stage_scale : bool
+        A scale for later ranks or worst choices, see `ChoiceModel`.
 
     Returns
     -------
@@ -837,7 +874,7 @@ def MixedLogit(  # noqa: PLR0913 - a public entry point
         scale=scale,
         components=components,
     )
-    return ChoiceModel(data, formula, errors=errors or Gumbel(), heterogeneity=tastes, base=base)
+    return ChoiceModel(data, formula, errors or Gumbel(), tastes, base, scale_groups, stage_scale)
 
 
 def LatentClassLogit(  # noqa: PLR0913 - a public entry point
@@ -848,8 +885,12 @@ def LatentClassLogit(  # noqa: PLR0913 - a public entry point
     membership: str | None = None,
     common: Sequence[str] = (),
     zero: Mapping[int, Sequence[str]] | None = None,
-    errors: ErrorDistribution | None = None,
+    random: Mapping[Any, Any] | RandomCoefficients | None = None,
+    draws: Draws | str | NDArray[np.float64] | None = None,
+    errors: ErrorDistribution | Mapping[int, ErrorDistribution] | None = None,
     base: Any = None,
+    scale_groups: str | None = None,
+    stage_scale: bool = False,
 ) -> ChoiceModel:
     """Specify a latent class logit: a few classes of persons, each with coefficients of its own.
 
@@ -870,10 +911,20 @@ def LatentClassLogit(  # noqa: PLR0913 - a public entry point
         Columns of the design, by their exact names, that have the same coefficient in all classes.
     zero : dict, optional
         Number of a class -> columns whose coefficient is zero in it, such as ``{2: ["cost"]}``.
-    errors : error distribution, optional
-        Default independent Gumbel errors.
+    random : dict or RandomCoefficients, optional
+        Coefficients that vary within classes: ``{"time": "normal"}`` in all of them, ``{1: {"time": "normal"}}`` in the
+        first one alone; see `choicemodel.LatentClasses`.
+    draws : Draws, str or array, optional
+        How means over coefficients that vary within classes are taken.
+    errors : error distribution or dict, optional
+        Of all classes; or number of a class -> its own, such as ``{2: cm.Nested(...)}``. Default independent Gumbel
+        errors.
     base : label, optional
         The alternative without constant and covariate coefficients; default the first.
+    scale_groups : str, optional
+        Column whose values are groups with an error scale of their own, see `ChoiceModel`.
+    stage_scale : bool
+        A scale for later ranks or worst choices, see `ChoiceModel`.
 
     Returns
     -------
@@ -891,8 +942,10 @@ def LatentClassLogit(  # noqa: PLR0913 - a public entry point
     >>> model.parameters.names
     ('gc', 'ttme[class 1]', 'ttme[class 2]', 'class[2]', 'class[2]:hinc')
     """
-    tastes = LatentClasses(classes, membership, common, zero)
-    return ChoiceModel(data, formula, errors=errors or Gumbel(), heterogeneity=tastes, base=base)
+    own = errors if isinstance(errors, Mapping) else None
+    tastes = LatentClasses(classes, membership, common, zero, random, own, draws)
+    of_all = Gumbel() if errors is None or isinstance(errors, Mapping) else errors
+    return ChoiceModel(data, formula, of_all, tastes, base, scale_groups, stage_scale)
 
 
 def load_results(path: str | os.PathLike[str]) -> ChoiceResults:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from choicemodel.estimation import Fit, FitSettings
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import check_cov_type
 from choicemodel.estimation.constants import constants_only, equal_shares
-from choicemodel.estimation.delta import COLUMNS, delta_method
+from choicemodel.estimation.delta import COLUMNS, delta_method, difference_jacobian
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
@@ -269,22 +269,38 @@ class ChoiceResults:
     @property
     def derived(self) -> pd.DataFrame:
         """Quantities derived from the parameters, with delta standard errors, z and p; a logit has none."""
-        found = self.model.derived_numbers(self._fit.theta)
-        if not found.names:
+        found = self._derived
+        if not found["names"]:
             return pd.DataFrame(columns=[*COLUMNS, "z", "p"], dtype=np.float64)
         known = self._covariance.copy()
         known[~self._fit.free] = known[:, ~self._fit.free] = 0.0
-
-        def function(theta: FloatArray) -> FloatArray:
-            return self.model.derived_numbers(theta)[1]
-
-        delta = delta_method(function, self._fit.theta, known, names=found.names)
-        frame = delta.to_frame()
-        nulls = np.array([np.nan if null is None else null for null in found.nulls])
+        values, jacobian, names = found["values"], found["jacobian"], found["names"]
+        frame = delta_method(lambda theta: values, self._fit.theta, known, names=names, jacobian=jacobian).to_frame()
+        nulls = np.asarray(found["nulls"], dtype=np.float64)
         error = np.where(frame["std_error"] > 0, frame["std_error"], np.nan)
         frame["z"] = (frame["estimate"] - nulls) / error
         frame["p"] = 2 * ndtr(-np.abs(np.asarray(frame["z"])))
         return frame
+
+    @cached_property
+    def _derived(self) -> Mapping[str, Any]:
+        """Names, values (M,), nulls (M,) and derivatives (M, K) of what follows from the parameters.
+
+        Those of a mixture may rest on the covariates of persons, such as the shares of classes: a file holds them.
+        """
+        if self.data is None and "derived" in self._stored:
+            return cast(Mapping[str, Any], self._stored["derived"])
+        theta, found = self._fit.theta, self.model.derived_numbers(self._fit.theta)
+        if not found.names:
+            return {"names": ()}
+        variance = np.where(self._fit.free, np.diag(self._covariance), 0.0)
+        spread = np.sqrt(np.where(np.isnan(variance), 0.0, variance))
+        return {
+            "names": found.names,
+            "values": np.asarray(found.values, dtype=np.float64),
+            "nulls": np.array([np.nan if null is None else null for null in found.nulls]),
+            "jacobian": difference_jacobian(lambda t: self.model.derived_numbers(t)[1], theta, spread),
+        }
 
     # --- fit ---------------------------------------------------------------------------------------------------------
 
@@ -570,6 +586,7 @@ class ChoiceResults:
     def to_dict(self) -> dict[str, Any]:
         """The result as plain data: specification, estimates, covariances and facts of the sample, without the data."""
         fit = {k: v for k, v in vars(self._fit).items() if k != "covariances"}
+        beside = {"derived": dict(self._derived)} if self.model.mixes else {}
         return {
             "model": self.model.to_dict(),
             "sample": asdict(self.sample),
@@ -582,12 +599,14 @@ class ChoiceResults:
             "ll_constants": self.ll_constants,
             "never_chosen": self._null[1],
             "fingerprint": self.fingerprint(),
+            **beside,
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], model: FittedModel) -> ChoiceResults:
         """Rebuild a result, without its data, from what `to_dict` gave."""
         stored = {k: content[k] for k in ("ll_constants", "never_chosen", "fingerprint")}
+        stored |= {k: content[k] for k in ("derived",) if k in content}
         return cls(
             model=model,
             data=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.executor import executor
-from choicemodel.estimation.fit import likelihood_of
+from choicemodel.estimation.fit import Composition, likelihood_of
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 
@@ -23,8 +26,8 @@ def class_criteria(
 ) -> pd.DataFrame:
     """Compare models with different numbers of classes.
 
-    Lower is better for all criteria but the entropy R-squared. With n units (persons where they are declared, else
-    situations), k parameters and the entropy E = -sum_u sum_c h_uc log h_uc of the posteriors h:
+    Lower is better for all criteria but the entropy R-squared. With n persons where they are declared, else situations
+    (the occasions of rankings), k parameters and the entropy E = -sum_u sum_c h_uc log h_uc of the posteriors h:
 
     - AIC = 2 k - 2 LL,
     - BIC = k log n - 2 LL (Schwarz 1978),
@@ -32,7 +35,8 @@ def class_criteria(
     - ICL = BIC + 2 E (Biernacki, Celeux and Govaert 2000), which prefers classes that are apart,
     - entropy R-squared = 1 - E / (n log C) (Ramaswamy et al. 1993): 1 where everybody's class is certain.
 
-    With weights, E is the weighted sum over n times the mean weight, as the log-likelihood is.
+    With weights, E is the weighted sum over units, and n in the entropy R-squared the sum of the weights. `compare`
+    shows the same numbers below the coefficients.
 
     Parameters
     ----------
@@ -45,7 +49,8 @@ def class_criteria(
     -------
     DataFrame
         Rows are models; columns ``classes``, ``parameters``, ``llf``, ``aic``, ``bic``, ``caic``, ``icl``,
-        ``entropy_r_squared`` (NaN for one class) and ``smallest_share``.
+        ``entropy_r_squared`` (NaN for one class), ``smallest_share`` and ``converged``: criteria of a fit that did not
+        converge are those of no maximum.
 
     Raises
     ------
@@ -68,7 +73,7 @@ def class_criteria(
     results = [results] if isinstance(results, ChoiceResults) else list(results)
     if labels is not None and len(labels) != len(results):
         raise SpecificationError(f"labels has {len(labels)} names for {len(results)} results.")
-    rows = [_criteria(r) for r in results]
+    rows = [criteria_of(r) for r in results]
     sizes = {row["n"] for row in rows}
     if len(sizes) > 1:
         raise SpecificationError(
@@ -80,26 +85,36 @@ def class_criteria(
     return frame
 
 
-def _criteria(result: ChoiceResults) -> dict[str, float]:
-    """The criteria of one model."""
+def criteria_of(result: ChoiceResults) -> dict[str, Any]:
+    """The criteria of one model, a row of `class_criteria`; ``n`` is the number that they take.
+
+    Raises
+    ------
+    SpecificationError
+        If the result is of no latent class model nor a model without heterogeneity, or came without its data.
+    """
     h, shares, weight = _posteriors(result)
-    k = result.df_model
-    n, C = h.shape
-    entropy = float(weight @ _entropy(h))
-    log_n, ll = np.log(n), result.llf
-    bic = k * log_n - 2 * ll
+    C, entropy = h.shape[1], float(weight @ _entropy(h))
+    k, ll = result.df_model, result.llf
+    bic = bic_of_units(result)
     return {
-        "n": n,
+        "n": result.nobs if result.sample.n_persons is None else result.sample.n_persons,
         "classes": C,
         "parameters": k,
         "llf": ll,
-        "aic": 2 * k - 2 * ll,
+        "aic": result.aic,
         "bic": bic,
         "caic": bic + k,
         "icl": bic + 2 * entropy,
         "entropy_r_squared": 1 - entropy / (weight.sum() * np.log(C)) if C > 1 else np.nan,
         "smallest_share": float(shares.min()),
+        "converged": result.converged,
     }
+
+
+def bic_of_units(result: ChoiceResults) -> float:
+    """BIC with persons as n where they are declared, else with situations."""
+    return result.bic if result.sample.n_persons is None else result.bic_persons
 
 
 def _entropy(h: FloatArray) -> FloatArray:
@@ -121,16 +136,37 @@ def _posteriors(result: ChoiceResults) -> tuple[FloatArray, FloatArray, FloatArr
         raise SpecificationError("class_criteria takes results of choice models.")
     composition, theta = model.composition(), np.asarray(result.params, dtype=np.float64)
     if model.heterogeneity is None:
-        structure = composition.design.data.structure
-        n = structure.n_units
-        weight = np.ones(n)
-        if structure.weight is not None:
-            weight[structure.unit] = structure.weight
-        return np.ones((n, 1)), np.ones(1), weight
+        weight = _unit_weight(composition)
+        return np.ones((len(weight), 1)), np.ones(1), weight
     with executor(result.settings.threads) as pool:
         likelihood = likelihood_of(composition, pool)
+        mixing = composition.heterogeneity
+        if isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassMixture):
+            return _with_something_inside(composition, mixing, likelihood, theta)
         if not isinstance(likelihood, ClassLikelihood):
             raise SpecificationError(
                 f"class_criteria compares latent class models; this is a {model.title.lower()}. Use cm.compare."
             )
         return likelihood.posterior(theta), likelihood.shares(theta), likelihood.unit_weight
+
+
+def _unit_weight(composition: Composition) -> FloatArray:
+    """Weight of each unit (U,)."""
+    structure = composition.design.data.structure
+    weight = np.ones(structure.n_units)
+    if structure.weight is not None:
+        weight[structure.unit] = structure.weight
+    return weight
+
+
+def _with_something_inside(
+    composition: Composition, mixing: Mixing, likelihood: Any, theta: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Posteriors, shares and weights where classes have points of their own: the points' posteriors by class."""
+    tastes: Any = mixing.tastes
+    points = likelihood.posterior(theta)
+    silent = np.flatnonzero(np.isnan(points).any(axis=1))
+    if len(silent):
+        points[silent] = np.exp(mixing.points(theta, mixing.facts(composition.design.data).of(silent)).log_weights)
+    h = np.add.reduceat(points, [w.points.start for w in tastes.within], axis=1)
+    return h, tastes.shares(mixing.split(theta).own), _unit_weight(composition)

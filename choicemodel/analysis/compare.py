@@ -11,8 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from choicemodel.analysis.classes import bic_of_units, criteria_of
 from choicemodel.estimation.delta import delta_method
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.latent_classes import LatentClasses
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import (
     Block,
@@ -49,6 +51,14 @@ _FIT_FORMATS: dict[str, Format] = {
     "BIC": format_loglik,
     "Situations": format_count,
     "Parameters": format_count,
+}
+# Shown where a model has classes: see `class_criteria`.
+_CLASS_FORMATS: dict[str, Format] = {
+    "Classes": format_count,
+    "BIC (persons)": format_loglik,
+    "CAIC": format_loglik,
+    "ICL": format_loglik,
+    "Entropy R-squared": ".3f",
 }
 
 
@@ -98,6 +108,9 @@ def compare(  # noqa: PLR0913 - a public entry point
     scale_normalised: bool | str = False,
 ) -> Comparison:
     """Put several fits side by side.
+
+    Where one has latent classes, the criteria by which their number is chosen stand below the others: see
+    `choicemodel.class_criteria`.
 
     Parameters
     ----------
@@ -180,9 +193,11 @@ def compare(  # noqa: PLR0913 - a public entry point
     fit = _fit_lines(results, labels)
     rows = shown.rows(lambda name: _rows(name, models, show, shown))
     first = len(rows)
-    rows += [[line, *(Number(float(v), form) for v in fit.loc[line].to_numpy())] for line, form in _FIT_FORMATS.items()]
+    forms = {**_FIT_FORMATS, **_CLASS_FORMATS}
+    rows += [[line, *(_number(float(v), forms[line]) for v in fit.loc[line].to_numpy())] for line in fit.index]
     heads = [Column("", "left"), *(Column(label) for label in labels)]
     notes = [_reading(chosen, show), *shown.notes(), *_divisor(scale_normalised, common, shown), *_warnings(results)]
+    notes += _class_notes(results, fit)
     if any(r.at_bound for r in results):
         notes.append("(bound): on the bound of its range, and taken as known by the standard errors of the others.")
     return Comparison("Models compared", [Block(heads, rows, rules=[first] if first else [])], notes, frame, fit)
@@ -297,7 +312,50 @@ def _fit_lines(results: Sequence[ChoiceResults], labels: Sequence[str]) -> pd.Da
         "Situations": [r.nobs for r in results],
         "Parameters": [r.df_model for r in results],
     }
+    lines |= _class_lines(results)
     return pd.DataFrame(list(lines.values()), index=pd.Index(list(lines)), columns=list(labels), dtype=np.float64)
+
+
+def _number(value: float, form: Format) -> Cell:
+    """A number of a line of fit; nothing where there is none."""
+    return None if np.isnan(value) else Number(value, form)
+
+
+def _spec(result: ChoiceResults) -> Any:
+    return getattr(result.model, "heterogeneity", None)
+
+
+def _class_lines(results: Sequence[ChoiceResults]) -> dict[str, list[float]]:
+    """Criteria for the number of classes, where a model has classes; NaN where they are not known."""
+    if not any(isinstance(_spec(r), LatentClasses) for r in results):
+        return {}
+    of_classes = [isinstance(_spec(r), LatentClasses) for r in results]
+    known = [_spec(r) is None or c for r, c in zip(results, of_classes, strict=True)]  # one class, or several
+    found = [criteria_of(r) if k and r.data is not None else {} for r, k in zip(results, known, strict=True)]
+    lines = {
+        "Classes": [
+            _spec(r).classes if c else 1.0 if k else np.nan for r, c, k in zip(results, of_classes, known, strict=True)
+        ],
+        "BIC (persons)": [r.bic_persons for r in results],
+        "CAIC": [bic_of_units(r) + r.df_model for r in results],
+        "ICL": [f.get("icl", np.nan) for f in found],
+        "Entropy R-squared": [f.get("entropy_r_squared", np.nan) for f in found],
+    }
+    if np.isnan(lines["BIC (persons)"]).all():
+        del lines["BIC (persons)"]
+    return lines
+
+
+def _class_notes(results: Sequence[ChoiceResults], fit: pd.DataFrame) -> list[str]:
+    """Say what n the criteria take, and whose are not known."""
+    if "CAIC" not in fit.index:
+        return []
+    n = "persons where they are declared" if "BIC (persons)" in fit.index else "situations"
+    notes = [f"CAIC and ICL take the number of {n} as n; see class_criteria."]
+    lost = [i for i, r in enumerate(results, start=1) if isinstance(_spec(r), LatentClasses) and r.data is None]
+    if lost:
+        notes.append(f"ICL and entropy of model {', '.join(map(str, lost))} need its data, which a file does not hold.")
+    return notes
 
 
 def _bracket(values: pd.Series[float] | None, show: str, shown: Layout, held: str | None) -> Cell:

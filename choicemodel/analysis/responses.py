@@ -106,7 +106,7 @@ class Responses:
         """Utilities (J, n) or (J, n, R) of each piece, their derivatives, weights of the points, error parameters."""
         mixing = self.model.heterogeneity_or_none
         if isinstance(mixing, Mixing):
-            facts, phi = mixing.facts(self.design.data), mixing.split(theta).phi
+            facts, phi = mixing.facts(self.design.data), mixing.error_parameters(theta)
             for piece in self.pieces:
                 V, weights = utilities_at_points(theta, self.design, mixing, (facts, piece.group))
                 D, _ = utilities_at_points(theta, self.slope, mixing, (facts, piece.group))

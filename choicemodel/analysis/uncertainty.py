@@ -26,7 +26,9 @@ from choicemodel.data.codes import is_number
 from choicemodel.estimation.delta import COLUMNS, difference_jacobian
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
+from choicemodel.estimation.labels import match_classes
 from choicemodel.estimation.parameters import Parameters
+from choicemodel.estimation.people import People
 from choicemodel.estimation.working import working_scale
 from choicemodel.exceptions import (
     ChoiceModelError,
@@ -440,6 +442,8 @@ def _refits(result: ChoiceResults, draws: int, seed: int) -> tuple[FloatArray, i
     start = dict(zip(result.params.index, result.params.to_numpy().tolist(), strict=True))
     settings = replace(result.settings, start=start, checkpoint=None, progress=False)
     n_units, found = int(unit.max()) + 1, []
+    with np.errstate(invalid="ignore"):
+        reference = estimates_of(result), np.sqrt(np.diag(result.cov_params()))
     with executor(settings.threads) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
         prepared = prepare(composition, pool)
@@ -450,7 +454,7 @@ def _refits(result: ChoiceResults, draws: int, seed: int) -> tuple[FloatArray, i
             except ChoiceModelError:
                 continue
             if fit.converged:
-                found.append(fit.theta)
+                found.append(match_classes(composition, fit, *reference).theta)
     failed = draws - len(found)
     if len(found) < 2:
         raise SpecificationError(
@@ -468,13 +472,30 @@ def _refits(result: ChoiceResults, draws: int, seed: int) -> tuple[FloatArray, i
 
 
 def _weighted(prepared: Prepared, times: NDArray[Any]) -> Prepared:
-    """Count each situation so many times, by weights; situations that were not drawn are left out of the blocks."""
+    """Count each situation so many times (N,), by weights; those of a unit are counted alike.
+
+    Blocks of which nothing was drawn are left out. Latent classes keep theirs, since the weights of the units are read
+    from them.
+    """
+    of_classes = prepared.facts is not None and prepared.people is None
     blocks = []
     for block in prepared.blocks:
         weight = times[block.situations].astype(np.float64)
-        if weight.any():
+        if weight.any() or of_classes:
             blocks.append(replace(block, weight=weight if block.weight is None else weight * block.weight))
-    return replace(prepared, blocks=blocks)
+    if prepared.people is None:
+        return replace(prepared, blocks=blocks)
+    people = [_people_counted(block, times) for block in prepared.people]
+    drawn = [block for block in people if block.weight is not None and block.weight.any()]
+    return replace(prepared, blocks=blocks, people=drawn)
+
+
+def _people_counted(block: People, times: NDArray[Any]) -> People:
+    """Count the people of a block as often as their situations (N,)."""
+    weight = np.zeros(len(block.units))
+    for part in block.parts:
+        weight[part.people] = times[part.group.situations[part.starts[:-1]]]
+    return replace(block, weight=weight if block.weight is None else weight * block.weight)
 
 
 def replace_text(

@@ -204,11 +204,7 @@ def class_remarks(
         Root mean square of the differences between alternatives in each column of the design.
     """
     shares = likelihood.shares(theta)
-    out = [
-        f"Class {c + 1} is all but empty: its share is {shares[c]:.2%}, and nothing is known of its coefficients. Fit "
-        f"{len(shares) - 1} class{'es' if len(shares) > 2 else ''}."
-        for c in np.flatnonzero(shares < _EMPTY)
-    ]
+    out = empty_classes(shares)
     out += [
         f"Classes {a + 1} and {b + 1} are the same: their coefficients differ by less than a standard error. Fit "
         f"{len(shares) - 1} class{'es' if len(shares) > 2 else ''}."
@@ -223,13 +219,27 @@ def class_remarks(
             "The estimate and its tests mean nothing. Give these columns the same coefficient in all classes "
             "(common=), or fit fewer classes."
         )
-    if optima and optima[0][1] == 1 and len(shares) > 1:
-        tried = sum(count for _, count in optima)
-        out.append(
-            f"The best optimum ({optima[0][0]:.4f}) was reached from one starting point only, of {tried} that led to "
-            "an optimum: there may be a better one. Raise starts=, or fit fewer classes."
-        )
-    return out
+    return out + found_once(optima if len(shares) > 1 else None)
+
+
+def empty_classes(shares: FloatArray) -> list[str]:
+    """Say which classes have a share (C,) of next to nothing."""
+    return [
+        f"Class {c + 1} is all but empty: its share is {shares[c]:.2%}, and nothing is known of its coefficients. Fit "
+        f"{len(shares) - 1} class{'es' if len(shares) > 2 else ''}."
+        for c in np.flatnonzero(shares < _EMPTY)
+    ]
+
+
+def found_once(optima: Sequence[tuple[float, int]] | None) -> list[str]:
+    """Say so where the best of several optima was reached from one starting point only."""
+    if not optima or optima[0][1] > 1:
+        return []
+    tried = sum(count for _, count in optima)
+    return [
+        f"The best optimum ({optima[0][0]:.4f}) was reached from one starting point only, of {tried} that led to "
+        "an optimum: there may be a better one. Raise starts=, or fit fewer classes."
+    ]
 
 
 def undetermined(likelihood: ClassLikelihood, covariance: FloatArray, size: FloatArray) -> list[str]:

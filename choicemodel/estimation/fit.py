@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from choicemodel.data import Structure
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import centred_scores, change_of_strata, restratified
-from choicemodel.estimation.classes import ClassLikelihood, check_membership, class_remarks, unit_weights
+from choicemodel.estimation.classes import (
+    ClassLikelihood,
+    check_membership,
+    class_remarks,
+    empty_classes,
+    found_once,
+    unit_weights,
+)
 from choicemodel.estimation.error_structure import check_error_structure
 from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.identification import check_identified, gram
@@ -30,14 +37,15 @@ from choicemodel.estimation.separation import Separation, find_separation, in_wo
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.estimation.within import WithinLikelihood, situation_blocks
 from choicemodel.exceptions import (
-    ChoiceModelWarning,
     ConvergenceWarning,
     CovarianceWarning,
     EmptyDataError,
+    LatentClassWarning,
     SeparationWarning,
     SpecificationError,
 )
 from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.random_utility import Gumbel
 from choicemodel.utility import Block, Design
@@ -141,7 +149,7 @@ def likelihood_of(
     if isinstance(model.heterogeneity, Mixing):
         coded = prepared if isinstance(prepared, Prepared) else prepare(model, pool)
         if isinstance(model.heterogeneity.tastes, ClassTastes):
-            return _class_likelihood(model, coded, model.heterogeneity.tastes, pool)
+            return _class_likelihood(model, coded, (model.heterogeneity.tastes, coded_covariates(coded)), pool)
         assert coded.people is not None  # noqa: S101 - coded wherever there is heterogeneity
         assert coded.facts is not None  # noqa: S101
         structure, tastes = model.design.data.structure, model.heterogeneity.tastes
@@ -154,15 +162,44 @@ def likelihood_of(
     return Likelihood(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
 
 
-def _class_likelihood(model: Composition, coded: Prepared, tastes: ClassTastes, pool: Executor) -> ClassLikelihood:
-    """The likelihood of latent classes, whose weights are those of units."""
+def coded_covariates(coded: Prepared) -> FloatArray:
+    """Covariates of the persons (U, Q)."""
     assert coded.facts is not None  # noqa: S101 - coded wherever there is heterogeneity
+    return coded.facts.covariates
+
+
+def _class_likelihood(
+    model: Composition, coded: Prepared, classes: tuple[ClassTastes, FloatArray], pool: Executor
+) -> ClassLikelihood:
+    """The likelihood of latent classes, whose weights are those of units; covariates of the membership are given."""
     structure = model.design.data.structure
     plain = [replace(b, weight=None) for b in coded.blocks]
     inner = Likelihood(plain, model.errors, Homogeneous(), len(model.design.columns), pool)
     weight = unit_weights(coded.blocks, structure.unit, structure.n_units)
     ranges = _ranges(model.parameters)
-    return ClassLikelihood(inner, tastes, coded.facts.covariates, structure.unit, weight, *ranges)
+    return ClassLikelihood(inner, *classes, structure.unit, weight, *ranges)
+
+
+def _check_classes(model: Composition, coded: Prepared) -> None:
+    """Refuse covariates of the membership that say the same, where there are classes."""
+    mixing = model.heterogeneity
+    if not (isinstance(mixing, Mixing) and isinstance(mixing.tastes, (ClassTastes, ClassMixture))):
+        return
+    tastes, z = mixing.tastes, coded_covariates(coded)
+    member = tastes.member if isinstance(tastes, ClassMixture) else np.arange(z.shape[1])
+    check_membership(z[:, member], [mixing.names[q] for q in member])
+
+
+def _plain_classes(model: Composition, coded: Prepared, pool: Executor) -> ClassLikelihood | None:
+    """The classes without what is inside them and with Gumbel errors, from which their search starts."""
+    mixing = model.heterogeneity
+    if not (isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassMixture)):
+        return None
+    tastes = mixing.tastes
+    n = len(tastes.classes.utility) + len(tastes.classes.own)
+    covariates = coded_covariates(coded)[:, tastes.member]
+    found = _class_likelihood(model._replace(errors=Gumbel()), coded, (tastes.classes, covariates), pool)
+    return replace(found, lower=np.full(n, -np.inf), upper=np.full(n, np.inf))
 
 
 def _ranges(parameters: Parameters) -> tuple[FloatArray, FloatArray]:
@@ -237,6 +274,8 @@ def fit(model: Composition, settings: FitSettings) -> Fit:
     -----
     ConvergenceWarning, SeparationWarning, CovarianceWarning
         If the optimum is none, or standard errors are undefined.
+    LatentClassWarning
+        If a class is empty or the same as another one, or the best optimum was found from one starting point only.
     """
     with executor(settings.threads) as pool:
         return fit_prepared(model, prepare(model, pool), settings, pool)
@@ -254,9 +293,9 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     check_identified(model.design, blocks, products, utility_free)
     check_error_structure(model, theta, free)
     likelihood = likelihood_of(model, pool, prepared)
-    if isinstance(likelihood, ClassLikelihood) and isinstance(model.heterogeneity, Mixing):
-        check_membership(likelihood.covariates, model.heterogeneity.names)
-    found = search(likelihood, theta, free, (model, settings), _logit(model, blocks, pool))
+    _check_classes(model, prepared)
+    classes = None if settings.start is not None else _plain_classes(model, prepared, pool)
+    found = search(likelihood, theta, free, (model, settings), _logit(model, blocks, pool), classes)
     optimum = found.optimum
     theta[free] = optimum.theta
     scores = unit_scores(likelihood, theta, model.design)
@@ -266,19 +305,36 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     if isinstance(likelihood, Likelihood):
         separation = _separation(optimum, products, (likelihood, utility_free, settings), pool)
     fitted = _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
-    if isinstance(likelihood, ClassLikelihood):
-        optima = None if settings.start is not None else fitted.optima
-        known = np.where(free & free[:, np.newaxis], fitted.covariances["nonrobust"], 0.0)
-        rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
-        size = np.sqrt(np.diag(products) / rows)
-        for remark in class_remarks(likelihood, fitted.theta, known, optima, size):
-            warnings.warn(remark, ChoiceModelWarning, stacklevel=5)
+    for remark in _remarks(model, likelihood, fitted, (prepared, settings)):
+        warnings.warn(remark, LatentClassWarning, stacklevel=5)
     return fitted
+
+
+def _remarks(
+    model: Composition,
+    likelihood: Likelihood | UnitLikelihood,
+    fitted: Fit,
+    task: tuple[Prepared, FitSettings],
+) -> list[str]:
+    """Say in words what is wrong with the classes, where there are any."""
+    prepared, settings = task
+    optima = None if settings.start is not None else fitted.optima
+    if isinstance(likelihood, ClassLikelihood):
+        free = fitted.free
+        known = np.where(free & free[:, np.newaxis], fitted.covariances["nonrobust"], 0.0)
+        rows = sum(b.differences.shape[1] * b.n_situations for b in prepared.blocks)
+        size = np.sqrt(np.diag(prepared.products) / rows)
+        return class_remarks(likelihood, fitted.theta, known, optima, size)
+    mixing = model.heterogeneity
+    if not (isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassMixture)):
+        return []
+    empty = empty_classes(mixing.tastes.shares(mixing.split(fitted.theta).own))
+    return empty + found_once(optima if settings.starts > 1 and mixing.tastes.n_classes > 1 else None)
 
 
 def _columns_free(model: Composition, free: BoolArray) -> BoolArray:
     """Which columns of the design have a free coefficient (K,)."""
-    if isinstance(model.heterogeneity, Mixing) and isinstance(model.heterogeneity.tastes, ClassTastes):
+    if isinstance(model.heterogeneity, Mixing) and isinstance(model.heterogeneity.tastes, (ClassTastes, ClassMixture)):
         return model.heterogeneity.tastes.columns_with(free)
     K = model.design.n_means  # error components have no coefficient to identify
     return np.concatenate([free[:K], np.zeros(len(model.design.columns) - K, dtype=np.bool_)])

@@ -25,9 +25,10 @@ from choicemodel.estimation.likelihood import Workspace
 from choicemodel.estimation.people import Part, People
 from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.mixture import mix_points
 from choicemodel.heterogeneity.protocol import Tastes
-from choicemodel.random_utility import ErrorDistribution, Gumbel
+from choicemodel.random_utility import ErrorDistribution, Gumbel, by_class, with_class
 from choicemodel.utility import prepared
 
 FloatArray = NDArray[np.float64]
@@ -206,10 +207,18 @@ class MixedLikelihood(UnitLikelihood):
         beta = np.zeros(len(self.tastes.varying) + len(columns))
         beta[columns] = theta.utility[of]
         coded = self._code(block)
-        kernels = [self._kernel(i, c, points.beta, (beta[columns], theta.phi)) for i, c in enumerate(coded)]
+        phi = self._error_parameters(theta.phi)
+        kernels = [self._kernel(i, c, points.beta, (beta[columns], phi)) for i, c in enumerate(coded)]
         total = _gathered([k.log_likelihood for k in kernels], coded, len(block.units))
         value, posterior = mix_points(total, points.log_weights)
         return _Mixed(value, posterior, kernels, facts)
+
+    def _error_parameters(self, phi: FloatArray) -> FloatArray:
+        """Parameters of the errors at the points: with the class of each where errors differ between classes."""
+        if by_class(self.errors) is None:
+            return phi
+        assert isinstance(self.tastes, ClassMixture)  # noqa: S101 - what classes with errors of their own are bound to
+        return with_class(phi, self.tastes.class_of_point)
 
     def _code(self, block: People) -> tuple[_Coded, ...]:
         """Columns of a block's parts, sorted once."""
@@ -321,8 +330,11 @@ def _utilities(part: Part, A: FloatArray, B: FloatArray, out: FloatArray) -> Non
         p, R = len(A), B.shape[2]
         np.matmul(A.reshape(p, -1, A.shape[-1]), B, out=out.reshape(p, -1, R))
         return
+    if len(B) == 1:  # the same points for everybody
+        np.matmul(A, B[0], out=out)
+        return
     for i, (start, stop) in enumerate(zip(part.starts[:-1], part.starts[1:], strict=True)):
-        np.matmul(A[:, start:stop], B[i if len(B) > 1 else 0], out=out[:, start:stop])
+        np.matmul(A[:, start:stop], B[i], out=out[:, start:stop])
 
 
 def _of_chosen(part: Part, V: FloatArray) -> FloatArray:

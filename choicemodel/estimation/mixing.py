@@ -13,9 +13,10 @@ from choicemodel.data import ChoiceData
 from choicemodel.data.keys import situation_keys, unit_keys
 from choicemodel.estimation.mixed import Theta
 from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts, WithinDraws, person_draws
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.protocol import Points, Tastes
-from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.heterogeneity.random_tastes import RandomTastes
+from choicemodel.random_utility import ErrorDistribution, own_places, with_class
 from choicemodel.utility.coding import Memory
 from choicemodel.utility.covariates import read_covariates
 
@@ -68,7 +69,7 @@ class Mixing:
 
     def facts(self, data: ChoiceData, together: Sequence[IntArray] = ()) -> SurveyFacts:
         """Draws and covariates of the units of some data; `together` are units that will be asked for together."""
-        limit = self.spec.sampler.max_memory if isinstance(self.spec, RandomCoefficients) else None
+        limit = None if self.spec.sampler is None else self.spec.sampler.max_memory
         within = None
         if self.varies_within:
             assert isinstance(self.tastes, RandomTastes)  # noqa: S101 - no others do
@@ -90,21 +91,53 @@ class Mixing:
         parts = self.split(theta)
         return self.tastes.person_points(parts.utility, parts.own, *facts)
 
-    def coefficients(self, theta: FloatArray, varying: FloatArray) -> FloatArray:
-        """All coefficients and error parameters (n, G), those that vary given (n, V)."""
+    @property
+    def errors_differ(self) -> bool:
+        """Whether classes have errors of their own: parameters of the errors then come with the class."""
+        return bool(getattr(self.spec, "own_errors", None))
+
+    @property
+    def class_of_point(self) -> IntArray | None:
+        """Class of each point (R,), where there are classes with something inside."""
+        return getattr(self.tastes, "class_of_point", None)
+
+    def error_parameters(self, theta: FloatArray) -> FloatArray:
+        """Parameters of the errors at the points: (P,), or (P + 1, 1, R) with the class of each."""
+        phi, classes = self.split(theta).phi, self.class_of_point
+        return phi if classes is None or not self.errors_differ else with_class(phi, classes)
+
+    def coefficients(self, theta: FloatArray, varying: FloatArray, classes: IntArray | None = None) -> FloatArray:
+        """All coefficients and error parameters (n, G), those that vary given (n, V).
+
+        Where classes have errors of their own the class (n,) is last.
+        """
         parts = self.split(theta)
         columns, of = self.tastes.common
-        K = len(columns) + len(self.tastes.varying)
-        gamma = np.empty((len(varying), K + len(parts.phi)))
+        K, P = len(columns) + len(self.tastes.varying), len(parts.phi)
+        gamma = np.empty((len(varying), K + P + self.errors_differ))
         gamma[:, self.tastes.varying] = varying
         gamma[:, columns] = parts.utility[of]
-        gamma[:, K:] = parts.phi
+        gamma[:, K : K + P] = parts.phi
+        if self.errors_differ:
+            gamma[:, -1] = classes
         return gamma
+
+    def relabelled(self, theta: FloatArray, order: IntArray, errors: ErrorDistribution) -> FloatArray:
+        """Parameters of the same model (K,) with its classes in another order (C,)."""
+        tastes: Any = self.tastes
+        utility, phi, own = self.split(theta)
+        utility, own = tastes.relabel(utility, own, order)
+        at, turned = own_places(errors, len(order)), phi.copy()
+        for place, c in zip(at, order, strict=True):
+            turned[place] = phi[at[c]]
+        return np.concatenate([utility, turned, own])
 
     def sample(self, theta: FloatArray, covariates: FloatArray, rng: Any) -> FloatArray:
         """One gamma for each person with these covariates (n, G), from the distribution itself."""
-        parts = self.split(theta)
-        return self.coefficients(theta, self.tastes.sample(parts.utility, parts.own, covariates, rng))
+        parts, tastes = self.split(theta), self.tastes
+        if isinstance(tastes, ClassMixture):
+            return self.coefficients(theta, *tastes.sample_with_class(parts.utility, parts.own, covariates, rng))
+        return self.coefficients(theta, tastes.sample(parts.utility, parts.own, covariates, rng))
 
     def at_variates(self, theta: FloatArray, covariates: FloatArray, variates: FloatArray) -> FloatArray:
         """One gamma for each row of standard variates, those of situations included (n, G)."""

@@ -17,12 +17,13 @@ from choicemodel.estimation.em import QUICK_STARTS, class_starts
 from choicemodel.estimation.likelihood import STEP, Likelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, maximise
-from choicemodel.estimation.parameters import Parameter, Parameters
+from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.quasi_newton import Smooth, climb, difference_hessian
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.random_utility import ErrorDistribution, Gumbel
 from choicemodel.utility import Design
 
@@ -40,6 +41,8 @@ _NOTHING = 1e-3
 _THERE = 1e-8
 # How often parameters on edges may be let go or put there.
 _MOST_CHANGES = 12
+# In how many ways the classes found without what is inside them are taken for classes of different kinds.
+_MOST_ASSIGNMENTS = 6
 # Log-likelihoods of two optima that differ by less are those of one and the same.
 _SAME = 1e-4
 
@@ -205,6 +208,7 @@ def search(
     free: BoolArray,
     task: tuple[Composition, FitSettings],
     logit: Likelihood | None = None,
+    classes: ClassLikelihood | None = None,
 ) -> Search:
     """Find the maximum over the free parameters.
 
@@ -217,6 +221,8 @@ def search(
     task : (Composition, FitSettings)
     logit : Likelihood, optional
         The same data without heterogeneity and with Gumbel errors, to start from.
+    classes : ClassLikelihood, optional
+        The same classes with Gumbel errors and nothing that varies within them, to start from.
     """
     model, settings = task
     if isinstance(likelihood, ClassLikelihood) and settings.start is None:
@@ -225,6 +231,12 @@ def search(
         found = _search(likelihood, points[0], free, task, points[1:])
         task = (model, replace(settings, starts=1))
         start, found = _by_share(likelihood, found, (points[0], free), task)
+    elif classes is not None and settings.start is None:
+        assert logit is not None  # noqa: S101
+        points = _from_classes(classes, (theta, free), logit, task)
+        start, found = _of_mixed_classes(likelihood, points, free, task)
+        task = (model, replace(settings, starts=1))
+        start, found = _by_share(likelihood, found, (start, free), task)
     else:
         start = theta if settings.start is not None else _start(likelihood, (theta, free), model, logit)
         found = _search(likelihood, start, free, task)
@@ -249,6 +261,63 @@ def _class_points(
     return class_starts(likelihood, where, beta, sizes=_coefficient_sizes(logit), number=number)
 
 
+def _from_classes(
+    classes: ClassLikelihood,
+    where: tuple[FloatArray, BoolArray],
+    logit: Likelihood,
+    task: tuple[Composition, FitSettings],
+) -> list[FloatArray]:
+    """Where the search for classes with something inside starts: at the best classes without it.
+
+    Where classes are of different kinds, which of them is which is not known: each way is a starting point.
+    """
+    (theta, free), (model, settings) = where, task
+    assert isinstance(model.heterogeneity, Mixing)  # noqa: S101 - has classes
+    parts, tastes = model.heterogeneity.split(theta), model.heterogeneity.tastes
+    assert isinstance(tastes, ClassMixture)  # noqa: S101
+    plain, Ku = tastes.classes, len(parts.utility)
+    H = len(plain.own)
+    # what is held is held here too, where it means the same
+    same = [p.name == q.name for p, q in zip(plain.utility, tastes.utility, strict=True)]
+    kept = np.concatenate([free[:Ku] | ~np.array(same), free[len(theta) - len(parts.own) :][:H]])
+    at = np.where(kept, 0.0, np.concatenate([parts.utility, parts.own[:H]]))
+    coefficients = [Parameter(p.name, "utility", *p[1:]) for p in plain.utility]
+    parameters = assemble(coefficients, (), [Parameter(p.name, "heterogeneity", *p[1:]) for p in plain.own])
+    simple = (
+        model._replace(errors=Gumbel(), heterogeneity=Homogeneous(), parameters=parameters),
+        replace(settings, checkpoint=None, starts=1),
+    )
+    points = _class_points(classes, (at, kept), logit, settings)
+    found = _search(classes, points[0], kept, simple, points[1:])
+    best, found = _by_share(classes, found, (points[0], kept), simple)
+    best = best.copy()
+    best[kept] = found.optimum.theta
+    out = []
+    for order in tastes.assignments():
+        utility, own = tastes.starts_from(*plain.relabel(best[:Ku], best[Ku:], order))
+        out.append(np.where(free, np.concatenate([utility, parts.phi, own]), theta))
+    return out
+
+
+def _of_mixed_classes(
+    likelihood: Likelihood | UnitLikelihood,
+    points: list[FloatArray],
+    free: BoolArray,
+    task: tuple[Composition, FitSettings],
+) -> tuple[FloatArray, Search]:
+    """Search from every way in which the classes may be of their kinds, and around the best if more is asked for."""
+    model, settings = task
+    points = sorted(points, key=lambda t: -likelihood.value(t))[:_MOST_ASSIGNMENTS]
+    found = _search(likelihood, points[0], free, (model, replace(settings, starts=1)), points[1:])
+    if settings.starts == 1:
+        return points[0], found
+    start = points[0].copy()
+    start[free] = found.optimum.theta
+    around = _search(likelihood, start, free, (model, replace(settings, checkpoint=None)))
+    better = around.optimum.value >= found.optimum.value and around.optimum.decrement < settings.tolerance
+    return start, around if better else found
+
+
 def _coefficient_sizes(logit: Likelihood) -> FloatArray:
     """One over the size of each column's differences (K,): a coefficient of that size matters."""
     squares = sum(np.einsum("kjn,kjn->k", b.differences, b.differences) for b in logit.blocks)
@@ -257,7 +326,7 @@ def _coefficient_sizes(logit: Likelihood) -> FloatArray:
 
 
 def _by_share(
-    likelihood: ClassLikelihood,
+    likelihood: Likelihood | UnitLikelihood,
     found: Search,
     where: tuple[FloatArray, BoolArray],
     task: tuple[Composition, FitSettings],
@@ -266,7 +335,7 @@ def _by_share(
     values, free = where
     ordered = values.copy()
     ordered[free] = found.optimum.theta
-    turned = likelihood.ordered(ordered)
+    turned = _ordered(likelihood, ordered, task[0])
     held = ~free & (turned != ordered)  # what is held at a value says which class is which
     converged = found.optimum.decrement < task[1].tolerance
     if not converged or held.any() or np.array_equal(turned, ordered):
@@ -275,6 +344,17 @@ def _by_share(
     again = _search(likelihood, turned, free, (task[0], replace(task[1], checkpoint=None)))
     optimum = replace(again.optimum, iterations=found.optimum.iterations + again.optimum.iterations)
     return turned, replace(again, optimum=optimum, optima=found.optima)
+
+
+def _ordered(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, model: Composition) -> FloatArray:
+    """The same model with its classes ordered by their shares."""
+    if isinstance(likelihood, ClassLikelihood):
+        return likelihood.ordered(theta)
+    mixing = model.heterogeneity
+    assert isinstance(mixing, Mixing)  # noqa: S101
+    assert isinstance(mixing.tastes, ClassMixture)  # noqa: S101
+    shares = mixing.tastes.shares(mixing.split(theta).own)
+    return mixing.relabelled(theta, mixing.tastes.order_by_share(shares), model.errors)
 
 
 class _Edges(NamedTuple):

@@ -75,7 +75,7 @@ def mean_probabilities(
     """
     errors, mixing = axes
     structure, errors = design.data.structure, errors.on(design.data.alternatives)
-    facts, phi = mixing.facts(design.data), mixing.split(theta).phi
+    facts, phi = mixing.facts(design.data), mixing.error_parameters(theta)
     P = np.zeros(design.data.n_rows)
     for group in design.groups(informative=False):
         J, n = group.rows.shape

@@ -14,17 +14,20 @@ persons' covariates, by position, which makes `ClassTastes`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.class_mixture import ClassMixture, mix_classes
+from choicemodel.heterogeneity.draws import Draws, as_draws
 from choicemodel.heterogeneity.protocol import Derivative, FloatArray, IntArray, Keys, Points, Scratch, TasteParameter
-from choicemodel.heterogeneity.random_tastes import DerivedNumbers
+from choicemodel.heterogeneity.random_coefficients import RandomCoefficients, columns_of
+from choicemodel.heterogeneity.random_tastes import DerivedNumbers, RandomTastes
 
 BoolArray = NDArray[np.bool_]
 
@@ -48,6 +51,16 @@ class LatentClasses:
         Columns of the design, by their exact names, that have the same coefficient in all classes.
     zero : dict, optional
         Number of a class (from 1) -> columns whose coefficient is zero in it: people who do not attend to an attribute.
+    random : dict or RandomCoefficients, optional
+        Coefficients that vary within classes: ``{"time": "normal"}`` in all of them, ``{1: {"time": "normal"}}`` in the
+        first one alone. In place of a dict of columns a `RandomCoefficients` says more, such as which are correlated.
+        Their parameters are those of the mixed logit, with the class behind: ``sd[time][class 1]``.
+    errors : dict, optional
+        Number of a class -> its own error distribution, such as ``{2: cm.Nested(...)}``, whose parameters are called
+        ``lambda[public][class 2]``. The other classes share the model's errors.
+    draws : Draws, str or array, optional
+        How the means over coefficients that vary are taken, the same in all classes. Default: the draws of the
+        `RandomCoefficients`, or 512 Sobol draws.
 
     Raises
     ------
@@ -58,6 +71,8 @@ class LatentClasses:
     ----------
     Kamakura and Russell (1989), A probabilistic choice model for market segmentation and elasticity structure.
     Bhat (1997), An endogenous segmentation mode choice model with an application to intercity travel.
+    Greene and Hensher (2013), Revealing additional dimensions of preference heterogeneity in a latent class mixed
+    multinomial logit model.
     Train (2009), Discrete Choice Methods with Simulation, 2nd ed., section 14.2.2.
 
     Examples
@@ -69,12 +84,18 @@ class LatentClasses:
     ['ASC[train]', 'time[class 1]', 'cost[class 1]', 'time[class 2]', 'class[2]', 'class[2]:income']
     >>> tastes.shares(np.array([0.5, 1.0]), np.array([[-1.0], [1.0]])).round(3).tolist()
     [0.402, 0.598]
+    >>> mixed = LatentClasses(2, random={1: {"time": "normal"}}, draws="quadrature").on(["time", "cost"])
+    >>> [p.name for p in mixed.own]
+    ['class[2]', 'sd[time][class 1]']
     """
 
     classes: int
     membership: str | None = None
     common: Sequence[str] = ()
     zero: Mapping[int, Sequence[str]] | None = field(default=None, hash=False)
+    random: Mapping[Any, Any] | RandomCoefficients | None = field(default=None, hash=False)
+    errors: Mapping[int, Any] | None = field(default=None, hash=False)
+    draws: Draws | str | ArrayLike | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         C = self.classes
@@ -91,7 +112,17 @@ class LatentClasses:
             raise SpecificationError(f"common={self.common!r} must be a list of columns, such as ['ASC[train]'].")
         common = tuple(map(str, self.common))
         zero = _read_zero(self.zero, int(C), common)
-        for name, value in (("classes", int(C)), ("common", common), ("zero", zero)):
+        random, sampler = _with_sampler(_read_random(self.random, int(C)), self.draws)
+        _check_random(random, common, zero)
+        settled = {
+            "classes": int(C),
+            "common": common,
+            "zero": zero,
+            "random": random,
+            "errors": _read_errors(self.errors, int(C)),
+            "draws": sampler,
+        }
+        for name, value in settled.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -99,9 +130,31 @@ class LatentClasses:
         """Columns whose coefficient is zero, by class."""
         return {c: tuple(names) for c, names in (self.zero or {}).items()}
 
+    @property
+    def within(self) -> dict[int, RandomCoefficients]:
+        """What varies within classes, by class."""
+        assert isinstance(self.random, dict)  # noqa: S101 - what __post_init__ made of it
+        return self.random
+
+    @property
+    def own_errors(self) -> dict[int, Any]:
+        """The error distributions of classes that have their own, by class."""
+        return dict(self.errors or {})
+
+    @property
+    def sampler(self) -> Draws | None:
+        """How the points within classes are drawn; None where nothing varies within them."""
+        assert self.draws is None or isinstance(self.draws, Draws)  # noqa: S101 - what __post_init__ made of it
+        return self.draws
+
+    def with_draws(self, draws: Draws | str | ArrayLike) -> LatentClasses:
+        """The same classes with other draws."""
+        return replace(self, draws=draws)
+
     def covariate_formulas(self) -> tuple[str, ...]:
-        """Formula of the covariates of persons that say who belongs to which class."""
-        return () if self.membership is None else (self.membership,)
+        """Formulas of the covariates of persons: those of the membership first, then of what varies within classes."""
+        own = [f for spec in self.within.values() for f in spec.covariate_formulas()]
+        return tuple(dict.fromkeys(([] if self.membership is None else [self.membership]) + own))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe it for a file."""
@@ -111,14 +164,19 @@ class LatentClasses:
             "membership": self.membership,
             "common": list(self.common),
             "zero": [[c, list(names)] for c, names in self.zeros.items()],
+            "random": [[c, spec.to_dict()] for c, spec in self.within.items()],
+            "errors": [[c, errors.to_dict()] for c, errors in self.own_errors.items()],
         }
 
     @classmethod
-    def from_dict(cls, state: Mapping[str, Any]) -> LatentClasses:
-        """Read its description."""
-        return cls(state["classes"], state["membership"], state["common"], {int(c): n for c, n in state["zero"]})
+    def from_dict(cls, state: Mapping[str, Any], errors: Callable[[Any], Any] | None = None) -> LatentClasses:
+        """Read its description; `errors` reads that of an error distribution."""
+        zero = {int(c): n for c, n in state["zero"]}
+        random = {int(c): RandomCoefficients.from_dict(spec) for c, spec in state.get("random", ())}
+        own = {int(c): errors(e) for c, e in state.get("errors", ())} if errors is not None else None
+        return cls(state["classes"], state["membership"], state["common"], zero, random or None, own)
 
-    def on(self, columns: Sequence[str], covariates: Sequence[str] = ()) -> ClassTastes:
+    def on(self, columns: Sequence[str], covariates: Sequence[str] = ()) -> ClassTastes | ClassMixture:
         """Bind to the columns of a design and the columns of the persons' covariates, by name.
 
         Parameters
@@ -130,7 +188,8 @@ class LatentClasses:
 
         Returns
         -------
-        ClassTastes
+        ClassTastes or ClassMixture
+            The latter where coefficients vary within classes, or classes have errors of their own.
 
         Raises
         ------
@@ -138,6 +197,20 @@ class LatentClasses:
             If a column is unknown (close spellings are suggested), nothing differs between classes, or two parameters
             have the same name.
         """
+        if not self.within and not self.own_errors:
+            return self._classes(columns, covariates)
+        member = list(range(len(covariates)))
+        if any(spec.covariate_formulas() for spec in self.within.values()):
+            member = [] if self.membership is None else columns_of(self.membership, covariates, "membership")
+        classes = self._classes(columns, [covariates[q] for q in member])
+        inside: dict[int, RandomTastes] = {c - 1: s.on(columns, covariates) for c, s in self.within.items()}
+        errors, random = ({c - 1: v for c, v in given.items()} for given in (self.own_errors, self.within))
+        found = mix_classes(classes, inside, errors, np.array(member, dtype=np.int64), random)
+        _require_distinct([p.name for p in (*found.utility, *found.own)])
+        return found
+
+    def _classes(self, columns: Sequence[str], covariates: Sequence[str]) -> ClassTastes:
+        """The classes themselves, with the covariates of the membership alone."""
         columns, C = list(columns), self.classes
         for name in (*self.common, *(n for names in self.zeros.values() for n in names)):
             _require_column(name, columns)
@@ -545,6 +618,135 @@ def _read_zero(zero: Any, classes: int, common: Sequence[str]) -> dict[int, tupl
                 f"{both[0]!r} is in common= and in zero= of class {c}: a coefficient that is zero in one class is not "
                 "the same in all. Leave it out of one of them."
             )
+    return {c: out[c] for c in sorted(out)}
+
+
+def _read_random(random: Any, classes: int) -> dict[int, RandomCoefficients | Mapping[str, Any]]:
+    """Read what varies in which class: a specification, or a dict of columns, for all or by class.
+
+    Raises
+    ------
+    SpecificationError
+        If it is neither, or a class does not exist.
+    """
+    if random is None:
+        return {}
+    if isinstance(random, RandomCoefficients):
+        return dict.fromkeys(range(1, classes + 1), random)
+    if not isinstance(random, Mapping) or not random:
+        raise SpecificationError(
+            'random= says which coefficients vary within classes: {"time": "normal"} in all of them, or {1: {"time": '
+            f'"normal"}}}} in the first one; got {random!r}.'
+        )
+    by_class = [isinstance(c, (int, np.integer)) and not isinstance(c, (bool, np.bool_)) for c in random]
+    if not any(by_class):
+        return dict.fromkeys(range(1, classes + 1), random)
+    if not all(by_class):
+        raise SpecificationError(
+            f"random= names classes and columns beside each other: {', '.join(map(repr, random))}. Give columns for "
+            "all classes, or a dict of columns for each class."
+        )
+    out = {}
+    for c, given in random.items():
+        if not 1 <= c <= classes:
+            raise SpecificationError(f"random= names class {c!r}: the classes are 1 to {classes}.")
+        if not isinstance(given, (Mapping, RandomCoefficients)):
+            raise SpecificationError(
+                f'random= of class {c} must be a dict of columns, such as {{"time": "normal"}}, or RandomCoefficients; '
+                f"got {given!r}."
+            )
+        out[int(c)] = given
+    return {c: out[c] for c in sorted(out)}
+
+
+def _with_sampler(
+    random: Mapping[int, RandomCoefficients | Mapping[str, Any]], draws: Any
+) -> tuple[dict[int, RandomCoefficients], Draws | None]:
+    """Give all classes the same draws.
+
+    Raises
+    ------
+    SpecificationError
+        If two classes bring different ones, draws are given where nothing varies, or have no number.
+    """
+    if not random:
+        if draws is not None:
+            raise SpecificationError(
+                "draws= is for coefficients that vary within classes, and random= names none. Leave it out."
+            )
+        return {}, None
+    given = [s.sampler for s in random.values() if isinstance(s, RandomCoefficients)]
+    if draws is None and any(s != given[0] for s in given[1:]):
+        raise SpecificationError(
+            "The classes bring different draws, and a person has the same in all of them: give draws= to the classes."
+        )
+    sampler = as_draws(draws) if draws is not None else given[0] if given else Draws()
+    if sampler.kind == "auto":
+        raise SpecificationError(
+            'draws="auto" finds the number of draws of a mixed logit. With classes give it yourself, as in '
+            'cm.Draws("sobol", 1000), and compare with twice as many.'
+        )
+    out = {}
+    for c, spec in random.items():
+        out[c] = (
+            spec.with_draws(sampler)
+            if isinstance(spec, RandomCoefficients)
+            else RandomCoefficients(spec, draws=sampler)
+        )
+    return out, sampler
+
+
+def _check_random(
+    random: Mapping[int, RandomCoefficients], common: Sequence[str], zero: Mapping[int, Sequence[str]]
+) -> None:
+    """Refuse coefficients that vary within a class and are common to all, or zero in it, and what classes have not."""
+    for c, spec in random.items():
+        if spec.components or any(given.within for given in spec.coefficients.values()):
+            raise SpecificationError(
+                f"Class {c} has error components, or coefficients that vary over the situations of a person "
+                "(within=True): these are not offered within classes. Leave them out, or fit a mixed logit."
+            )
+        for name in spec.coefficients:
+            if name in common:
+                raise SpecificationError(
+                    f"{name!r} is in common= and varies within class {c}: a coefficient that varies is one of the "
+                    "class. Leave it out of common=."
+                )
+            if name in zero.get(c, ()):
+                raise SpecificationError(
+                    f"{name!r} is in zero= of class {c} and varies within it. Leave it out of one of them."
+                )
+        if spec.wtp_space is not None and common:
+            raise SpecificationError(
+                f"wtp_space={spec.wtp_space!r} in class {c} with common={list(common)!r}: in that class the parameters "
+                "are willingness to pay, which a coefficient common to all classes is not. Leave common= out."
+            )
+
+
+def _read_errors(errors: Any, classes: int) -> dict[int, Any]:
+    """Read which class has errors of its own.
+
+    Raises
+    ------
+    SpecificationError
+        If a class does not exist, or what is given is no error distribution.
+    """
+    if errors is None:
+        return {}
+    if not isinstance(errors, Mapping):
+        raise SpecificationError(
+            "errors= of latent classes is a dict of classes and distributions, such as {2: cm.Nested(...)}; errors "
+            f"that all classes have are the model's. Got {type(errors).__name__}."
+        )
+    out = {}
+    for c, given in errors.items():
+        if not isinstance(c, (int, np.integer)) or isinstance(c, bool) or not 1 <= c <= classes:
+            raise SpecificationError(f"errors= names class {c!r}: the classes are 1 to {classes}.")
+        if not hasattr(given, "log_probability"):
+            raise SpecificationError(
+                f"errors= of class {c} must be an error distribution, such as cm.Nested(...); got {given!r}."
+            )
+        out[int(c)] = given
     return {c: out[c] for c in sorted(out)}
 
 

@@ -358,7 +358,7 @@ class _Own:
         """Add the shifts with covariates."""
         out = []
         for name, formula in formulas:
-            for q in _columns_of(formula, self._covariates, name) if formula else ():
+            for q in columns_of(formula, self._covariates, name) if formula else ():
                 at = self._add(TasteParameter(f"{what}[{name}:{self._covariates[q]}]"))
                 out.append((q, self._place[name], at))
         return out
@@ -407,8 +407,8 @@ def _with_starts(tastes: RandomTastes) -> RandomTastes:
     )
 
 
-def _columns_of(formula: str, covariates: Sequence[str], coefficient: str) -> list[int]:
-    """Positions of the coded columns of a formula's terms.
+def columns_of(formula: str, covariates: Sequence[str], coefficient: str) -> list[int]:
+    """Positions of the coded columns of a formula's terms among the covariates.
 
     Raises
     ------

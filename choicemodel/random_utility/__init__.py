@@ -1,5 +1,6 @@
 """Error distributions: the sampler of each and its closed form side by side. Arrays only."""
 
+from choicemodel.random_utility.by_class import ErrorsByClass, by_class, own_places, with_class
 from choicemodel.random_utility.cross_nested import CrossNested, paired_nests
 from choicemodel.random_utility.gumbel import Gumbel
 from choicemodel.random_utility.nested import Nested
@@ -22,13 +23,17 @@ __all__ = [
     "Derived",
     "ErrorDistribution",
     "ErrorParameter",
+    "ErrorsByClass",
     "Gumbel",
     "LogProbability",
     "Nested",
     "RandomSource",
     "Scaled",
+    "by_class",
     "log_softmax",
     "logsum",
+    "own_places",
     "paired_nests",
     "softmax",
+    "with_class",
 ]

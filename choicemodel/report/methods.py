@@ -77,7 +77,12 @@ _CROSS_NESTED = (
     r"P_{nj} = \frac{\sum_m (\alpha_{jm} e^{V_{nj}})^{1/\lambda_m} \, Y_{nm}^{\lambda_m - 1}}{\sum_l "
     r"Y_{nl}^{\lambda_l}}, \qquad Y_{nm} = \sum_i (\alpha_{im} e^{V_{ni}})^{1/\lambda_m}",
 )
-_MODELS = {"gumbel": _LOGIT, "nested": _NESTED, "cross_nested": _CROSS_NESTED}
+_BY_CLASS = (
+    "The errors of each class have a distribution of their own, and so has the probability of a choice:",
+    "",
+    "",
+)
+_MODELS = {"gumbel": _LOGIT, "nested": _NESTED, "cross_nested": _CROSS_NESTED, "by_class": _BY_CLASS}
 
 
 def _model(result: ChoiceResults) -> Paragraph:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, FitSettings, Prepared, fit_prepared, prepare
+from choicemodel.estimation.labels import match_classes
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.simulation.answers import draw_answers, with_answers
 from choicemodel.simulation.simulator import Simulator
@@ -101,12 +102,13 @@ class Task:
 
 
 def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequence], cov_type: str) -> Replications:
-    """Simulate and refit once for each seed."""
+    """Simulate and refit once for each seed; classes are in the order of those of the truth."""
     out = Replications.blank(len(seeds), len(task.truth))
     names = task.model.parameters.names
     start = dict(zip(names, task.start.tolist(), strict=True))
     settings = FitSettings(start=start, fixed=task.fixed, progress=False)
     free = np.array([name not in (task.fixed or {}) for name in names])
+    reference = np.where(np.isnan(task.truth), task.start, task.truth)
     with executor(1) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
         for i, seed in enumerate(seeds):
@@ -115,6 +117,9 @@ def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequ
                 found = fit_prepared(*with_answers(task.model, prepared, drawn, pool), settings, pool)
             except ChoiceModelError:
                 continue
+            with np.errstate(invalid="ignore"):
+                errors = np.sqrt(np.diag(found.covariances["nonrobust"]))
+            found = match_classes(task.model, found, reference, errors)
             out.estimates[i], out.converged[i], out.llf[i] = found.theta, found.converged, found.value
             for kind in COV_TYPES:
                 with np.errstate(invalid="ignore"):

@@ -18,10 +18,9 @@ from choicemodel.estimation.person_draws import PersonFacts
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.draws import Draws
-from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.models import ChoiceModel
-from choicemodel.random_utility import ErrorDistribution
+from choicemodel.random_utility import ErrorDistribution, by_class
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import combine
 from choicemodel.utility import Design, Group
@@ -68,7 +67,8 @@ class Simulator:
         """The mixture with points that integrate it much better than simulation draws do."""
         mixing = self.heterogeneity
         assert isinstance(mixing, Mixing)  # noqa: S101 - asked of mixtures alone
-        if not isinstance(mixing.spec, RandomCoefficients) or mixing.spec.sampler.kind == "quadrature":
+        sampler = mixing.spec.sampler
+        if sampler is None or sampler.kind == "quadrature":
             return mixing
         # a seed of its own: not the draws that the model was estimated with
         spec = mixing.spec.with_draws(Draws("sobol", _FINE, rng=_FINE))
@@ -84,6 +84,7 @@ class Simulator:
             return None
         mixing, keys, n = self._fine, unit_keys(self.design.data, 0)[units], len(units)
         of_persons, gammas, weights = mixing.tastes.draws(keys), [], np.empty(0)
+        classes = None if mixing.class_of_point is None else np.tile(mixing.class_of_point, n)
         for k in range(situations if mixing.varies_within else 1):
             draws = of_persons
             if draws is not None and mixing.varies_within:
@@ -93,7 +94,7 @@ class Simulator:
             found = mixing.points(self.theta, PersonFacts(draws, self.covariates[units]))
             R = found.beta.shape[2]
             beta = np.broadcast_to(found.beta, (n, *found.beta.shape[1:])).transpose(0, 2, 1)
-            gammas.append(mixing.coefficients(self.theta, beta.reshape(n * R, -1)).reshape(n, R, -1))
+            gammas.append(mixing.coefficients(self.theta, beta.reshape(n * R, -1), classes).reshape(n, R, -1))
             weights = np.broadcast_to(np.exp(found.log_weights), (n, R))
         return gammas if mixing.varies_within else gammas * situations, weights
 
@@ -103,6 +104,16 @@ class Simulator:
         if isinstance(self.heterogeneity, Mixing):
             return self.heterogeneity.split(self.theta).phi
         return np.asarray(self.heterogeneity.support(self.theta)[0][0, self.n_utility :])
+
+    @property
+    def error_kinds(self) -> list[FloatArray]:
+        """Parameters of the errors of each kind of person: one, or as many as there are classes, the class last."""
+        phi, mixing = self.error_parameters, self.heterogeneity
+        if not isinstance(mixing, Mixing) or not mixing.errors_differ:
+            return [phi]
+        differing = by_class(self.errors)
+        assert differing is not None  # noqa: S101 - what the model made of them
+        return [np.append(phi, c) for c in np.unique(differing.of_class, return_index=True)[1]]
 
     def coefficients(self, units: IntArray, rng: Any) -> FloatArray:
         """One gamma for each of some units (n, G), from the distribution itself; in one situation of each."""

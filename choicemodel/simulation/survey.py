@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.latent_classes import LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution, Gumbel
@@ -34,7 +35,7 @@ def simulate_survey(  # noqa: PLR0913 - a public entry point
     covariates: Mapping[str, Levels] | None = None,
     base: Any = None,
     errors: ErrorDistribution | None = None,
-    heterogeneity: RandomCoefficients | None = None,
+    heterogeneity: RandomCoefficients | LatentClasses | None = None,
 ) -> ChoiceData:
     """Make a survey up: draw attributes and covariates, and let people choose by explicit random utilities.
 

@@ -31,8 +31,8 @@ def largest_set(sim: Simulator) -> Group:
 
 def count_claims(sim: Simulator) -> int:
     """How many claims `check_theory` tests."""
-    phi = sim.error_parameters
-    return len(sim.errors.claims(phi, prepared(sim.errors, largest_set(sim))))
+    sets = prepared(sim.errors, largest_set(sim))
+    return sum(len(sim.errors.claims(phi, sets)) for phi in sim.error_kinds)
 
 
 def check_theory(sim: Simulator, rng: np.random.Generator) -> list[Evidence]:
@@ -45,10 +45,11 @@ def check_theory(sim: Simulator, rng: np.random.Generator) -> list[Evidence]:
     # errors.
     V = (V - V.mean()) / max(1.0, float(np.abs(V - V.mean()).max()) / 1.5)
     out = []
-    phi, sets = gamma[sim.n_utility :], prepared(sim.errors, group)
-    for claim in sim.errors.claims(phi, sets):
-        e = sim.errors.sample((len(rows), _DRAWS), phi, sets, rng)
-        out.append(_test(claim, claim.values(e, V)))
+    sets = prepared(sim.errors, group)
+    for phi in sim.error_kinds:
+        for claim in sim.errors.claims(phi, sets):
+            e = sim.errors.sample((len(rows), _DRAWS), phi, sets, rng)
+            out.append(_test(claim, claim.values(e, V)))
     return out
 
 

@@ -15,6 +15,8 @@ from choicemodel.data.codes import is_number
 from choicemodel.estimation.executor import Executor, available_cores, executor
 from choicemodel.estimation.fit import Composition, Prepared, likelihood_of, prepare
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.class_mixture import ClassMixture
+from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults, default_cov_type
 from choicemodel.rng import seed_of
@@ -195,7 +197,8 @@ def _checks(
     prepared = prepare(model, pool)
     likelihood = likelihood_of(model, pool, prepared)
     hessian = likelihood.evaluate_with_hessian(sim.theta)[1]
-    scale = _scale(hessian, prepared, subject.free)
+    reach = _reach(prepared, len(sim.theta), sim.heterogeneity)
+    scale = _scale(hessian, reach, subject.free)
     scale[subject.edge != 0] = 0.0  # differences would step out of the range
     evidence += check_derivatives(likelihood, sim.theta, scale, rngs[2])
     step("optimum")
@@ -205,7 +208,7 @@ def _checks(
         evidence += check_optimum(weighted, sim.theta, (subject.free, subject.edge), rngs[3])
     step("scores")
     # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.
-    informed = subject.free & (-np.diag(hessian) > _reach(prepared, len(scale)) ** 2)
+    informed = subject.free & (-np.diag(hessian) > reach**2)
     evidence += check_scores(model, sim, prepared, informed, Plan(_samples(sim), streams[4], pool, _held(subject)))
     return evidence, counted
 
@@ -225,20 +228,20 @@ def _samples(sim: Simulator) -> int:
     return int(np.clip(_SCORE_ROWS * _SCORE_SAMPLES // max(sim.design.data.n_rows, 1), 20, 2 * _SCORE_SAMPLES))
 
 
-def _reach(prepared: Prepared, K: int) -> FloatArray:
-    """Largest difference of each column within a situation (K,); zero for parameters of the errors."""
-    reach = np.zeros(K)
-    for block in prepared.blocks:
-        largest = np.abs(block.differences).max(axis=(1, 2))
-        reach[: len(largest)] = np.maximum(reach[: len(largest)], largest)
-    return reach
+def _reach(prepared: Prepared, K: int, heterogeneity: Any) -> FloatArray:
+    """Largest difference of each coefficient's column within a situation (K,); zero for other parameters."""
+    columns = np.max([np.abs(block.differences).max(axis=(1, 2)) for block in prepared.blocks], axis=0)
+    tastes = getattr(heterogeneity, "tastes", None)
+    classes = tastes.classes if isinstance(tastes, ClassMixture) else tastes
+    if isinstance(classes, ClassTastes):  # a column has a coefficient in each class
+        columns = np.max([np.abs(classes.selection(c)).T @ columns for c in range(classes.n_points)], axis=0)
+    return np.concatenate([columns, np.zeros(K - len(columns))])
 
 
-def _scale(hessian: FloatArray, prepared: Prepared, free: NDArray[np.bool_]) -> FloatArray:
+def _scale(hessian: FloatArray, reach: FloatArray, free: NDArray[np.bool_]) -> FloatArray:
     """About a standard error of each free parameter, but no more than moves a utility by one; zero for fixed ones."""
     diagonal = -np.diag(hessian)
     error = 1.0 / np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-    reach = _reach(prepared, len(error))
     return np.where(free, np.minimum(error, 1.0 / np.where(reach > 0, reach, 1.0)), 0.0)
 
 

@@ -18,7 +18,7 @@ from choicemodel.estimation.classes import ClassLikelihood, class_remarks, dupli
 from choicemodel.estimation.em import ascend, class_starts, membership_logit
 from choicemodel.estimation.executor import Executor
 from choicemodel.estimation.fit import likelihood_of
-from choicemodel.exceptions import ChoiceModelWarning, IdentificationError, SpecificationError, VaryingCovariateError
+from choicemodel.exceptions import IdentificationError, LatentClassWarning, SpecificationError, VaryingCovariateError
 from choicemodel.heterogeneity.latent_classes import ClassTastes, LatentClasses
 from choicemodel.models import LatentClassLogit
 from choicemodel.rng import KeyedSource
@@ -559,7 +559,7 @@ def test_a_class_of_people_who_never_choose_an_alternative_is_said() -> None:
         cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
     )
     one_sided = cm.LatentClassLogit(data, "gc + ttme", 2, membership="hinc", common=["gc"], base="car")
-    with pytest.warns(ChoiceModelWarning) as caught:
+    with pytest.warns(LatentClassWarning) as caught:
         one_sided.fit(starts=4)
     assert any("ASC[air][class 1]" in str(w.message) and "separation" in str(w.message) for w in caught)
 
@@ -610,7 +610,7 @@ def test_an_optimum_that_was_found_once_is_said() -> None:
 
 def test_a_fit_says_what_is_wrong_with_its_classes() -> None:
     nobody = {"time[class 2]": 1.0, "cost[class 2]": 1.0, "class[2]": -6.0}
-    with pytest.warns(ChoiceModelWarning, match="all but empty"):
+    with pytest.warns(LatentClassWarning, match="all but empty"):
         model(membership=None).fit(fixed=nobody)
 
 
@@ -665,6 +665,37 @@ def test_criteria_refuse_what_they_cannot_compare() -> None:
         mixed = cm.MixedLogit(data, "time + cost", {"time": "normal"}, draws=draws).fit()
     with pytest.raises(SpecificationError, match="this is a mixed logit"):
         class_criteria(mixed)
+
+
+def test_a_comparison_shows_the_criteria_of_classes(tmp_path: Path) -> None:
+    logit = cm.MultinomialLogit(read(survey()), "time + cost", base="car").fit()
+    table = cm.compare({"one": logit, "two": fitted()})
+    rows = class_criteria([logit, fitted()], ["one", "two"])
+    for line, column in {
+        "CAIC": "caic",
+        "ICL": "icl",
+        "BIC (persons)": "bic",
+        "Entropy R-squared": "entropy_r_squared",
+    }.items():
+        np.testing.assert_allclose(table.fit.loc[line], rows[column])
+    assert table.fit.loc["Classes"].tolist() == [1, 2]
+    assert table.fit.loc["BIC", "two"] == fitted().bic  # of situations, as everywhere
+    assert "CAIC and ICL take the number of persons" in str(table)
+    assert "nan" not in str(table)
+    assert "CAIC" not in cm.compare([logit]).fit.index
+    fitted().save(tmp_path / "two.json")
+    loaded = cm.compare([logit, cm.load_results(tmp_path / "two.json")])
+    assert np.isnan(loaded.fit.loc["ICL", "(2)"])
+    assert loaded.fit.loc["CAIC", "(2)"] == pytest.approx(rows.loc["two", "caic"])
+    assert "of model 2 need its data" in str(loaded)
+
+
+def test_criteria_of_a_fit_that_did_not_converge_are_flagged() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        early = model().fit(start=fitted().params * 0.5, max_iterations=1)
+    assert class_criteria([fitted(), early], ["there", "early"])["converged"].tolist() == [True, False]
+    assert "NOT CONVERGED: model 2" in str(cm.compare([fitted(), early]))
 
 
 def test_a_likelihood_ratio_test_over_the_number_of_classes_is_refused() -> None:
