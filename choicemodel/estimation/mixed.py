@@ -184,7 +184,8 @@ class MixedLikelihood(UnitLikelihood):
         coded = self._code(block)
         in_beta = _gathered([k.in_beta for k in kernels], coded, len(block.units))
         in_beta *= posterior[:, np.newaxis]
-        found = self.tastes.pull_back(theta.utility, theta.own, *facts, in_beta, posterior)
+        of_person = (facts.draws, facts.covariates)
+        found = self.tastes.pull_back(theta.utility, theta.own, *of_person, in_beta, posterior)
         utility = found.utility.copy()
         phi = np.zeros((len(block.units), len(theta.phi)))
         columns, of = self.tastes.common
@@ -201,7 +202,9 @@ class MixedLikelihood(UnitLikelihood):
     def _mix(self, block: People, theta: Theta) -> _Mixed:
         """Mix the probabilities of the people of a block."""
         facts = self.facts.of(block.units)
-        points = self.tastes.points(theta.utility, theta.own, *facts, self._work)
+        points = self.tastes.points(theta.utility, theta.own, facts.draws, facts.covariates, self._work)
+        if facts.log_weights is not None:
+            points = points._replace(log_weights=facts.log_weights)
         columns, of = self.tastes.common
         beta = np.zeros(len(self.tastes.varying) + len(columns))
         beta[columns] = theta.utility[of]

@@ -13,6 +13,7 @@ from choicemodel.data import ChoiceData
 from choicemodel.data.keys import unit_keys
 from choicemodel.estimation.mixed import Theta
 from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts, person_draws
+from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.protocol import Points, Tastes
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.utility.coding import Memory
@@ -69,7 +70,8 @@ class Mixing:
     def points(self, theta: FloatArray, facts: PersonFacts) -> Points:
         """Support points of some persons."""
         parts = self.split(theta)
-        return self.tastes.points(parts.utility, parts.own, *facts)
+        points = self.tastes.points(parts.utility, parts.own, facts.draws, facts.covariates)
+        return points if facts.log_weights is None else points._replace(log_weights=facts.log_weights)
 
     def coefficients(self, theta: FloatArray, varying: FloatArray) -> FloatArray:
         """All coefficients and error parameters (n, G), those that vary given (n, V)."""
@@ -90,6 +92,11 @@ class Mixing:
     def with_tastes(self, tastes: Tastes) -> Mixing:
         """Return the same with other draws, say."""
         return replace(self, tastes=tastes)
+
+    def with_draws(self, draws: Draws, columns: Sequence[str]) -> Mixing:
+        """Return the same coefficients, on the columns of the design, with other draws."""
+        spec = self.spec.with_draws(draws)
+        return replace(self, spec=spec, tastes=spec.on(list(columns), self.names))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the heterogeneity for a file."""

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.heterogeneity.placement import Placed
 from choicemodel.heterogeneity.protocol import Keys, Tastes
 
 FloatArray = NDArray[np.float64]
@@ -62,21 +63,37 @@ class PersonDraws:
 
 
 class PersonFacts(NamedTuple):
-    """What is known of some persons: standard draws (n, D, R) or None, and covariates (n, Q)."""
+    """What is known of some persons: standard draws (n, D, R) or None, and covariates (n, Q).
+
+    Nodes that are each person's own stand in place of draws, and have log-weights (n, R).
+    """
 
     draws: FloatArray | None
     covariates: FloatArray
+    log_weights: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class SurveyFacts:
-    """What is known of all persons of some data: draws, or None where there are none, and covariates (U, Q)."""
+    """What is known of all persons of some data.
+
+    Parameters
+    ----------
+    draws : PersonDraws or None
+        None where nothing is drawn.
+    covariates : ndarray (U, Q)
+    placed : Placed or None
+        Nodes of a quadrature that are each person's own.
+    """
 
     draws: PersonDraws | None
     covariates: FloatArray
+    placed: Placed | None = None
 
     def of(self, units: IntArray) -> PersonFacts:
         """What is known of some of them."""
+        if self.placed is not None:
+            return PersonFacts(self.placed.nodes[units], self.covariates[units], self.placed.log_weights[units])
         return PersonFacts(None if self.draws is None else self.draws.of(units), self.covariates[units])
 
 
