@@ -422,10 +422,13 @@ class ChoiceModel:
         tolerance : float
         max_iterations : int
         starts : int
-            Number of starting points; the best optimum is returned. A logit has one optimum; latent classes have many,
-            and start from ten points unless more are asked for or `start` is given.
+            Number of starting points: the first, and others that are spread evenly around it (Halton points, the same
+            for everybody); the best optimum is returned, and ``optima`` of the result lists all. A logit has one
+            optimum; latent classes have many, and start from ten points unless more are asked for or `start` is given.
         checkpoint : path-like, optional
-            File to which every iteration is written, and from which a fit that was cut off goes on.
+            File to which every iteration is written, and from which a fit that was cut off goes on, at any moment and
+            from any of its starting points: what is lost is the iteration that was under way. Draws need a seed, since
+            others would be another model.
         progress : bool, optional
             Show progress on stderr; default on a terminal only.
         threads : int, optional

@@ -23,6 +23,8 @@ FloatArray = NDArray[np.float64]
 
 # Starting points that differ by less, relatively, are the same.
 _SAME = 1e-6
+# A log-likelihood that is written, and one that is computed again, may differ by this relatively.
+_SAME_VALUE = 1e-9
 
 
 class Standing(NamedTuple):
@@ -70,10 +72,13 @@ class Journal:
             entry = self._done[self._at]
         if entry is not None and _is_same(entry["start"], start):
             return entry
-        # what follows from another start is of no use
+        self.forget()  # what follows from another start is of no use
+        return None
+
+    def forget(self) -> None:
+        """Leave out what is known of the next climb, and of those after it."""
         del self._done[self._at :]
         self._current = None
-        return None
 
     def keep(self, start: FloatArray, standing: Standing, value: float) -> None:
         """Write where the climb stands."""
@@ -95,6 +100,15 @@ class Journal:
         if self._path is not None:
             content = {"key": self._key, "done": self._done, "current": self._current}
             storage.write(self._path, "checkpoint", content)
+
+
+def agrees(stored: float, found: float) -> bool:
+    """Whether a log-likelihood that was written is the one that is found there.
+
+    The key knows the names of the parameters and the choices. Other attributes, or values of fixed parameters, show
+    here.
+    """
+    return bool(abs(stored - found) <= _SAME_VALUE * max(1.0, abs(found)))
 
 
 def _is_same(a: FloatArray, b: FloatArray) -> bool:

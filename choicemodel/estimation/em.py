@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.checkpoint import Journal
+from choicemodel.estimation.checkpoint import Journal, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.newton import maximise
 from choicemodel.heterogeneity.latent_classes import membership_hessian
@@ -80,12 +80,15 @@ def ascend(
 def _quick_ascent(likelihood: ClassLikelihood, start: FloatArray, free: BoolArray, journal: Journal) -> Ascent:
     """Some steps from a point, or what the journal says of them."""
     known = journal.known(start)
-    if known is None or "end" not in known:
-        ascent = ascend(likelihood, start, free, steps=QUICK_STEPS, tolerance=1e-6)
-        journal.finish(start, ascent._asdict())
-        return ascent
-    journal.finish(start, known["end"])
-    return Ascent(**known["end"])
+    if known is not None and "end" in known:
+        ascent = Ascent(**known["end"])
+        if agrees(ascent.value, float(likelihood.mix(ascent.theta).value @ likelihood.unit_weight)):
+            journal.finish(start, known["end"])
+            return ascent
+    journal.forget()
+    ascent = ascend(likelihood, start, free, steps=QUICK_STEPS, tolerance=1e-6)
+    journal.finish(start, ascent._asdict())
+    return ascent
 
 
 def class_starts(

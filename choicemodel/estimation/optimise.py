@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.checkpoint import Journal, Standing
+from choicemodel.estimation.checkpoint import Journal, Standing, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.em import QUICK_STARTS, class_starts
 from choicemodel.estimation.likelihood import STEP, Likelihood
@@ -411,25 +411,41 @@ def _search(
 def _climbed(objective: Objective, start: FloatArray, how: tuple[FitSettings, Journal], report: _progress) -> Optimum:
     """Climb from a point, or read from the journal where that ended, or go on from where it stands."""
     settings, journal = how
-    known = journal.known(start)
-    begin: FloatArray | Standing = start
-    if known is not None and "end" in known:
-        optimum = Optimum(**known["end"])
-        if optimum.decrement < settings.tolerance or not optimum.message.startswith(STOPPED):
+    known, begin = _known(objective, start, journal)
+    if isinstance(begin, Optimum):
+        if known is not None and (begin.decrement < settings.tolerance or not begin.message.startswith(STOPPED)):
             journal.finish(start, known["end"])
-            return optimum
-        begin = optimum.theta  # there is more to do
-    elif known is not None:
-        begin = Standing(known["eta"], known["hessian"], known["fresh"])
+            return begin
+        begin = begin.theta  # there is more to do
 
     def on_step(iteration: int, standing: Standing, value: float, decrement: float) -> None:
         report(iteration, value * objective.weight, decrement)
         if journal.is_kept:
-            journal.keep(start, standing, value * objective.weight)
+            journal.keep(start, standing, value)
 
     found = objective.climb(begin, settings, on_step)
     journal.finish(start, vars(found))
     return found
+
+
+def _known(
+    objective: Objective, start: FloatArray, journal: Journal
+) -> tuple[Mapping[str, Any] | None, FloatArray | Standing | Optimum]:
+    """What the journal says of a climb, and where to begin it: where it ended, where it stands, or at its start."""
+    known = journal.known(start)
+    if known is None:
+        return None, start
+    found: Standing | Optimum
+    if "end" in known:
+        found = Optimum(**known["end"])
+        there, value = found.theta, found.value
+    else:
+        found = Standing(known["eta"], known["hessian"], known["fresh"])
+        there, value = found.eta, known["value"]
+    if agrees(value, objective.score(there)[0]):
+        return known, found
+    journal.forget()
+    return None, start
 
 
 def _reported(optimum: Optimum, objective: Objective) -> Optimum:

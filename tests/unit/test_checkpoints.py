@@ -129,6 +129,25 @@ def test_another_start_is_not_mistaken_for_the_one_in_the_file(tmp_path) -> None
     np.testing.assert_allclose(again.params, whole.params, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["one climb", "classes"])
+def test_other_attributes_of_the_same_choices_are_not_answered_from_the_file(kind, tmp_path) -> None:
+    path, data = tmp_path / "c", survey()
+    first = model(kind).fit(checkpoint=path)
+    other = data.assign(z=data.frame["z"] + 0.3 * data.frame["x"] ** 2)
+    of = cm.ChoiceModel(other, "x + z | 0", heterogeneity=model(kind).heterogeneity)
+    resumed, whole = of.fit(checkpoint=path), of.fit()
+    assert abs(whole.llf - first.llf) > 0.1
+    np.testing.assert_allclose(resumed.params, whole.params, rtol=1e-5)
+
+
+def test_other_values_of_fixed_parameters_are_not_answered_from_the_file(tmp_path) -> None:
+    of, path = model("one climb"), tmp_path / "c"
+    for value in (0.5, 1.5):
+        resumed, whole = of.fit(checkpoint=path, fixed={"sd[x]": value}), of.fit(fixed={"sd[x]": value})
+        np.testing.assert_allclose(resumed.params, whole.params, rtol=1e-6)
+        assert resumed.llf == pytest.approx(whole.llf, rel=1e-10)
+
+
 def test_progress_names_points_and_starts(capsys) -> None:
     model("starts").fit(starts=2, progress=True)
     shown = capsys.readouterr().err
