@@ -120,7 +120,7 @@ def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = No
             "model was estimated from, so nothing is known of them: use predict, which averages over all tastes."
         )
     (posterior, facts), of = _posterior(result, model, known), found.astype(np.int64)
-    placed = None if facts.placed is None else SurveyFacts(None, mixing.covariates(data), facts.placed.of(of))
+    placed = None if facts.placed is None else SurveyFacts(None, mixing.covariates(data), facts.placed.some(of))
     theta, design = estimates_of(result), model.design_on(data)
     P = mean_probabilities(theta, design, (model.errors, mixing), lambda units: posterior[of[units]], placed)
     return pd.Series(P, index=data.index, name="probability")

@@ -12,7 +12,7 @@ error distributions are asked for log P and its derivative in V, with the points
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -151,11 +151,20 @@ class MixedLikelihood(UnitLikelihood):
         """Posterior of the points of each unit (U, R); that of units without information is the weights."""
         out = np.full((self.n_units, self.tastes.n_points), np.nan)
 
-        def fill(block: People) -> None:
-            out[block.units] = self._mix(block, self.split(theta)).posterior
+        def fill(units: IntArray, posterior: FloatArray) -> None:
+            out[units] = posterior
 
-        self.executor.map(fill, self.people)
+        self.each_posterior(theta, fill)
         return out
+
+    def each_posterior(self, theta: FloatArray, see: Callable[[IntArray, FloatArray], None]) -> None:
+        """Show the units and posteriors (n, R) of each block, which together may be more than memory holds."""
+        parts = self.split(theta)
+
+        def show(block: People) -> None:
+            see(block.units, self._mix(block, parts).posterior)
+
+        self.executor.map(show, self.people)
 
     def split(self, theta: FloatArray) -> Theta:
         """Tell the parameters apart."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.heterogeneity.placement import Placed
+from choicemodel.heterogeneity.placement import Placement
 from choicemodel.heterogeneity.protocol import Keys, Tastes
 
 FloatArray = NDArray[np.float64]
@@ -82,18 +82,19 @@ class SurveyFacts:
     draws : PersonDraws or None
         None where nothing is drawn.
     covariates : ndarray (U, Q)
-    placed : Placed or None
+    placed : Placement or None
         Nodes of a quadrature that are each person's own.
     """
 
     draws: PersonDraws | None
     covariates: FloatArray
-    placed: Placed | None = None
+    placed: Placement | None = None
 
     def of(self, units: IntArray) -> PersonFacts:
         """What is known of some of them."""
         if self.placed is not None:
-            return PersonFacts(self.placed.nodes[units], self.covariates[units], self.placed.log_weights[units])
+            own = self.placed.of(units)
+            return PersonFacts(own.nodes, self.covariates[units], own.log_weights)
         return PersonFacts(None if self.draws is None else self.draws.of(units), self.covariates[units])
 
 

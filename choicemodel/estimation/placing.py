@@ -18,10 +18,11 @@ from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.optimise import Search, Task, search, starting_values
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.draws import quadrature
-from choicemodel.heterogeneity.placement import closer, moved, nodes_on, whole_range
+from choicemodel.heterogeneity.placement import Intervals, Placement, closer, moved, whole_range
 from choicemodel.heterogeneity.random_tastes import RandomTastes
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 # How often nodes are placed at most: at given parameters, and in a fit.
@@ -62,13 +63,25 @@ def placed(likelihood: MixedLikelihood, theta: FloatArray) -> MixedLikelihood:
     tastes = replace(tastes, nodes=rule.nodes.T[np.newaxis], node_weights=rule.log_weights[np.newaxis])
     intervals = whole_range(variates, likelihood.n_units)
     for _ in range(_MOST_LOOKS):
-        laid = nodes_on(intervals, variates, number)
-        there = replace(likelihood, tastes=tastes, facts=replace(facts, placed=laid))
-        nearer = closer(intervals, there.posterior(theta), variates, number)
+        there = replace(likelihood, tastes=tastes, facts=replace(facts, placed=Placement(intervals, variates, number)))
+        nearer = _nearer(there, theta, intervals)
         if moved(intervals, nearer) < _STILL:
             break
         intervals = nearer
     return there
+
+
+def _nearer(likelihood: MixedLikelihood, theta: FloatArray, intervals: Intervals) -> Intervals:
+    """Intervals that are nearer to where the integrands are; those of persons without information stay."""
+    low, high, placement = intervals.low.copy(), intervals.high.copy(), likelihood.facts.placed
+    assert placement is not None  # noqa: S101 - put in by `placed`
+
+    def see(units: IntArray, posterior: FloatArray) -> None:
+        found = closer(intervals.of(units), posterior, placement.variates, placement.number)
+        low[units], high[units] = found
+
+    likelihood.each_posterior(theta, see)
+    return Intervals(low, high)
 
 
 def search_placed(

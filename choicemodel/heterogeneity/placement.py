@@ -37,16 +37,40 @@ class Intervals(NamedTuple):
     low: FloatArray
     high: FloatArray
 
+    def of(self, units: IntArray) -> Intervals:
+        """Those of some persons."""
+        return Intervals(self.low[units], self.high[units])
 
-class Placed(NamedTuple):
-    """Nodes (U, D, R) of each person and their log-weights (U, R), which need not sum to one."""
+
+class Nodes(NamedTuple):
+    """Nodes (n, D, R) of persons and their log-weights (n, R), which need not sum to one."""
 
     nodes: FloatArray
     log_weights: FloatArray
 
-    def of(self, units: IntArray) -> Placed:
-        """Those of some persons."""
-        return Placed(self.nodes[units], self.log_weights[units])
+
+class Placement(NamedTuple):
+    """Where the nodes of all persons are: they are laid when they are asked for, so that they take no memory.
+
+    Parameters
+    ----------
+    intervals : Intervals
+    variates : tuple of {"normal", "uniform"}
+    number : int
+        Nodes in each dimension.
+    """
+
+    intervals: Intervals
+    variates: tuple[Variate, ...]
+    number: int
+
+    def of(self, units: IntArray) -> Nodes:
+        """Nodes of some persons."""
+        return nodes_on(self.intervals.of(units), self.variates, self.number)
+
+    def some(self, units: IntArray) -> Placement:
+        """The placement of some persons."""
+        return self._replace(intervals=self.intervals.of(units))
 
 
 def can_be_placed(variates: Sequence[Variate]) -> bool:
@@ -61,7 +85,7 @@ def whole_range(variates: Sequence[Variate], n_units: int) -> Intervals:
     return Intervals(-high, high)
 
 
-def nodes_on(intervals: Intervals, variates: Sequence[Variate], number: int) -> Placed:
+def nodes_on(intervals: Intervals, variates: Sequence[Variate], number: int) -> Nodes:
     """Lay nodes over intervals: a product rule of as many nodes in each dimension.
 
     Parameters
@@ -88,10 +112,10 @@ def nodes_on(intervals: Intervals, variates: Sequence[Variate], number: int) -> 
         z = middle[:, d, np.newaxis] + half[:, d, np.newaxis] * x
         nodes[:, d], log_weights[:, d] = z, log_w + np.log(half[:, d, np.newaxis]) + _log_density(variate, z)
     if len(variates) == 1:
-        return Placed(nodes, log_weights[:, 0])
+        return Nodes(nodes, log_weights[:, 0])
     first, second = np.repeat(np.arange(number), number), np.tile(np.arange(number), number)  # (R,)
     grid = np.ascontiguousarray(np.stack([nodes[:, 0, first], nodes[:, 1, second]], axis=1))
-    return Placed(grid, log_weights[:, 0, first] + log_weights[:, 1, second])
+    return Nodes(grid, log_weights[:, 0, first] + log_weights[:, 1, second])
 
 
 def closer(intervals: Intervals, posterior: FloatArray, variates: Sequence[Variate], number: int) -> Intervals:
