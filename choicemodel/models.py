@@ -18,6 +18,7 @@ from choicemodel.data.keys import unit_keys
 from choicemodel.estimation import Composition, FitSettings
 from choicemodel.estimation import choice_based as by_choice
 from choicemodel.estimation.constants import constants_only
+from choicemodel.estimation.enough import fit_with_enough
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import fit as estimate
 from choicemodel.estimation.fit import likelihood_of, unit_scores
@@ -28,7 +29,7 @@ from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
-from choicemodel.heterogeneity.draws import Draws
+from choicemodel.heterogeneity.draws import Draws, as_draws
 from choicemodel.heterogeneity.latent_classes import ClassTastes, LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.random_utility import (
@@ -276,7 +277,8 @@ class ChoiceModel:
             ``value``, ``score`` (K,) and ``hessian`` (K, K) or None.
         """
         with executor(threads) as pool:
-            likelihood, theta = likelihood_of(self.composition(), pool), self.vector(params)
+            theta = self.vector(params)
+            likelihood = likelihood_of(self.composition(), pool, at=theta)
             if not hessian:
                 return likelihood.evaluate(theta)
             found, matrix = likelihood.evaluate_with_hessian(theta)
@@ -295,9 +297,9 @@ class ChoiceModel:
         ndarray (U, K)
             Units in the order of their sorted labels.
         """
-        composition = self.composition()
+        composition, theta = self.composition(), self.vector(params)
         with executor(threads) as pool:
-            return unit_scores(likelihood_of(composition, pool), self.vector(params), composition.design)
+            return unit_scores(likelihood_of(composition, pool, at=theta), theta, composition.design)
 
     def probabilities(self, params: Params, data: ChoiceData | None = None) -> pd.Series[float]:
         """Compute choice probabilities at given parameters; a pure function of its arguments.
@@ -342,6 +344,54 @@ class ChoiceModel:
     def mixes(self) -> bool:
         """Whether coefficients vary over persons."""
         return isinstance(self.mixing, Mixing)
+
+    @property
+    def draws(self) -> Draws | None:
+        """How the points of random coefficients are drawn; None where nothing is."""
+        spec = self.mixing.spec if isinstance(self.mixing, Mixing) else None
+        return spec.sampler if isinstance(spec, RandomCoefficients) else None
+
+    def with_draws(self, draws: Draws | str | NDArray[np.float64]) -> ChoiceModel:
+        """Return the same model with other draws.
+
+        Parameters
+        ----------
+        draws : Draws, str or array
+
+        Returns
+        -------
+        ChoiceModel
+
+        Raises
+        ------
+        SpecificationError
+            If no coefficients are drawn, or draws given as an array are for other persons.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MixedLogit(data, "gc + ttme", {"ttme": "normal"}, draws=cm.Draws("sobol", 64, rng=0))
+        >>> model.with_draws(model.draws.with_number(128)).draws
+        Draws(kind='sobol', number=128, seed=0)
+        """
+        if self.draws is None or not isinstance(self.mixing, Mixing):
+            raise SpecificationError(
+                f"Nothing is drawn in this {self.title.lower()}, so it has no draws to change: those of random "
+                "coefficients are given to a MixedLogit."
+            )
+        wanted = as_draws(draws)
+        if self.data is not None:
+            wanted = wanted.for_persons(unit_keys(self.data, 0))
+        mixing = self.mixing.with_draws(wanted, [c.name for c in self.columns])
+        model = copy(self)
+        before = None if self._before is None else self._before.with_draws(draws)
+        settled = {"mixing": mixing, "heterogeneity": mixing.spec, "_before": before}
+        for name, value in settled.items():
+            object.__setattr__(model, name, value)
+        return model
 
     def derived_numbers(self, theta: FloatArray) -> Derived:
         """Numbers that follow from the parameters of the errors, and from those of the tastes."""
@@ -393,10 +443,13 @@ class ChoiceModel:
         tolerance : float
         max_iterations : int
         starts : int
-            Number of starting points; the best optimum is returned. A logit has one optimum; latent classes have many,
-            and start from ten points unless more are asked for or `start` is given.
+            Number of starting points: the first, and others that are spread evenly around it (Halton points, the same
+            for everybody); the best optimum is returned, and ``optima`` of the result lists all. A logit has one
+            optimum; latent classes have many, and start from ten points unless more are asked for or `start` is given.
         checkpoint : path-like, optional
-            File to which every iteration is written, and from which a fit that was cut off goes on.
+            File to which every iteration is written, and from which a fit that was cut off goes on, at any moment and
+            from any of its starting points: what is lost is the iteration that was under way. Draws need a seed, since
+            others would be another model.
         progress : bool, optional
             Show progress on stderr; default on a terminal only.
         threads : int, optional
@@ -445,7 +498,12 @@ class ChoiceModel:
             population_shares=model.population_shares,
         )
         wanted = default_cov_type(design.data) if cov_type is None else cov_type
-        found = estimate(model.composition(), settings)
+        if model.draws is not None and model.draws.number is None:
+            held = "robust" if wanted == "cluster" else wanted
+            found, draws = fit_with_enough(lambda d: model.with_draws(d).composition(), model.draws, settings, held)
+            model = model.with_draws(draws)
+        else:
+            found = estimate(model.composition(), settings)
         sample, stored = model._facts()
         plain = ChoiceResults(
             model=model,

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import numpy as np
 import pandas as pd
@@ -56,6 +56,13 @@ _NEAR_ONE = 0.05
 _NOUNS = {**dict.fromkeys(["choices"], "situation"), **KINDS, "counts": "choice"}
 
 COV_TYPES = ("nonrobust", "opg", "robust", "cluster")
+
+
+class Noise(NamedTuple):
+    """Another source of error of the estimates: its covariance (K, K), and what it is called."""
+
+    covariance: FloatArray
+    what: str
 
 
 class FittedModel(Protocol):
@@ -219,6 +226,7 @@ class ChoiceResults:
     _fit: Fit
     _covariance: FloatArray
     _stored: Mapping[str, Any] = field(default_factory=dict)
+    _noise: Noise | None = None
 
     # --- estimates ---------------------------------------------------------------------------------------------------
 
@@ -451,7 +459,7 @@ class ChoiceResults:
             check_cov_type(cov_type, "nonrobust")  # the bread of influence functions
         if cov_type == "cluster":
             label = groups if isinstance(groups, str) else "the groups given"
-            return replace(self, cov_type=cov_type, groups=label, _covariance=self._clustered(groups))
+            return replace(self, cov_type=cov_type, groups=label, _covariance=self._noisy(self._clustered(groups)))
         covariance = self._fit.covariances[cov_type]
         lost = np.isnan(np.diag(covariance)) & ~np.isnan(np.diag(self._fit.covariances["nonrobust"]))
         if lost.any():
@@ -461,7 +469,36 @@ class ChoiceResults:
                 CovarianceWarning,
                 stacklevel=2,
             )
-        return replace(self, cov_type=cov_type, groups=None, _covariance=covariance)
+        return replace(self, cov_type=cov_type, groups=None, _covariance=self._noisy(covariance))
+
+    def with_noise(self, covariance: pd.DataFrame | FloatArray, what: str = "simulation noise") -> ChoiceResults:
+        """Return the same estimates with the covariance of another source of error added to every covariance.
+
+        Sources of error that are independent of the sample's add up in covariances. `choicemodel.draw_stability` finds
+        that of the draws. It replaces one that was added before.
+
+        Parameters
+        ----------
+        covariance : DataFrame or array (K, K)
+            By name, or in the order of the parameters.
+        what : str
+            What the source is called in tables.
+
+        Returns
+        -------
+        ChoiceResults
+
+        Raises
+        ------
+        SpecificationError
+            If it is no covariance of the parameters.
+        """
+        added = _read_noise(covariance, self._names)
+        own = self._covariance if self._noise is None else self._covariance - self._noise.covariance
+        return replace(self, _covariance=own + added, _noise=Noise(added, what))
+
+    def _noisy(self, covariance: FloatArray) -> FloatArray:
+        return covariance if self._noise is None else covariance + self._noise.covariance
 
     def _clustered(self, groups: Any) -> FloatArray:
         data = self._require_data("A clustered covariance")
@@ -600,6 +637,7 @@ class ChoiceResults:
             "never_chosen": self._null[1],
             "fingerprint": self.fingerprint(),
             **beside,
+            "noise": None if self._noise is None else self._noise._asdict(),
         }
 
     @classmethod
@@ -617,6 +655,7 @@ class ChoiceResults:
             _fit=Fit(**content["fit"], covariances=content["covariances"]),
             _covariance=content["covariance"],
             _stored=stored,
+            _noise=None if content.get("noise") is None else Noise(**content["noise"]),
         )
 
     # --- tables ------------------------------------------------------------------------------------------------------
@@ -697,7 +736,8 @@ class ChoiceResults:
     def _covariance_label(self) -> str:
         unit = self.sample.unit
         by = {"cluster": f" (by {self.groups})", "robust": "" if unit == "situation" else f" (by {unit})"}
-        return self.cov_type + by.get(self.cov_type, "")
+        plus = "" if self._noise is None else f" plus {self._noise.what}"
+        return self.cov_type + by.get(self.cov_type, "") + plus
 
     def _shares_block(self) -> Block:
         s = self.sample
@@ -792,7 +832,7 @@ class ChoiceResults:
 
     def _errors_of(self, cov_type: str) -> pd.Series[float]:
         with np.errstate(invalid="ignore"):
-            return self._series(np.sqrt(np.diag(self._fit.covariances[cov_type])), cov_type)
+            return self._series(np.sqrt(np.diag(self._noisy(self._fit.covariances[cov_type]))), cov_type)
 
     def _optimiser(self) -> str:
         plain = self.model.errors.has_curvature and not self.model.mixes
@@ -822,7 +862,7 @@ class ChoiceResults:
         undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))].difference(list(self.at_bound))
         if len(undefined):
             notes.append(f"Standard errors are undefined for {', '.join(shown.names[n] for n in undefined)}.")
-        notes += self._notes_on_the_search(shown)
+        notes += [*self._notes_on_the_search(shown), *self._fit.notes]
         never = [str(self.model.alternatives[j]) for j in self._null[1]]
         if never:
             notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
@@ -882,6 +922,28 @@ def inconsistency(result: ChoiceResults) -> str:
             "shares and elasticities are those of its probabilities, which describe choices and explain none."
         )
     return ""
+
+
+def _read_noise(covariance: pd.DataFrame | FloatArray, names: pd.Index[str]) -> FloatArray:
+    """Read a covariance of the parameters (K, K), by name or in order.
+
+    Raises
+    ------
+    SpecificationError
+    """
+    if isinstance(covariance, pd.DataFrame):
+        if set(covariance.index) != set(names) or set(covariance.columns) != set(names):
+            raise SpecificationError(f"The covariance must have a row and a column for each of {', '.join(names)}.")
+        covariance = covariance.loc[list(names), list(names)].to_numpy(dtype=np.float64)
+    values = np.array(covariance, dtype=np.float64)
+    if values.shape != (len(names),) * 2 or not np.isfinite(values).all() or not np.allclose(values, values.T):
+        raise SpecificationError(
+            f"The covariance must be a symmetric matrix of finite numbers with {len(names)} rows, one for each "
+            "parameter."
+        )
+    if np.linalg.eigvalsh(values).min(initial=0.0) < -1e-8 * max(np.abs(values).max(), 1e-300):
+        raise SpecificationError("The covariance has a negative variance in some direction, so that it is none.")
+    return values
 
 
 def _notes_on_the_weights(sample: Sample) -> list[str]:

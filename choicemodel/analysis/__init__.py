@@ -11,6 +11,7 @@ from choicemodel.analysis.nonnested import NonnestedTest, nonnested_test
 from choicemodel.analysis.scenario import scenario
 from choicemodel.analysis.score_test import ScoreStatistic, ScoreTest, lm_test
 from choicemodel.analysis.shares import shares
+from choicemodel.analysis.stability import DrawStability, draw_stability
 from choicemodel.analysis.tests import LikelihoodRatioTest, lr_test
 from choicemodel.analysis.uncertainty import Estimates, uncertainty
 from choicemodel.analysis.validation import CrossValidation, ValidationResult, cross_validate, validate
@@ -21,6 +22,7 @@ __all__ = [
     "Add",
     "Comparison",
     "CrossValidation",
+    "DrawStability",
     "Estimates",
     "IIASubset",
     "IIATest",
@@ -36,6 +38,7 @@ __all__ = [
     "consumer_surplus",
     "cross_validate",
     "design_after",
+    "draw_stability",
     "elasticities",
     "iia_test",
     "individual_coefficients",

@@ -20,7 +20,9 @@ from choicemodel.data.codes import plain_label
 from choicemodel.data.keys import unit_keys
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import likelihood_of
+from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.prediction import mean_probabilities
 from choicemodel.exceptions import SpecificationError
 from choicemodel.models import ChoiceModel
@@ -69,8 +71,7 @@ def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = Non
     (361, 2)
     """
     model, data, mixing = _mixture(result, data, "individual_coefficients")
-    theta, posterior = estimates_of(result), _posterior(result, model, data)
-    facts = mixing.facts(data)
+    theta, (posterior, facts) = estimates_of(result), _posterior(result, model, data)
     varying = mixing.tastes.varying
     mean, square = (np.zeros((len(posterior), len(varying))) for _ in range(2))
     step = max(1, _PIECE // (len(varying) * mixing.n_points))
@@ -119,9 +120,12 @@ def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = No
             f"{int(np.isnan(found).sum())} persons, such as {_labels(data)[unit]!r}, are not in the data that the "
             "model was estimated from, so nothing is known of them: use predict, which averages over all tastes."
         )
-    posterior, of = _posterior(result, model, known), found.astype(np.int64)
+    (posterior, facts), of = _posterior(result, model, known), found.astype(np.int64)
+    placed = None
+    if facts.placed is not None:
+        placed = SurveyFacts(None, mixing.covariates(data), data.structure.unit, None, facts.placed.some(of))
     theta, design = estimates_of(result), model.design_on(data)
-    P = mean_probabilities(theta, design, (model.errors, mixing), lambda units: posterior[of[units]])
+    P = mean_probabilities(theta, design, (model.errors, mixing), lambda units: posterior[of[units]], placed)
     return pd.Series(P, index=data.index, name="probability")
 
 
@@ -137,16 +141,19 @@ def _mixture(result: ChoiceResults, data: ChoiceData | None, what: str) -> tuple
     return model, given, model.mixing  # all answers of a ranking say what a person is like
 
 
-def _posterior(result: ChoiceResults, model: ChoiceModel, data: ChoiceData) -> FloatArray:
-    """Posterior of the points of each unit (U, R); the weights themselves where a unit says nothing."""
+def _posterior(result: ChoiceResults, model: ChoiceModel, data: ChoiceData) -> tuple[FloatArray, SurveyFacts]:
+    """Posterior of the points of each unit (U, R), the weights themselves where a unit says nothing; and the points."""
+    mixing: Any = model.mixing
     with executor(result.settings.threads) as pool:
-        likelihood: Any = likelihood_of(model.composition(model.design_on(data)), pool)
-        found: FloatArray = likelihood.posterior(estimates_of(result))
+        theta = estimates_of(result)
+        likelihood: Any = likelihood_of(model.composition(model.design_on(data)), pool, at=theta)
+        found: FloatArray = likelihood.posterior(theta)
+    own = isinstance(likelihood, MixedLikelihood)
+    facts: SurveyFacts = likelihood.facts if own else mixing.facts(data)
     silent = np.flatnonzero(np.isnan(found).any(axis=1))
     if len(silent):
-        mixing: Any = model.mixing
-        found[silent] = np.exp(mixing.person_points(estimates_of(result), mixing.facts(data).of(silent)).log_weights)
-    return found
+        found[silent] = np.exp(mixing.person_points(theta, facts.of(silent)).log_weights)
+    return found, facts
 
 
 def _labels(data: ChoiceData) -> pd.Index[Any]:

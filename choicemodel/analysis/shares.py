@@ -233,7 +233,8 @@ def _among_unheld(result: ChoiceResults, given: ChoiceData, data: ChoiceData) ->
         )
     model = cast(ChoiceModel, result.model)
     with executor(None) as pool:
-        value = likelihood_of(model.composition(model.design_on(given)), pool).evaluate(estimates_of(result)).value
+        theta = estimates_of(result)
+        value = likelihood_of(model.composition(model.design_on(given)), pool, at=theta).evaluate(theta).value
     if np.isclose(value, result.llf, rtol=1e-9, atol=0.0):
         return _Among(np.arange(data.n_situations))
     return _Among(
@@ -352,7 +353,8 @@ def _scores(result: ChoiceResults, data: ChoiceData) -> FloatArray:
     else:
         design, structure = model.design_on(data), data.structure
         with executor(None) as pool:
-            scores = unit_scores(likelihood_of(model.composition(design), pool), estimates_of(result), design)
+            theta = estimates_of(result)
+            scores = unit_scores(likelihood_of(model.composition(design), pool, at=theta), theta, design)
     unit, first = _units(result, data), structure.unit[structure.first_stage]
     of_unit = np.zeros(structure.n_units, dtype=np.int64)
     of_unit[first] = unit

@@ -92,7 +92,7 @@ def _by_person(model: ChoiceModel, theta: FloatArray, design: Design) -> FloatAr
     structure = design.data.structure
     plain = replace(design, data=replace(design.data, structure=replace(structure, weight=None)))
     with executor(None) as pool:
-        values = likelihood_of(model.composition(plain), pool).unit_values(theta)  # type: ignore[union-attr]
+        values = likelihood_of(model.composition(plain), pool, at=theta).unit_values(theta)  # type: ignore[union-attr]
     out = np.zeros(structure.n_situations)
     out[np.unique(structure.unit, return_index=True)[1]] = values
     return out

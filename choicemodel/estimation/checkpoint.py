@@ -1,8 +1,17 @@
-"""Where a fit stands, written to a file after every iteration so that it can be resumed."""
+"""What a fit has done so far, written to a file after every iteration so that it can be resumed.
+
+A fit is a row of climbs: from several starting points, with parameters held on a bound, with more draws than before.
+Each starts where those before it say, so that the row is the same whenever the fit is repeated. The journal holds the
+ends of the climbs that are over and where the last one stands, with its Hessian: a fit that was cut off is given the
+ends, one by one, and goes on from there.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,26 +21,115 @@ from choicemodel.exceptions import ResultFileError
 
 FloatArray = NDArray[np.float64]
 
+# Starting points that differ by less, relatively, are the same.
+_SAME = 1e-6
+# A log-likelihood that is written, and one that is computed again, may differ by this relatively.
+_SAME_VALUE = 1e-9
 
-def write_checkpoint(path: Path, key: str, theta: FloatArray, value: float) -> None:
-    """Write parameters and value; `key` identifies model and data."""
-    storage.write(path, "checkpoint", {"key": key, "theta": theta, "value": value})
+
+class Standing(NamedTuple):
+    """Where a climb stands: working values (k,), the Hessian if it is kept (k, k), and whether it is of this place."""
+
+    eta: FloatArray
+    hessian: FloatArray | None
+    fresh: bool
 
 
-def read_checkpoint(path: Path, key: str, size: int) -> FloatArray | None:
-    """Read parameters to go on from; None if there is no file yet.
+class Journal:
+    """The climbs of a fit, in their order, in a file or nowhere.
+
+    Parameters
+    ----------
+    path : Path or None
+        None: nothing is kept.
+    key : str
+        Identifies model and data.
 
     Raises
     ------
     ResultFileError
         If the file is damaged, or belongs to another model or other data.
     """
-    if not path.exists():
+
+    def __init__(self, path: Path | None = None, key: str = "") -> None:
+        self._path, self._key = path, key
+        self._done: list[dict[str, Any]] = []
+        self._current: dict[str, Any] | None = None
+        self._at = 0
+        if path is not None and path.exists():
+            self._done, self._current = _read(path, key)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a file."""
+        return self._path is not None
+
+    def known(self, start: FloatArray) -> Mapping[str, Any] | None:
+        """What is known of the next climb, if it starts here: how it ended, where it stands (``eta``), or nothing."""
+        now = self._current
+        entry = now if now is not None and now["at"] == self._at else None
+        if entry is None and self._at < len(self._done):
+            entry = self._done[self._at]
+        if entry is not None and _is_same(entry["start"], start):
+            return entry
+        self.forget()  # what follows from another start is of no use
         return None
+
+    def forget(self) -> None:
+        """Leave out what is known of the next climb, and of those after it."""
+        del self._done[self._at :]
+        self._current = None
+
+    def keep(self, start: FloatArray, standing: Standing, value: float) -> None:
+        """Write where the climb stands."""
+        self._current = {"at": self._at, "start": start, **standing._asdict(), "value": value}
+        self._write()
+
+    def finish(self, start: FloatArray, end: Mapping[str, Any]) -> None:
+        """Write how the climb ended; the next one follows."""
+        entry, known = {"start": start, "end": dict(end)}, self._at < len(self._done)
+        if known and self._done[self._at]["end"] is end:  # read from the file
+            self._at += 1
+            return
+        self._done[self._at : self._at + 1] = [entry]
+        self._current = None
+        self._at += 1
+        self._write()
+
+    def _write(self) -> None:
+        if self._path is not None:
+            content = {"key": self._key, "done": self._done, "current": self._current}
+            storage.write(self._path, "checkpoint", content)
+
+
+def agrees(stored: float, found: float) -> bool:
+    """Whether a log-likelihood that was written is the one that is found there.
+
+    The key knows the names of the parameters and the choices. Other attributes, or values of fixed parameters, show
+    here.
+    """
+    return bool(abs(stored - found) <= _SAME_VALUE * max(1.0, abs(found)))
+
+
+def _is_same(a: FloatArray, b: FloatArray) -> bool:
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=_SAME, atol=0.0, equal_nan=True))
+
+
+def _read(path: Path, key: str) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Read the climbs that are over, and the one that is not."""
     content = storage.read(path, "checkpoint")
-    theta = content.get("theta")
-    if content.get("key") != key or not isinstance(theta, np.ndarray) or theta.shape != (size,):
+    theirs, done = content.get("key"), content.get("done")
+    if theirs != key and isinstance(theirs, str) and _without_seed(theirs) == _without_seed(key):
+        raise ResultFileError(
+            f"The checkpoint {path} belongs to a fit whose draws have another seed. Draws without a seed get a new one "
+            'each time: give them one, as in cm.Draws("sobol", 512, rng=0); and delete the file.'
+        )
+    if theirs != key or not isinstance(done, list):
         raise ResultFileError(
             f"The checkpoint {path} belongs to another model or other data: name another file, or delete it."
         )
-    return theta
+    return done, content.get("current")
+
+
+def _without_seed(key: str) -> str:
+    return re.sub(r"'seed': \d+", "", key)

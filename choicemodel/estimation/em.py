@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.estimation.checkpoint import Journal, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.newton import maximise
 from choicemodel.heterogeneity.latent_classes import membership_hessian
@@ -76,6 +77,20 @@ def ascend(
     return Ascent(theta, value, steps)
 
 
+def _quick_ascent(likelihood: ClassLikelihood, start: FloatArray, free: BoolArray, journal: Journal) -> Ascent:
+    """Some steps from a point, or what the journal says of them."""
+    known = journal.known(start)
+    if known is not None and "end" in known:
+        ascent = Ascent(**known["end"])
+        if agrees(ascent.value, float(likelihood.mix(ascent.theta).value @ likelihood.unit_weight)):
+            journal.finish(start, known["end"])
+            return ascent
+    journal.forget()
+    ascent = ascend(likelihood, start, free, steps=QUICK_STEPS, tolerance=1e-6)
+    journal.finish(start, ascent._asdict())
+    return ascent
+
+
 def class_starts(
     likelihood: ClassLikelihood,
     where: tuple[FloatArray, BoolArray],
@@ -83,6 +98,7 @@ def class_starts(
     *,
     sizes: FloatArray | None = None,
     number: int = QUICK_STARTS,
+    journal: Journal | None = None,
 ) -> list[FloatArray]:
     """Find where to start the search for the maximum: some steps of EM from points around the logit.
 
@@ -97,6 +113,8 @@ def class_starts(
         For each column a size of coefficient that matters.
     number : int
         How many points.
+    journal : Journal, optional
+        Holds the ends that were found before.
 
     Returns
     -------
@@ -114,7 +132,7 @@ def class_starts(
     found = []
     for point in points[:number]:
         start = np.where(free[kept], np.concatenate(point), theta[kept])
-        found.append(ascend(plain, start, free[kept], steps=QUICK_STEPS, tolerance=1e-6))
+        found.append(_quick_ascent(plain, start, free[kept], journal or Journal()))
     found.sort(key=lambda a: -a.value if np.isfinite(a.value) else np.inf)
     out = []
     for ascent in found:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from choicemodel.data import Structure
 from choicemodel.estimation import covariance as cov
+from choicemodel.estimation.checkpoint import Journal
 from choicemodel.estimation.choice_based import centred_scores, change_of_strata, restratified
 from choicemodel.estimation.classes import (
     ClassLikelihood,
@@ -29,10 +30,11 @@ from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
 from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
-from choicemodel.estimation.optimise import Composition, FitSettings, Search, search
+from choicemodel.estimation.optimise import Composition, FitSettings, Search, Task, journal_of, search
 from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
+from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.estimation.within import WithinLikelihood, situation_blocks
@@ -101,6 +103,8 @@ class Fit:
         Positions of the parameters that were left on a bound of their range.
     optima : tuple of (float, int)
         Log-likelihood of each optimum that was found, and from how many starting points.
+    notes : tuple of str
+        What else there is to say of it.
     """
 
     theta: FloatArray
@@ -116,6 +120,7 @@ class Fit:
     seconds: float = field(compare=False)
     at_bound: tuple[int, ...] = ()
     optima: tuple[tuple[float, int], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def build_blocks(design: Design, pool: Executor) -> list[Block]:
@@ -134,7 +139,11 @@ def build_blocks(design: Design, pool: Executor) -> list[Block]:
 
 
 def likelihood_of(
-    model: Composition, pool: Executor, prepared: Prepared | list[Block] | None = None
+    model: Composition,
+    pool: Executor,
+    prepared: Prepared | list[Block] | None = None,
+    *,
+    at: FloatArray | None = None,
 ) -> Likelihood | UnitLikelihood:
     """Put the likelihood of a model on its data together.
 
@@ -144,6 +153,8 @@ def likelihood_of(
     pool : Executor
     prepared : Prepared or list of Block, optional
         Its data, coded; blocks will do where there is no heterogeneity.
+    at : ndarray (K,), optional
+        Parameters at which it will be asked: nodes of a quadrature that are each person's own are placed there.
     """
     lower, upper = _ranges(model.parameters)
     if isinstance(model.heterogeneity, Mixing):
@@ -156,7 +167,8 @@ def likelihood_of(
         arguments = (coded.people, model.errors, tastes, coded.facts, structure.n_units, pool, lower, upper)
         if model.heterogeneity.varies_within:
             return WithinLikelihood(*arguments, unit=structure.unit)
-        return MixedLikelihood(*arguments)
+        plain = MixedLikelihood(*arguments)
+        return placed(plain, at) if at is not None and is_adaptive(model.heterogeneity) else plain
     blocks = prepared.blocks if isinstance(prepared, Prepared) else prepared
     blocks = build_blocks(model.design, pool) if blocks is None else blocks
     return Likelihood(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
@@ -258,12 +270,19 @@ def prepare(model: Composition, pool: Executor) -> Prepared:
     if model.heterogeneity.varies_within:
         people = situation_blocks(design, model.heterogeneity.n_points, regular=regular)
         return replace(plain, people=people, facts=model.heterogeneity.facts(design.data))
-    people = people_blocks(design, model.heterogeneity.n_points, regular=regular)
+    people = people_blocks(design, points_in_fit(model.heterogeneity), regular=regular)
     return replace(plain, people=people, facts=model.heterogeneity.facts(design.data, [p.units for p in people]))
 
 
-def fit(model: Composition, settings: FitSettings) -> Fit:
+def fit(model: Composition, settings: FitSettings, journal: Journal | None = None) -> Fit:
     """Estimate a model by maximum likelihood.
+
+    Parameters
+    ----------
+    model : Composition
+    settings : FitSettings
+    journal : Journal, optional
+        What was done before; default that of the checkpoint that the settings name.
 
     Raises
     ------
@@ -278,10 +297,17 @@ def fit(model: Composition, settings: FitSettings) -> Fit:
         If a class is empty or the same as another one, or the best optimum was found from one starting point only.
     """
     with executor(settings.threads) as pool:
-        return fit_prepared(model, prepare(model, pool), settings, pool)
+        return fit_prepared(model, prepare(model, pool), settings, pool, journal)
 
 
-def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, pool: Executor) -> Fit:
+def open_journal(model: Composition, settings: FitSettings) -> Journal:
+    """Open the journal of a fit: what its checkpoint, if there is one, says of a fit that was cut off."""
+    return journal_of(model, settings, _start(model.parameters, settings)[1])
+
+
+def fit_prepared(
+    model: Composition, prepared: Prepared, settings: FitSettings, pool: Executor, journal: Journal | None = None
+) -> Fit:
     """Estimate a model on data that are coded already; as `fit`."""
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
@@ -295,7 +321,12 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
     likelihood = likelihood_of(model, pool, prepared)
     _check_classes(model, prepared)
     classes = None if settings.start is not None else _plain_classes(model, prepared, pool)
-    found = search(likelihood, theta, free, (model, settings), _logit(model, blocks, pool), classes)
+    task = Task(model, settings, journal or open_journal(model, settings))
+    logit = _logit(model, blocks, pool)
+    if isinstance(likelihood, MixedLikelihood) and is_adaptive(model.heterogeneity):
+        found, likelihood = search_placed(likelihood, theta, free, task, logit)
+    else:
+        found = search(likelihood, theta, free, task, logit, classes)
     optimum = found.optimum
     theta[free] = optimum.theta
     scores = unit_scores(likelihood, theta, model.design)

@@ -12,7 +12,7 @@ error distributions are asked for log P and its derivative in V, with the points
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -152,11 +152,20 @@ class MixedLikelihood(UnitLikelihood):
         """Posterior of the points of each unit (U, R); that of units without information is the weights."""
         out = np.full((self.n_units, self.tastes.n_points), np.nan)
 
-        def fill(block: People) -> None:
-            out[block.units] = self._mix(block, self.split(theta)).posterior
+        def fill(units: IntArray, posterior: FloatArray) -> None:
+            out[units] = posterior
 
-        self.executor.map(fill, self.people)
+        self.each_posterior(theta, fill)
         return out
+
+    def each_posterior(self, theta: FloatArray, see: Callable[[IntArray, FloatArray], None]) -> None:
+        """Show the units and posteriors (n, R) of each block, which together may be more than memory holds."""
+        parts = self.split(theta)
+
+        def show(block: People) -> None:
+            see(block.units, self._mix(block, parts).posterior)
+
+        self.executor.map(show, self.people)
 
     def split(self, theta: FloatArray) -> Theta:
         """Tell the parameters apart."""
@@ -185,7 +194,8 @@ class MixedLikelihood(UnitLikelihood):
         coded = self._code(block)
         in_beta = _gathered([k.in_beta for k in kernels], coded, len(block.units))
         in_beta *= posterior[:, np.newaxis]
-        found = self.tastes.pull_back(theta.utility, theta.own, *facts, in_beta, posterior)
+        of_person = (facts.draws, facts.covariates)
+        found = self.tastes.pull_back(theta.utility, theta.own, *of_person, in_beta, posterior)
         utility = found.utility.copy()
         phi = np.zeros((len(block.units), len(theta.phi)))
         columns, of = self.tastes.common
@@ -202,7 +212,9 @@ class MixedLikelihood(UnitLikelihood):
     def _mix(self, block: People, theta: Theta) -> _Mixed:
         """Mix the probabilities of the people of a block."""
         facts = self.facts.of(block.units)
-        points = self.tastes.points(theta.utility, theta.own, *facts, self._work)
+        points = self.tastes.points(theta.utility, theta.own, facts.draws, facts.covariates, self._work)
+        if facts.log_weights is not None:
+            points = points._replace(log_weights=facts.log_weights)
         columns, of = self.tastes.common
         beta = np.zeros(len(self.tastes.varying) + len(columns))
         beta[columns] = theta.utility[of]

@@ -14,6 +14,7 @@ from choicemodel.data.keys import situation_keys, unit_keys
 from choicemodel.estimation.mixed import Theta
 from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts, WithinDraws, person_draws
 from choicemodel.heterogeneity.class_mixture import ClassMixture
+from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.protocol import Points, Tastes
 from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.random_utility import ErrorDistribution, own_places, with_class
@@ -81,7 +82,8 @@ class Mixing:
     def points(self, theta: FloatArray, facts: PersonFacts) -> Points:
         """Support points of some persons."""
         parts = self.split(theta)
-        return self.tastes.points(parts.utility, parts.own, *facts)
+        points = self.tastes.points(parts.utility, parts.own, facts.draws, facts.covariates)
+        return points if facts.log_weights is None else points._replace(log_weights=facts.log_weights)
 
     def person_points(self, theta: FloatArray, facts: PersonFacts) -> Points:
         """Support points of some persons; the mean over situations where coefficients vary within persons too."""
@@ -89,7 +91,7 @@ class Mixing:
             return self.points(theta, facts)
         assert isinstance(self.tastes, RandomTastes)  # noqa: S101 - no others do
         parts = self.split(theta)
-        return self.tastes.person_points(parts.utility, parts.own, *facts)
+        return self.tastes.person_points(parts.utility, parts.own, facts.draws, facts.covariates)
 
     @property
     def errors_differ(self) -> bool:
@@ -148,6 +150,11 @@ class Mixing:
     def with_tastes(self, tastes: Tastes) -> Mixing:
         """Return the same with other draws, say."""
         return replace(self, tastes=tastes)
+
+    def with_draws(self, draws: Draws, columns: Sequence[str]) -> Mixing:
+        """Return the same coefficients, on the columns of the design, with other draws."""
+        spec = self.spec.with_draws(draws)
+        return replace(self, spec=spec, tastes=spec.on(list(columns), self.names))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the heterogeneity for a file."""

@@ -12,6 +12,8 @@ FloatArray = NDArray[np.float64]
 Objective = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
 
 _HALVINGS = 40
+# How the message of a search begins that had no iterations left.
+STOPPED = "stopped after"
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,7 @@ def maximise(
             message = "no step along the Newton direction improves the log-likelihood"
             return Optimum(theta, value, score, hessian, iteration, decrement, message)
         theta, (value, score, hessian) = trial
-    return Optimum(
-        theta, value, score, hessian, max_iterations, decrement, f"stopped after {max_iterations} iterations"
-    )
+    return Optimum(theta, value, score, hessian, max_iterations, decrement, f"{STOPPED} {max_iterations} iterations")
 
 
 def _climb(

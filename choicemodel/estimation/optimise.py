@@ -11,25 +11,26 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.checkpoint import read_checkpoint, write_checkpoint
+from choicemodel.estimation.checkpoint import Journal, Standing, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.em import QUICK_STARTS, class_starts
 from choicemodel.estimation.likelihood import STEP, Likelihood
 from choicemodel.estimation.mixing import Mixing
-from choicemodel.estimation.newton import Optimum, maximise
+from choicemodel.estimation.newton import STOPPED, Optimum, maximise
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
-from choicemodel.estimation.quasi_newton import Smooth, climb, difference_hessian
+from choicemodel.estimation.quasi_newton import Smooth, State, climb, difference_hessian
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
+from choicemodel.heterogeneity.draws import Draws
 from choicemodel.random_utility import ErrorDistribution, Gumbel
 from choicemodel.utility import Design
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-OnStep = Callable[[int, FloatArray, float, float], None]
+OnStep = Callable[[int, Standing, float, float], None]
 
 # Every how many blocks a large fit looks at one to find where to start.
 _SUBSAMPLE = 8
@@ -94,6 +95,14 @@ class FitSettings:
             value = getattr(self, name)
             if not isinstance(value, (int, np.integer)) or value < 1:
                 raise SpecificationError(f"{name} must be a whole number of at least 1; got {value!r}.")
+
+
+class Task(NamedTuple):
+    """What is fitted, how, and what of it was done before."""
+
+    model: Composition
+    settings: FitSettings
+    journal: Journal
 
 
 @dataclass(frozen=True)
@@ -175,16 +184,28 @@ class Objective:
         full[self.working.free] = values
         return full
 
-    def climb(self, start: FloatArray, settings: FitSettings, on_step: OnStep | None) -> Optimum:
+    def climb(self, start: FloatArray | Standing, settings: FitSettings, on_step: OnStep | None) -> Optimum:
         """Climb from working values: by Newton's method where the Hessian has a closed form."""
-        how = {"tolerance": settings.tolerance, "max_iterations": settings.max_iterations, "on_step": on_step}
+        start = start if isinstance(start, Standing) else Standing(start, None, fresh=False)
+        how = {"tolerance": settings.tolerance, "max_iterations": settings.max_iterations}
         if self.has_curvature:
-            return maximise(self.exact, start, **how)  # type: ignore[arg-type]
+
+            def on_newton_step(iteration: int, eta: FloatArray, value: float, decrement: float) -> None:
+                if on_step is not None:
+                    on_step(iteration, Standing(eta, None, fresh=False), value, decrement)
+
+            return maximise(self.exact, start.eta, on_step=on_newton_step, **how)  # type: ignore[arg-type]
         first = self.outer if isinstance(self.likelihood, UnitLikelihood) else None
         # the scores of a class that chooses one-sidedly vanish, and their outer product then leads far astray
         again = not isinstance(self.likelihood, ClassLikelihood)
-        smooth = Smooth(self.score, self.hessian, first, self.working.longest(), again)
-        return climb(smooth, start, lost=self._lost, **how)  # type: ignore[arg-type]
+        known = None if start.hessian is None else (start.hessian, start.fresh)
+        function = Smooth(self.score, self.hessian, first, self.working.longest(), again, known)
+
+        def on_quasi_newton_step(iteration: int, state: State, decrement: float) -> None:
+            if on_step is not None:
+                on_step(iteration, Standing(state.eta, state.hessian, state.fresh), state.value, decrement)
+
+        return climb(function, start.eta, lost=self._lost, on_step=on_quasi_newton_step, **how)  # type: ignore[arg-type]
 
     def outer(self, eta: FloatArray) -> FloatArray:
         """Minus the outer product of unit scores (k, k): what the Hessian is on average at the true parameters."""
@@ -206,7 +227,7 @@ def search(
     likelihood: Likelihood | UnitLikelihood,
     theta: FloatArray,
     free: BoolArray,
-    task: tuple[Composition, FitSettings],
+    task: Task,
     logit: Likelihood | None = None,
     classes: ClassLikelihood | None = None,
 ) -> Search:
@@ -218,27 +239,27 @@ def search(
     theta : ndarray (K,)
         Starting values, and those of the parameters that are not free.
     free : ndarray of bool (K,)
-    task : (Composition, FitSettings)
+    task : Task
     logit : Likelihood, optional
         The same data without heterogeneity and with Gumbel errors, to start from.
     classes : ClassLikelihood, optional
         The same classes with Gumbel errors and nothing that varies within them, to start from.
     """
-    model, settings = task
+    model, settings, journal = task
     if isinstance(likelihood, ClassLikelihood) and settings.start is None:
         assert logit is not None  # noqa: S101 - given wherever there is heterogeneity
-        points = _class_points(likelihood, (theta, free), logit, settings)
+        points = _class_points(likelihood, (theta, free), logit, task)
         found = _search(likelihood, points[0], free, task, points[1:])
-        task = (model, replace(settings, starts=1))
+        task = Task(model, replace(settings, starts=1), journal)
         start, found = _by_share(likelihood, found, (points[0], free), task)
     elif classes is not None and settings.start is None:
         assert logit is not None  # noqa: S101
         points = _from_classes(classes, (theta, free), logit, task)
         start, found = _of_mixed_classes(likelihood, points, free, task)
-        task = (model, replace(settings, starts=1))
+        task = Task(model, replace(settings, starts=1), journal)
         start, found = _by_share(likelihood, found, (start, free), task)
     else:
-        start = theta if settings.start is not None else _start(likelihood, (theta, free), model, logit)
+        start = starting_values(likelihood, (theta, free), task, logit)
         found = _search(likelihood, start, free, task)
     edges = _edges(model.parameters, start)
     values = start.copy()
@@ -248,7 +269,7 @@ def search(
 
 
 def _class_points(
-    likelihood: ClassLikelihood, where: tuple[FloatArray, BoolArray], logit: Likelihood, settings: FitSettings
+    likelihood: ClassLikelihood, where: tuple[FloatArray, BoolArray], logit: Likelihood, task: Task
 ) -> list[FloatArray]:
     """Where the search for classes starts: the ends of several quick runs of EM, best first.
 
@@ -256,22 +277,22 @@ def _class_points(
     """
     K = logit.n_utility
     beta = _from_logit(logit, np.zeros(K), np.ones(K, dtype=np.bool_), solve=True)
-    several = settings.starts if settings.starts > 1 else QUICK_STARTS
+    several = task.settings.starts if task.settings.starts > 1 else QUICK_STARTS
     number = several if likelihood.tastes.n_points > 1 else 1
-    return class_starts(likelihood, where, beta, sizes=_coefficient_sizes(logit), number=number)
+    return class_starts(likelihood, where, beta, sizes=_coefficient_sizes(logit), number=number, journal=task.journal)
 
 
 def _from_classes(
     classes: ClassLikelihood,
     where: tuple[FloatArray, BoolArray],
     logit: Likelihood,
-    task: tuple[Composition, FitSettings],
+    task: Task,
 ) -> list[FloatArray]:
     """Where the search for classes with something inside starts: at the best classes without it.
 
     Where classes are of different kinds, which of them is which is not known: each way is a starting point.
     """
-    (theta, free), (model, settings) = where, task
+    (theta, free), (model, settings, journal) = where, task
     assert isinstance(model.heterogeneity, Mixing)  # noqa: S101 - has classes
     parts, tastes = model.heterogeneity.split(theta), model.heterogeneity.tastes
     assert isinstance(tastes, ClassMixture)  # noqa: S101
@@ -283,11 +304,12 @@ def _from_classes(
     at = np.where(kept, 0.0, np.concatenate([parts.utility, parts.own[:H]]))
     coefficients = [Parameter(p.name, "utility", *p[1:]) for p in plain.utility]
     parameters = assemble(coefficients, (), [Parameter(p.name, "heterogeneity", *p[1:]) for p in plain.own])
-    simple = (
+    simple = Task(
         model._replace(errors=Gumbel(), heterogeneity=Homogeneous(), parameters=parameters),
-        replace(settings, checkpoint=None, starts=1),
+        replace(settings, starts=1),
+        journal,
     )
-    points = _class_points(classes, (at, kept), logit, settings)
+    points = _class_points(classes, (at, kept), logit, task)
     found = _search(classes, points[0], kept, simple, points[1:])
     best, found = _by_share(classes, found, (points[0], kept), simple)
     best = best.copy()
@@ -303,17 +325,17 @@ def _of_mixed_classes(
     likelihood: Likelihood | UnitLikelihood,
     points: list[FloatArray],
     free: BoolArray,
-    task: tuple[Composition, FitSettings],
+    task: Task,
 ) -> tuple[FloatArray, Search]:
     """Search from every way in which the classes may be of their kinds, and around the best if more is asked for."""
-    model, settings = task
+    model, settings, journal = task
     points = sorted(points, key=lambda t: -likelihood.value(t))[:_MOST_ASSIGNMENTS]
-    found = _search(likelihood, points[0], free, (model, replace(settings, starts=1)), points[1:])
+    found = _search(likelihood, points[0], free, Task(model, replace(settings, starts=1), journal), points[1:])
     if settings.starts == 1:
         return points[0], found
     start = points[0].copy()
     start[free] = found.optimum.theta
-    around = _search(likelihood, start, free, (model, replace(settings, checkpoint=None)))
+    around = _search(likelihood, start, free, task)
     better = around.optimum.value >= found.optimum.value and around.optimum.decrement < settings.tolerance
     return start, around if better else found
 
@@ -329,7 +351,7 @@ def _by_share(
     likelihood: Likelihood | UnitLikelihood,
     found: Search,
     where: tuple[FloatArray, BoolArray],
-    task: tuple[Composition, FitSettings],
+    task: Task,
 ) -> tuple[FloatArray, Search]:
     """Put the classes in the order of their shares, so that tables are stable; with it the values that are held."""
     values, free = where
@@ -337,11 +359,11 @@ def _by_share(
     ordered[free] = found.optimum.theta
     turned = _ordered(likelihood, ordered, task[0])
     held = ~free & (turned != ordered)  # what is held at a value says which class is which
-    converged = found.optimum.decrement < task[1].tolerance
+    converged = found.optimum.decrement < task.settings.tolerance
     if not converged or held.any() or np.array_equal(turned, ordered):
         return values, found
     # a search from the optimum ends there, with everything that belongs to it in its new order
-    again = _search(likelihood, turned, free, (task[0], replace(task[1], checkpoint=None)))
+    again = _search(likelihood, turned, free, task)
     optimum = replace(again.optimum, iterations=found.optimum.iterations + again.optimum.iterations)
     return turned, replace(again, optimum=optimum, optima=found.optima)
 
@@ -393,12 +415,11 @@ def _on_edges(
     likelihood: Likelihood | UnitLikelihood,
     where: tuple[FloatArray, BoolArray, BoolArray],
     edges: _Edges,
-    task: tuple[Composition, FitSettings],
+    task: Task,
 ) -> Search:
     """Hold parameters that would leave their range on its edge; let go those that would rather come back."""
     values, free, over = where
-    task = (task[0], replace(task[1], checkpoint=None))  # the file holds the free search, from which this one follows
-    items = task[0].parameters.items
+    items = task.model.parameters.items
     groups = [p.group for p in items]
     # A spread of zero has no slope to come back by.
     may_return = np.array([p.role != "heterogeneity" for p in items])
@@ -448,33 +469,64 @@ def _search(
     likelihood: Likelihood | UnitLikelihood,
     theta: FloatArray,
     free: BoolArray,
-    task: tuple[Composition, FitSettings],
+    task: Task,
     others: Sequence[FloatArray] = (),
 ) -> Search:
     """Climb from a point, or from several: `others`, or those around it that the settings ask for."""
-    model, settings = task
+    model, settings, journal = task
     weight = likelihood.mean_weight
     working = working_scale(model.parameters, theta, free)
     objective = Objective(likelihood, working, _edges(model.parameters, theta).low[free])
     start = working.working(theta[free])
-    path, key = None, ""
-    if settings.checkpoint is not None:
-        path, key = Path(settings.checkpoint), _key(model, free)
-        resumed = read_checkpoint(path, key, len(start))
-        start = start if resumed is None else working.working(resumed)
-
-    with _progress(settings) as report:
-
-        def on_step(iteration: int, eta: FloatArray, value: float, decrement: float) -> None:
-            report(iteration, value * weight, decrement)
-            if path is not None:
-                write_checkpoint(path, key, working.reported(eta), value * weight)
-
-        points = [start, *(working.working(other[free]) for other in others)]
-        points = points if others else _starting_points(start, objective, settings.starts)
-        found = [objective.climb(s, settings, on_step) for s in points]
+    points = [start, *(working.working(other[free]) for other in others)]
+    points = points if others else _starting_points(start, objective, settings.starts)
+    found = []
+    with _progress(settings, model) as report:
+        for number, point in enumerate(points):
+            report.begin(number, len(points))
+            found.append(_climbed(objective, point, (settings, journal), report))
     best = max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
     return Search(_reported(best, objective), np.zeros(len(start), dtype=np.bool_), _optima(found, settings, weight))
+
+
+def _climbed(objective: Objective, start: FloatArray, how: tuple[FitSettings, Journal], report: _progress) -> Optimum:
+    """Climb from a point, or read from the journal where that ended, or go on from where it stands."""
+    settings, journal = how
+    known, begin = _known(objective, start, journal)
+    if isinstance(begin, Optimum):
+        if known is not None and (begin.decrement < settings.tolerance or not begin.message.startswith(STOPPED)):
+            journal.finish(start, known["end"])
+            return begin
+        begin = begin.theta  # there is more to do
+
+    def on_step(iteration: int, standing: Standing, value: float, decrement: float) -> None:
+        report(iteration, value * objective.weight, decrement)
+        if journal.is_kept:
+            journal.keep(start, standing, value)
+
+    found = objective.climb(begin, settings, on_step)
+    journal.finish(start, vars(found))
+    return found
+
+
+def _known(
+    objective: Objective, start: FloatArray, journal: Journal
+) -> tuple[Mapping[str, Any] | None, FloatArray | Standing | Optimum]:
+    """What the journal says of a climb, and where to begin it: where it ended, where it stands, or at its start."""
+    known = journal.known(start)
+    if known is None:
+        return None, start
+    found: Standing | Optimum
+    if "end" in known:
+        found = Optimum(**known["end"])
+        there, value = found.theta, found.value
+    else:
+        found = Standing(known["eta"], known["hessian"], known["fresh"])
+        there, value = found.eta, known["value"]
+    if agrees(value, objective.score(there)[0]):
+        return known, found
+    journal.forget()
+    return None, start
 
 
 def _reported(optimum: Optimum, objective: Objective) -> Optimum:
@@ -514,14 +566,13 @@ def _optima(found: Sequence[Optimum], settings: FitSettings, weight: float) -> t
     return tuple((value, int(count)) for value, count in out)
 
 
-def _start(
-    likelihood: Likelihood | UnitLikelihood,
-    where: tuple[FloatArray, BoolArray],
-    model: Composition,
-    logit: Likelihood | None,
+def starting_values(
+    likelihood: Likelihood | UnitLikelihood, where: tuple[FloatArray, BoolArray], task: Task, logit: Likelihood | None
 ) -> FloatArray:
-    """Where the search starts: at the logit estimates, with the other parameters where they declare it."""
-    theta, free = where
+    """Where the search starts, unless it was told: at the logit estimates, other parameters where they declare it."""
+    (theta, free), model = where, task.model
+    if task.settings.start is not None:
+        return theta
     if isinstance(likelihood, Likelihood):
         return _from_logit(likelihood, theta, free)
     assert logit is not None  # noqa: S101 - given wherever there is heterogeneity
@@ -576,8 +627,24 @@ def _starting_points(start: FloatArray, objective: Objective, number: int) -> li
     diagonal = -np.diag(hessian)
     scale = np.sqrt(len(start) / np.where(diagonal > 0, diagonal, np.inf)) * 10.0
     scale = np.where(objective.working.is_linear(), scale, 0.7)  # half or double a positive parameter, say
-    rng = np.random.default_rng(0)  # starting points are part of the method, the same for everybody
-    return [start, *(start + scale * rng.standard_normal(len(start)) for _ in range(number - 1))]
+    return [start, *(start + scale * z for z in _spread_normals(number - 1, len(start)))]
+
+
+def _spread_normals(number: int, dimensions: int) -> FloatArray:
+    """Standard normals that fill their range evenly (number, dimensions): scrambled Halton points, as quantiles.
+
+    They are part of the method, the same for everybody. More of them begin with the fewer.
+    """
+    draws = Draws("scrambled-halton", number, rng=0)
+    nobody = np.zeros(1, dtype=np.uint64)
+    return np.asarray(draws.standard(nobody, ["normal"] * dimensions)[0].T)
+
+
+def journal_of(model: Composition, settings: FitSettings, free: BoolArray) -> Journal:
+    """Open the journal of a fit."""
+    if settings.checkpoint is None:
+        return Journal()
+    return Journal(Path(settings.checkpoint), _key(model, free))
 
 
 def _key(model: Composition, free: BoolArray) -> str:
@@ -590,24 +657,37 @@ def _key(model: Composition, free: BoolArray) -> str:
 class _progress:  # noqa: N801 - used like a function
     """Shows the log-likelihood of a long fit on a terminal."""
 
-    def __init__(self, settings: FitSettings) -> None:
+    def __init__(self, settings: FitSettings, model: Composition) -> None:
         wanted = settings.progress if settings.progress is not None else sys.stderr.isatty()
         self._bar: Any = None
+        self._start = ""
         if wanted:
             from tqdm import tqdm
 
-            self._bar = tqdm(desc="fit", unit=" iterations", delay=0 if settings.progress else 2, file=sys.stderr)
+            delay = 0 if settings.progress else 2
+            self._bar = tqdm(desc=_described(model), unit=" iterations", delay=delay, file=sys.stderr)
 
-    def __enter__(self) -> Callable[[int, float, float], None]:
-        return self._report
+    def __enter__(self) -> _progress:
+        return self
 
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
-    def _report(self, iteration: int, value: float, decrement: float) -> None:
+    def begin(self, number: int, of: int) -> None:
+        """Say from which starting point the climb is."""
+        self._start = f"start {number + 1} of {of}, " if of > 1 else ""
+
+    def __call__(self, iteration: int, value: float, decrement: float) -> None:
+        """Say where it stands."""
         if self._bar is not None:
             self._bar.set_postfix_str(
-                f"log-likelihood {value:.4f}, distance {np.sqrt(decrement):.2g} s.e.", refresh=False
+                f"{self._start}log-likelihood {value:.4f}, distance {np.sqrt(decrement):.2g} s.e.", refresh=False
             )
             self._bar.update(1 if iteration else 0)
+
+
+def _described(model: Composition) -> str:
+    """What is fitted, for the bar: with how many points, where they are many."""
+    points = model.heterogeneity.n_points
+    return f"fit with {points:,} points" if points > 1 else "fit"

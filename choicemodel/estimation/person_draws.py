@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.heterogeneity.placement import Placement
 from choicemodel.heterogeneity.protocol import Keys
 from choicemodel.heterogeneity.random_tastes import RandomTastes
 
@@ -65,10 +66,14 @@ class PersonDraws:
 
 
 class PersonFacts(NamedTuple):
-    """What is known of some persons: standard draws (n, D, R) or None, and covariates (n, Q)."""
+    """What is known of some persons: standard draws (n, D, R) or None, and covariates (n, Q).
+
+    Nodes that are each person's own stand in place of draws, and have log-weights (n, R).
+    """
 
     draws: FloatArray | None
     covariates: FloatArray
+    log_weights: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,21 +83,27 @@ class SurveyFacts:
     Parameters
     ----------
     draws : PersonDraws or None
-        None where there are none.
+        None where nothing is drawn.
     covariates : ndarray (U, Q)
     unit : ndarray of int (N,)
         Whose each situation is.
     within : PersonDraws or None
         Draws of situations, where coefficients vary over these too.
+    placed : Placement or None
+        Nodes of a quadrature that are each person's own.
     """
 
     draws: PersonDraws | None
     covariates: FloatArray
     unit: IntArray
     within: PersonDraws | None = None
+    placed: Placement | None = None
 
     def of(self, units: IntArray) -> PersonFacts:
         """What is known of some persons."""
+        if self.placed is not None:
+            own = self.placed.of(units)
+            return PersonFacts(own.nodes, self.covariates[units], own.log_weights)
         return PersonFacts(None if self.draws is None else self.draws.of(units), self.covariates[units])
 
     def at(self, situations: IntArray) -> PersonFacts:

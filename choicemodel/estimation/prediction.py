@@ -62,6 +62,7 @@ def mean_probabilities(
     design: Design,
     axes: tuple[ErrorDistribution, Mixing],
     weights_of: Callable[[IntArray], FloatArray] | None = None,
+    facts: SurveyFacts | None = None,
 ) -> FloatArray:
     """Mean of the probabilities of every row over the points of its person (rows,).
 
@@ -72,10 +73,12 @@ def mean_probabilities(
     axes : (ErrorDistribution, Mixing)
     weights_of : callable, optional
         Weights of the points (n, R) of some units (n,); default those of the distribution.
+    facts : SurveyFacts, optional
+        Points that are each person's own, and covariates.
     """
     errors, mixing = axes
     structure, errors = design.data.structure, errors.on(design.data.alternatives)
-    facts, phi = mixing.facts(design.data), mixing.error_parameters(theta)
+    facts, phi = facts or mixing.facts(design.data), mixing.error_parameters(theta)
     P = np.zeros(design.data.n_rows)
     for group in design.groups(informative=False):
         J, n = group.rows.shape

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.newton import Optimum, scaled_step, uphill_step
+from choicemodel.estimation.newton import STOPPED, Optimum, scaled_step, uphill_step
 
 FloatArray = NDArray[np.float64]
 
@@ -46,6 +46,8 @@ class Smooth(NamedTuple):
         Most that each element may move in one step.
     again : bool
         Whether the stand-in is asked for again at every place that is far from the maximum.
+    known : (ndarray (k, k), bool), optional
+        Hessian with which to start, and whether it is that of the start, where a climb goes on.
     """
 
     score: Callable[[FloatArray], tuple[float, FloatArray]]
@@ -53,9 +55,10 @@ class Smooth(NamedTuple):
     first: Callable[[FloatArray], FloatArray] | None = None
     longest: FloatArray | None = None
     again: bool = False
+    known: tuple[FloatArray, bool] | None = None
 
 
-class _State(NamedTuple):
+class State(NamedTuple):
     """Where the ascent stands; `fresh` says that the Hessian is of this place, or of one all but there."""
 
     eta: FloatArray
@@ -71,7 +74,7 @@ def climb(
     *,
     tolerance: float,
     max_iterations: int,
-    on_step: Callable[[int, FloatArray, float, float], None] | None = None,
+    on_step: Callable[[int, State, float], None] | None = None,
     lost: Callable[[FloatArray], bool] | None = None,
 ) -> Optimum:
     """Climb to a maximum.
@@ -84,7 +87,7 @@ def climb(
         Stop when the decrement g' (-H)^-1 g / k is below it.
     max_iterations : int
     on_step : callable, optional
-        Told the iteration, eta, value and decrement.
+        Told the iteration, where the ascent stands and the decrement.
     lost : callable, optional
         Says of an eta that there is no use in going on from it.
     """
@@ -93,15 +96,14 @@ def climb(
         nowhere = np.full((len(start),) * 2, np.nan)
         message = "the log-likelihood is not finite at the starting values"
         return Optimum(start.copy(), value, score, nowhere, 0, np.inf, message)
-    fresh = function.first is None
-    hessian = function.hessian(start) if function.first is None else function.first(start)
-    state = _State(start.copy(), value, score, hessian, fresh=fresh)
-    message = f"stopped after {max_iterations} iterations"
+    hessian, fresh = _beginning(function, start)
+    state = State(start.copy(), value, score, hessian, fresh=fresh)
+    message = f"{STOPPED} {max_iterations} iterations"
     for iteration in range(max_iterations + 1):
         found = scaled_step(state.score, state.hessian)
         step, decrement = found if found is not None else (_uphill(state), np.inf)
         if on_step is not None:
-            on_step(iteration, state.eta, state.value, decrement)
+            on_step(iteration, state, decrement)
         near = decrement < _CLOSER * tolerance or (found is None and not state.fresh)
         if near and not state.fresh:
             state = state._replace(hessian=function.hessian(state.eta), fresh=True)
@@ -127,7 +129,7 @@ def climb(
     return Optimum(state.eta, state.value, state.score, hessian, iteration, decrement, message)
 
 
-def _retaken(function: Smooth, state: _State) -> _State:
+def _retaken(function: Smooth, state: State) -> State:
     """Take the stand-in of this place for the updated Hessian, where it shows a way up."""
     if function.first is None or not function.again:
         return state
@@ -135,7 +137,14 @@ def _retaken(function: Smooth, state: _State) -> _State:
     return state if scaled_step(state.score, hessian) is None else state._replace(hessian=hessian)
 
 
-def _uphill(state: _State) -> FloatArray:
+def _beginning(function: Smooth, start: FloatArray) -> tuple[FloatArray, bool]:
+    """The Hessian to start with, and whether it is that of the start."""
+    if function.known is not None:
+        return function.known
+    return (function.hessian(start), True) if function.first is None else (function.first(start), False)
+
+
+def _uphill(state: State) -> FloatArray:
     finite = np.isfinite(state.hessian).all()
     return uphill_step(state.score, state.hessian) if finite else np.zeros_like(state.score)
 
@@ -160,7 +169,7 @@ def _cut(step: FloatArray, hessian: FloatArray, most: FloatArray | None) -> Floa
     return np.asarray(step / ratios.max())
 
 
-def _move(function: Smooth, state: _State, step: FloatArray) -> _State | None:
+def _move(function: Smooth, state: State, step: FloatArray) -> State | None:
     """Take the step, halved until the value rises by a part of what the slope promises; None if it never does."""
     slope = float(state.score @ step)
     for halving in range(_HALVINGS):
@@ -177,19 +186,19 @@ def _move(function: Smooth, state: _State, step: FloatArray) -> _State | None:
     return None
 
 
-def _updated(state: _State, there: tuple[FloatArray, float, FloatArray], *, halvings: int) -> _State:
+def _updated(state: State, there: tuple[FloatArray, float, FloatArray], *, halvings: int) -> State:
     """Update the Hessian from the change of the score (BFGS), where that keeps it negative definite."""
     eta, value, score = there
     s, y = eta - state.eta, state.score - score
     hessian, bend = state.hessian, float(s @ y)
     near = halvings == 0 and float(s @ (-hessian @ s)) < 1e-6 * len(s)
     if near and state.fresh:  # the Hessian is as good as that of the new place
-        return _State(eta, value, score, hessian, fresh=True)
+        return State(eta, value, score, hessian, fresh=True)
     Bs = -hessian @ s
     along = float(s @ Bs)
     if along > 0 and bend > 1e-10 * along:
         hessian = hessian + np.outer(Bs, Bs) / along - np.outer(y, y) / bend
-    return _State(eta, value, score, hessian, fresh=False)
+    return State(eta, value, score, hessian, fresh=False)
 
 
 def difference_hessian(score: Callable[[FloatArray], FloatArray], at: FloatArray, steps: FloatArray) -> FloatArray:

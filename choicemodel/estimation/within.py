@@ -126,7 +126,7 @@ class WithinLikelihood(MixedLikelihood):
     def _mix(self, block: People, theta: Theta) -> _Mixed:
         """Mix the probabilities of the people of a block; posteriors are of all points of situations (n, M * R)."""
         facts = self.facts.all_at(block.units)
-        points = self.tastes.points(theta.utility, theta.own, *facts, self._work)
+        points = self.tastes.points(theta.utility, theta.own, facts.draws, facts.covariates, self._work)
         columns, of = self.tastes.common
         beta = np.zeros(len(self.tastes.varying) + len(columns))
         beta[columns] = theta.utility[of]

@@ -46,7 +46,7 @@ _BITS = 52
 _MANTISSA = np.uint64(2**_BITS - 1)
 _ONE = np.uint64(0x3FF0000000000000)  # the exponent of numbers in [1, 2)
 _IN_CACHE = 32_768  # numbers that are made at a time: 256 kB
-_REACH = 9.0  # standard deviations at which a normal is cut by the quadrature: 2e-19 is beyond
+REACH = 9.0  # standard deviations at which a normal is cut by the quadrature: 2e-19 is beyond
 
 
 class Quadrature(NamedTuple):
@@ -134,7 +134,7 @@ class GivenDraws:
         return GivenDraws(self.values, self.fingerprint, keys[order], order)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Draws:
     """How the draws of random coefficients are made.
 
@@ -156,6 +156,9 @@ class Draws:
     max_memory : float, optional
         Bytes that the draws of all persons may take, by default a quarter of the machine's memory. Beyond it they are
         made again, some persons at a time, whenever they are needed: slower, with the same numbers.
+    adaptive : bool
+        For a quadrature: lay the nodes where each person's integrand is, which takes fewer of them for persons who
+        answered many times. Without a number, the fit of a panel does so by itself.
 
     Attributes
     ----------
@@ -195,8 +198,9 @@ class Draws:
     number: int | None = None
     rng: InitVar[int | np.random.Generator | None] = None
     seed: int | None = field(init=False, default=None)
-    array: GivenDraws | None = field(default=None, kw_only=True, repr=False)
-    max_memory: float | None = field(default=None, kw_only=True, repr=False, compare=False)
+    array: GivenDraws | None = field(default=None, kw_only=True)
+    max_memory: float | None = field(default=None, kw_only=True, compare=False)
+    adaptive: bool = field(default=False, kw_only=True)
 
     def __post_init__(self, rng: int | np.random.Generator | None) -> None:
         if self.array is None:
@@ -208,11 +212,17 @@ class Draws:
                 f'draws "auto" find their number themselves; {number} was asked for. Leave the number out, or use '
                 f'cm.Draws("sobol", {number}).'
             )
+        if self.adaptive and self.kind != "quadrature":
+            raise SpecificationError(f"adaptive=True places the nodes of a quadrature; {self.kind!r} has none.")
         if number is None and self.kind not in ("auto", "quadrature"):
             number = DEFAULT_NUMBER
         object.__setattr__(self, "number", number)
         if self.kind not in ("given", "quadrature"):
             object.__setattr__(self, "seed", seed_of(rng))
+
+    def __repr__(self) -> str:
+        adaptive = ", adaptive=True" if self.adaptive else ""
+        return f"Draws(kind={self.kind!r}, number={self.number}, seed={self.seed}{adaptive})"
 
     @classmethod
     def given(cls, array: ArrayLike) -> Draws:
@@ -290,7 +300,30 @@ class Draws:
                 'are made, such as cm.Draws("sobol").'
             )
         kind = "sobol" if self.kind == "auto" else self.kind
-        return Draws(kind, number, self.seed, max_memory=self.max_memory)
+        return Draws(kind, number, self.seed, max_memory=self.max_memory, adaptive=self.adaptive)
+
+    def with_seed(self, seed: int) -> Draws:
+        """Return as many draws of the same kind, made from another seed.
+
+        Parameters
+        ----------
+        seed : int
+
+        Returns
+        -------
+        Draws
+
+        Raises
+        ------
+        SpecificationError
+            If nothing about the draws is random: an array that was given, or the nodes of a quadrature.
+        """
+        if self.seed is None:
+            what = "nodes of a quadrature" if self.kind == "quadrature" else "draws that were given"
+            raise SpecificationError(
+                f'There is no seed in {what}. Use draws that are made, such as cm.Draws("sobol", 512, rng={seed}).'
+            )
+        return Draws(self.kind, self.number, seed, max_memory=self.max_memory)
 
     def uniforms(self, keys: Keys, dimensions: int, out: FloatArray | None = None) -> FloatArray:
         """Uniform numbers strictly between 0 and 1, for persons with these keys.
@@ -397,19 +430,22 @@ class Draws:
     def to_dict(self) -> dict[str, Any]:
         """Describe the draws for a file; of an array that was given it holds the fingerprint only."""
         content: dict[str, Any] = {"kind": self.kind, "number": self.number, "seed": self.seed}
+        if self.adaptive:
+            content["adaptive"] = True
         return content if self.array is None else {**content, "fingerprint": self.array.fingerprint}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Draws:
         """Rebuild draws from their description."""
         array = GivenDraws(None, content["fingerprint"]) if content["kind"] == "given" else None
-        return cls(content["kind"], content["number"], content["seed"], array=array)
+        adaptive = bool(content.get("adaptive"))
+        return cls(content["kind"], content["number"], content["seed"], array=array, adaptive=adaptive)
 
     def _made(self) -> tuple[int, int]:
         """Return number and seed of draws that can be made."""
         if self.number is None or self.seed is None:
             what = {
-                "auto": 'Draws "auto" have no number yet. Use with_number.',
+                "auto": 'Draws "auto" have no number yet: a fit finds it. Use with_number.',
                 "quadrature": "A quadrature has nodes with weights, not draws. Use quadrature.",
             }
             raise SpecificationError(
@@ -661,7 +697,7 @@ def _rule(variate: str, number: int) -> tuple[FloatArray, FloatArray]:
         nodes, log_weights = np.concatenate([-t[::-1], t]), np.log(np.concatenate([(w * (1 - t))[::-1], w * (1 - t)]))
     else:
         x, w = roots_legendre(number)
-        nodes = x * _REACH if variate == "normal" else x
+        nodes = x * REACH if variate == "normal" else x
         log_weights = np.log(w) - nodes**2 / 2 if variate == "normal" else np.log(w)
     highest = log_weights.max()
     return nodes, log_weights - (highest + np.log(np.exp(log_weights - highest).sum()))

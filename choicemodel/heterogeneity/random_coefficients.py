@@ -29,12 +29,11 @@ from choicemodel.heterogeneity.distributions import (
     distribution_from_dict,
     read_distribution,
 )
-from choicemodel.heterogeneity.draws import Draws, quadrature
+from choicemodel.heterogeneity.draws import Draws, Variate, quadrature
+from choicemodel.heterogeneity.placement import can_be_placed
 from choicemodel.heterogeneity.protocol import TasteParameter
 from choicemodel.heterogeneity.random_tastes import Entries, Layout, RandomTastes
 
-# Nodes per dimension from which a quadrature without a number starts.
-STARTING_NODES = 32
 _START_TAU = 0.3
 
 
@@ -389,12 +388,31 @@ def _positive(name: str, start: float = 0.1) -> TasteParameter:
 
 
 def _with_nodes(tastes: RandomTastes) -> RandomTastes:
-    """Put in the nodes, if the points are those of a quadrature."""
-    if tastes.sampler.kind != "quadrature":
+    """Put in the nodes, if the points are those of a quadrature.
+
+    Those of one that places nodes for each person are for everybody else, and so more.
+    """
+    sampler = tastes.sampler
+    if sampler.kind != "quadrature":
         return tastes
-    rule = quadrature(tastes.variates, tastes.sampler.number or STARTING_NODES)
+    number = sampler.number or 32  # without one, to see whether there can be any
+    if sampler.adaptive:
+        _require_placeable(tastes.variates)
+        number *= 8 if len(tastes.variates) == 1 else 2
+    rule = quadrature(tastes.variates, number)
+    if sampler.number is None:
+        return tastes
     nodes = np.ascontiguousarray(rule.nodes.T)[np.newaxis]  # (1, D, R)
     return replace(tastes, nodes=nodes, node_weights=rule.log_weights[np.newaxis])
+
+
+def _require_placeable(variates: Sequence[Variate]) -> None:
+    """Refuse to place nodes where the integrand has a kink."""
+    if not can_be_placed(variates):
+        raise SpecificationError(
+            "adaptive=True places nodes for each person by rules for smooth integrands, and that of a triangular "
+            'coefficient has a kink. Leave adaptive= out and give more nodes, such as cm.Draws("quadrature", 200).'
+        )
 
 
 def _with_starts(tastes: RandomTastes) -> RandomTastes:

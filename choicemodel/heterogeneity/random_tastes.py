@@ -209,12 +209,18 @@ class RandomTastes:
         if self.nodes is not None:
             return int(self.nodes.shape[2])
         if self.sampler.number is None:
-            raise SpecificationError(f'Draws "{self.sampler.kind}" have no number yet: use with_number first.')
+            example = '"quadrature", 64' if self.sampler.kind == "quadrature" else '"sobol", 512'
+            raise SpecificationError(
+                f'Draws "{self.sampler.kind}" have no number yet: the fit finds it, and its result has it. Ask the '
+                f"result, or give a number, as in model.with_draws(cm.Draws({example}))."
+            )
         return self.sampler.number
 
     def draws(self, keys: Keys) -> FloatArray | None:
         """Standard draws of persons with these keys (U, D, R); None for a quadrature."""
-        return None if self.nodes is not None else self.sampler.standard(keys, self.variates)
+        if self.nodes is not None:
+            return None
+        return self.sampler.standard(keys, self.variates) if self.n_points else None
 
     def within_draws(self, keys: Keys, each: int = 1) -> FloatArray:
         """Standard normal draws of situations with these keys, `each` for each draw of the person (N, W, each, R).

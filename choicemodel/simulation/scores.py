@@ -120,7 +120,7 @@ def _draw(model: Composition, sim: Simulator, prepared: Prepared, plan: Plan) ->
     for s, child in enumerate(plan.seed.spawn(plan.samples)):
         drawn = draw_answers(sim, np.random.default_rng(child))
         own, coded = with_answers(model, prepared, drawn, plan.pool)
-        likelihood = likelihood_of(own, plan.pool, coded)
+        likelihood = likelihood_of(own, plan.pool, coded, at=sim.theta)
         if s >= some:
             scores[s] = likelihood.evaluate(sim.theta).score
             continue

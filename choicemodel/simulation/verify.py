@@ -195,7 +195,7 @@ def _checks(
     data = replace(sim.design.data, structure=usable)
     model = subject.model._replace(design=replace(sim.design, data=data))
     prepared = prepare(model, pool)
-    likelihood = likelihood_of(model, pool, prepared)
+    likelihood = likelihood_of(model, pool, prepared, at=sim.theta)
     hessian = likelihood.evaluate_with_hessian(sim.theta)[1]
     reach = _reach(prepared, len(sim.theta), sim.heterogeneity)
     scale = _scale(hessian, reach, subject.free)
@@ -204,7 +204,7 @@ def _checks(
     step("optimum")
     if observed.chosen is not None:
         # The maximum is that of the weighted likelihood, if weights there were.
-        weighted = likelihood_of(model._replace(design=subject.observed), pool)
+        weighted = likelihood_of(model._replace(design=subject.observed), pool, at=sim.theta)
         evidence += check_optimum(weighted, sim.theta, (subject.free, subject.edge), rngs[3])
     step("scores")
     # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
+from choicemodel.estimation.checkpoint import Journal
 from choicemodel.exceptions import (
     ChoicesRequiredError,
     ConvergenceWarning,
@@ -113,21 +114,19 @@ class StoppedError(Exception):
 
 def test_a_fit_that_was_cut_off_goes_on_from_its_checkpoint(model, result, tmp_path, monkeypatch) -> None:
     path = tmp_path / "fit.checkpoint"
-    from choicemodel.estimation import optimise as module
-
     written = []
-    write = module.write_checkpoint
+    keep = Journal.keep
 
-    def write_then_stop(*arguments) -> None:
-        write(*arguments)
+    def keep_then_stop(*arguments) -> None:
+        keep(*arguments)
         written.append(arguments)
         if len(written) == 3:
             raise StoppedError
 
-    monkeypatch.setattr(module, "write_checkpoint", write_then_stop)
+    monkeypatch.setattr(Journal, "keep", keep_then_stop)
     with pytest.raises(StoppedError):
         model.fit(checkpoint=path)
-    monkeypatch.setattr(module, "write_checkpoint", write)
+    monkeypatch.setattr(Journal, "keep", keep)
     resumed = model.fit(checkpoint=path)
     assert resumed.iterations < result.iterations
     np.testing.assert_allclose(resumed.params, result.params, rtol=1e-9, atol=1e-12)
