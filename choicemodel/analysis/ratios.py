@@ -14,11 +14,12 @@ then takes values beyond all bounds too often, and a mean of simulated ratios is
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.distributions import (
     BoundedTriangular,
     CensoredNormal,
@@ -80,6 +81,12 @@ def terms_of(tastes: RandomTastes, utility: FloatArray, involved: BoolArray) -> 
         scaled[tastes.varying[:B][to.multiplied]] = scaled[tastes.varying[B:]] = True
         scaled &= not scaled[involved].all()
     return Terms(random, fixed, scaled)
+
+
+def refuse_within(mixing: Any, what: str) -> None:
+    """Refuse coefficients that also vary over the situations of a person: the points here are those of persons."""
+    if any(c.within for c in mixing.spec.coefficients.values()):
+        raise SpecificationError(f"{what} is not computed where coefficients also vary within a person (within=True).")
 
 
 class Sign(NamedTuple):
@@ -193,6 +200,8 @@ class Law(NamedTuple):
 
     def share(self, sign: float) -> float:
         """Probability of this sign."""
+        if self.distribution.has_spread and self.s == 0:  # one value
+            return float(sign * self.mean > 0)
         below = self.factor * sign < 0
         share = self.distribution.share_below if below else self.distribution.share_above
         return float(share(self.m, self.s))

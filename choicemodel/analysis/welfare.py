@@ -102,7 +102,8 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
 
     For each situation (E max U after - E max U before) / a, with the marginal utility of money a = -dV/dp, minus the
     derivative of utility by the price. For a logit E max U is the logsum, plus a constant that drops out (Small and
-    Rosen 1981; Train 2009, section 3.5).
+    Rosen 1981; Train 2009, section 3.5). Where coefficients vary over persons the ratio is taken at each draw, or in
+    each class, and then averaged.
 
     Parameters
     ----------
@@ -136,7 +137,9 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
     SpecificationError
         If situations do not match; or the marginal utility of money is not one positive number for all alternatives of
         a situation, before and after: a price with a coefficient for each alternative, within a log, a square or
-        another curve (income effects), times an attribute, or with a coefficient that is zero or positive.
+        another curve (income effects), times an attribute, or with a coefficient that is zero or positive. Where
+        coefficients vary over persons, for anybody: a price coefficient with density or mass at zero (normal, truncated
+        or censored normal, uniform over zero) makes a mean surplus that does not exist.
 
     Warns
     -----

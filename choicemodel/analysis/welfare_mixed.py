@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.analysis.ratios import sign_of, terms_of
+from choicemodel.analysis.ratios import refuse_within, sign_of, terms_of
 from choicemodel.data.keys import unit_keys
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.mixing import Mixing
@@ -111,12 +111,10 @@ class MixedSurplus:
         out = np.zeros(len(self.price))
 
         def fill(piece: _Piece) -> None:
-            at = self._at(theta, piece)
-            gain = -self._sides[0].expected_maximum(theta, piece.before, at.beta)  # (n, R)
-            for places, group in piece.after:
-                gain[places] += self._sides[1].expected_maximum(theta, group, _some(at.beta, places))
-            gain /= -self._derivative(theta, piece.before.situations, at.beta)
-            out[piece.before.situations] = (gain * at.weight).sum(axis=1)
+            with np.errstate(under="ignore"):
+                at = self._at(theta, piece)
+                gain = self._gain(theta, piece, at.beta) / -self._derivative(theta, piece.before.situations, at.beta)
+                out[piece.before.situations] = (gain * at.weight).sum(axis=1)
 
         with executor(self.threads) as pool:
             pool.map(fill, self.pieces)
@@ -131,7 +129,8 @@ class MixedSurplus:
         G = np.zeros((len(self.price), len(theta)))
 
         def fill(piece: _Piece) -> None:
-            G[piece.before.situations] = self._slopes(theta, piece)
+            with np.errstate(under="ignore"):
+                G[piece.before.situations] = self._slopes(theta, piece)
 
         with executor(self.threads) as pool:
             pool.map(fill, self.pieces)
@@ -147,10 +146,7 @@ class MixedSurplus:
         at, tastes, parts = self._at(theta, piece), self.mixing.tastes, self.mixing.split(theta)
         before, after = self._sides
         D = self._derivative(theta, piece.before.situations, at.beta)
-        gain = -before.expected_maximum(theta, piece.before, at.beta)
-        for places, group in piece.after:
-            gain[places] += after.expected_maximum(theta, group, _some(at.beta, places))
-        x, q = -gain / D, -at.weight / D  # (n, R)
+        x, q = -self._gain(theta, piece, at.beta) / D, -at.weight / D  # (n, R)
         price = self.price[piece.before.situations]
         xq = x * q
         in_beta = price[:, tastes.varying, np.newaxis] * xq[:, np.newaxis]  # (n, V, R)
@@ -168,6 +164,14 @@ class MixedSurplus:
         utility = found.utility.copy()
         np.add.at(utility.T, tastes.common[1], in_common.T)
         return np.hstack([utility, np.zeros((len(price), len(parts.phi))), found.own])
+
+    def _gain(self, theta: FloatArray, piece: _Piece, beta: FloatArray) -> FloatArray:
+        """Change of the expected maximum utility of the situations of a piece at points (n, R)."""
+        before, after = self._sides
+        gain = -before.expected_maximum(theta, piece.before, beta)
+        for places, group in piece.after:
+            gain[places] += after.expected_maximum(theta, group, _some(beta, places))
+        return gain
 
     @property
     def _sides(self) -> tuple[_Side, _Side]:
@@ -286,10 +290,7 @@ def require_worth(mixing: Any, theta: FloatArray, price: FloatArray, before: Des
         return
     if not isinstance(tastes, RandomTastes):
         raise SpecificationError("consumer_surplus is not computed for this kind of heterogeneity.")
-    if mixing.spec.components or any(c.within for c in mixing.spec.coefficients.values()):
-        raise SpecificationError(
-            "consumer_surplus is not computed with error components, nor where coefficients also vary within a person."
-        )
+    refuse_within(mixing, "consumer_surplus")
     terms = terms_of(tastes, parts.utility, (price != 0).any(axis=0))
     at = [terms.random[k] for k in np.flatnonzero((price != 0).any(axis=0)) if terms.random[k] >= 0]
     if not at:

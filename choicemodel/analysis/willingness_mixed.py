@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.analysis.individuals import posterior_function, unit_labels
-from choicemodel.analysis.ratios import Law, Sign, law_of, sign_of, terms_of
+from choicemodel.analysis.ratios import Law, Sign, law_of, refuse_within, sign_of, terms_of
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, jacobian_of, uncertainty
 from choicemodel.analysis.weighted import (
     MEAN,
@@ -151,6 +151,8 @@ def willingness_of_people(
             "willingness_to_pay is not computed for this kind of heterogeneity: value with random coefficients, or "
             "with latent classes."
         )
+    if isinstance(mixing.tastes, RandomTastes):
+        refuse_within(mixing, "willingness_to_pay")
     if data is not None:
         return _given_choices(result, (model, rows, data), ratios, read_statistics(statistics), inference)
     cells = _cells(mixing, rows, ratios)
@@ -241,9 +243,9 @@ def _how(described: _Exact | _Points, mixing: Mixing, cells: _Cells, ratios: Rat
     over = ", and over the persons of the data, by weight" if several else ""
     if isinstance(described, _Exact):
         return f"{who}, in closed form."
-    each = described.variates.shape[2]
-    points = f"{each:,}" if not several else f"{each:,} for each of {len(cells.group):,} kinds of rows"
-    return f"{who}{over}, at {points} Sobol points that are not the draws of the estimation."
+    points = f"{described.variates.shape[2]:,} Sobol points"
+    points += f" for each of {len(cells.group):,} kinds of rows" if several else ""
+    return f"{who}{over}, at {points} that are not the draws of the estimation."
 
 
 def _denominator(mixing: Mixing, theta: FloatArray, cells: _Cells, ratios: Ratios) -> Sign:
@@ -394,10 +396,11 @@ class _Points:
     def values(self, theta: FloatArray) -> FloatArray:
         """Ratios, numerators and denominators at the points (3, S, R)."""
         parts, cells = self.mixing.split(theta), self.cells
-        beta = self.mixing.tastes.points(parts.utility, parts.own, self.variates, cells.z).beta
-        g = self.factor * _sums(self.mixing, parts.utility, cells.a, beta)
-        C = _sums(self.mixing, parts.utility, cells.c, beta)
-        return np.stack([divided(g, C), g, C])
+        with np.errstate(under="ignore"):
+            beta = self.mixing.tastes.points(parts.utility, parts.own, self.variates, cells.z).beta
+            g = self.factor * _sums(self.mixing, parts.utility, cells.a, beta)
+            C = _sums(self.mixing, parts.utility, cells.c, beta)
+            return np.stack([divided(g, C), g, C])
 
     def _groups(self, at: FloatArray) -> list[tuple[BoolArray, FloatArray, FloatArray]]:
         """Cells of each group, their values (3, n), and weights (n,)."""
