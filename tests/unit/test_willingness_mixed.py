@@ -224,7 +224,16 @@ def test_points_of_the_population_against_pseudo_random_ones(name: str) -> None:
     assert ("sd" in found.index) == (has_mean and "triangular" not in name)
 
 
-@pytest.mark.parametrize("name", ["normal over -lognormal", "correlated", "normal over normal", "shift with income"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "normal over normal",
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("normal over -lognormal", "correlated", "shift with income")
+        ),
+    ],
+)
 def test_derivatives_of_points_are_those_of_large_steps(name: str) -> None:
     """Steps of half a standard error move many points over a quantile, so that the quantiles themselves tell."""
     random, options = CASES[name]
