@@ -7,8 +7,7 @@ Train 2009, chapter 11). Parameters are taken as known.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from choicemodel.data import ChoiceData
 from choicemodel.data.codes import plain_label
 from choicemodel.data.keys import unit_keys
 from choicemodel.estimation.executor import executor
-from choicemodel.estimation.fit import likelihood_of, prepare
+from choicemodel.estimation.fit import likelihood_of
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.prediction import mean_probabilities
 from choicemodel.exceptions import SpecificationError
@@ -83,7 +82,7 @@ def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = Non
     names = [model.columns[k].name for k in varying]
     columns = pd.MultiIndex.from_product([names, ["mean", "sd"]])
     table = np.stack([mean, np.sqrt(square)], axis=2).reshape(len(mean), -1)
-    return pd.DataFrame(table, index=unit_labels(data), columns=columns)
+    return pd.DataFrame(table, index=_labels(data), columns=columns)
 
 
 def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = None) -> pd.Series[float]:
@@ -116,7 +115,7 @@ def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = No
     if np.isnan(found).any():
         unit = int(np.isnan(found).argmax())
         raise SpecificationError(
-            f"{int(np.isnan(found).sum())} persons, such as {unit_labels(data)[unit]!r}, are not in the data that the "
+            f"{int(np.isnan(found).sum())} persons, such as {_labels(data)[unit]!r}, are not in the data that the "
             "model was estimated from, so nothing is known of them: use predict, which averages over all tastes."
         )
     posterior, of = _posterior(result, model, known), found.astype(np.int64)
@@ -139,38 +138,23 @@ def _mixture(result: ChoiceResults, data: ChoiceData | None, what: str) -> tuple
 
 def _posterior(result: ChoiceResults, model: ChoiceModel, data: ChoiceData) -> FloatArray:
     """Posterior of the points of each unit (U, R); the weights themselves where a unit says nothing."""
-    return posterior_function(result, model, data)(estimates_of(result))
-
-
-def posterior_function(
-    result: ChoiceResults, model: ChoiceModel, data: ChoiceData
-) -> Callable[[FloatArray], FloatArray]:
-    """Posterior of the points of each unit (U, R) as a function of the parameters.
-
-    The weights of the points themselves where a unit says nothing.
-    """
-    composition, mixing = model.composition(model.design_on(data)), cast(Mixing, model.mixing)
     with executor(result.settings.threads) as pool:
-        coded = prepare(composition, pool)
-
-    def posterior(theta: FloatArray) -> FloatArray:
-        with executor(result.settings.threads) as pool:
-            likelihood: Any = likelihood_of(composition, pool, coded)
-            found: FloatArray = likelihood.posterior(theta)
-        silent = np.flatnonzero(np.isnan(found).any(axis=1))
-        if len(silent):
-            found[silent] = np.exp(mixing.points(theta, mixing.facts(data).of(silent)).log_weights)
-        return found
-
-    return posterior
+        likelihood: Any = likelihood_of(model.composition(model.design_on(data)), pool)
+        found: FloatArray = likelihood.posterior(estimates_of(result))
+    silent = np.flatnonzero(np.isnan(found).any(axis=1))
+    if len(silent):
+        mixing: Any = model.mixing
+        found[silent] = np.exp(mixing.points(estimates_of(result), mixing.facts(data).of(silent)).log_weights)
+    return found
 
 
-def unit_labels(data: ChoiceData) -> pd.Index[Any]:
+def _labels(data: ChoiceData) -> pd.Index[Any]:
     """Labels of the units."""
     s, rows = data.structure, data.structure.first_rows()
     name = data.roles.person
-    if name is None:
-        return pd.Index([data.name_of(i) for i in range(s.n_situations)], name="situation")
+    if name is None:  # the answers of an occasion are one unit, in the order of the occasions
+        whole = data.first_choices()
+        return pd.Index([whole.name_of(i) for i in range(s.n_units)], name="situation")
     values = data.column(name).to_numpy(dtype=object)[rows]
     out = np.empty(s.n_units, dtype=object)
     out[s.unit] = values

@@ -19,13 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.analysis.individuals import posterior_function, unit_labels
+from choicemodel.analysis.individuals import _labels as unit_labels
 from choicemodel.analysis.ratios import Law, Sign, law_of, refuse_within, sign_of, terms_of
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, jacobian_of, uncertainty
 from choicemodel.analysis.weighted import (
@@ -43,7 +43,8 @@ from choicemodel.analysis.weighted import (
     weighed,
 )
 from choicemodel.data import ChoiceData
-from choicemodel.data.keys import unit_keys
+from choicemodel.estimation.executor import executor
+from choicemodel.estimation.fit import likelihood_of, prepare
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.draws import Draws
@@ -587,7 +588,7 @@ def _given_choices(
         wanted, more = _settled(wanted, known, mixing, cells, ratios, conditional=True)
         notes, denominator = [*notes, *more], _fixed_denominator(mixing, cells)
 
-    posterior = posterior_function(result, model, data)
+    posterior = _posterior_of(result, model, data)
 
     def at(t: FloatArray) -> tuple[FloatArray, FloatArray]:
         return people.values(t), posterior(t)[people.person]
@@ -599,6 +600,27 @@ def _given_choices(
     jacobian = _own_jacobian(result, at, wanted) if inference.method == "delta" else None
     labels = _by_person(index, [_label(one) for one in wanted])
     return Found(uncertainty(result, function, labels, **inference._asdict(), jacobian=jacobian), notes, denominator)
+
+
+def _posterior_of(result: ChoiceResults, model: ChoiceModel, data: ChoiceData) -> Callable[[FloatArray], FloatArray]:
+    """Posterior of the points of each unit (U, R) as a function of the parameters.
+
+    The weights of the points themselves where a unit says nothing.
+    """
+    composition, mixing = model.composition(model.design_on(data)), cast(Mixing, model.mixing)
+    with executor(result.settings.threads) as pool:
+        coded = prepare(composition, pool)
+
+    def posterior(theta: FloatArray) -> FloatArray:
+        with executor(result.settings.threads) as pool:
+            likelihood: Any = likelihood_of(composition, pool, coded)
+            found: FloatArray = likelihood.posterior(theta)
+        silent = np.flatnonzero(np.isnan(found).any(axis=1))
+        if len(silent):
+            found[silent] = np.exp(mixing.points(theta, mixing.facts(data).of(silent)).log_weights)
+        return found
+
+    return posterior
 
 
 def _own_jacobian(
@@ -623,13 +645,8 @@ def _own_jacobian(
 def _people(mixing: Mixing, of: tuple[ChoiceData, ChoiceData], ratios: Ratios) -> tuple[_People, pd.Index[Any]]:
     """Rows of each person and group, and the labels of these."""
     rows, data = of
-    position = pd.Series(np.arange(data.structure.n_units), index=unit_keys(data, 0))
-    known = position.reindex(unit_keys(rows, 0)).to_numpy()
-    if np.isnan(known).any():
-        raise SpecificationError(
-            "The persons whose choices are given and those whose rows are valued are not the same: declare persons."
-        )
-    unit = known.astype(np.int64)[ratios.unit]
+    unit = ratios.unit  # of ranked answers too: the units of their first choices come in the same order
+    assert rows.structure.n_units == data.structure.n_units  # noqa: S101 - they are the same people
     parts = [ratios.group[:, np.newaxis], unit[:, np.newaxis], ratios.column, ratios.per]
     table = np.hstack([_rounded(x) for x in parts])
     _, first, cell = np.unique(table, axis=0, return_index=True, return_inverse=True)

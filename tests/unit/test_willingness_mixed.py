@@ -521,6 +521,24 @@ def test_by_alternative_and_person() -> None:
     assert found["p000", "bus", "mean"] == pytest.approx(-taste / result.params["cost"])
 
 
+def test_of_each_ranking_where_no_persons_are_declared() -> None:
+    """The stages of a ranking are one unit; the ratio to a fixed cost is the coefficient's mean over it."""
+    frame = survey().frame[survey().frame.situation < 200].drop(columns=["choice", "person"])
+    rng = np.random.default_rng(2)
+    U = -frame.cost - (1 + 0.7 * rng.normal(size=200)[frame.situation]) * frame.time + rng.gumbel(size=600)
+    frame["rank"] = U.groupby(frame.situation).rank(ascending=False).astype(int)
+    data = cm.ChoiceData.from_rankings(frame, situation="situation", alternative="mode", rank="rank")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChoiceModelWarning)
+        result = mixed({"time": "normal"}, data, "cost + time | 0").fit()
+    each = cm.willingness_to_pay(result, "time", per="cost", direction="reduction", conditional=True).matrix()
+    taste = individual_coefficients(result)["time"]
+    assert list(each.index[:2]) == ["situation 0", "situation 1"]
+    assert each.index.equals(taste.index)
+    np.testing.assert_allclose(each["mean"], taste["mean"] / result.params["cost"], rtol=1e-9)
+    np.testing.assert_allclose(each["sd"], taste["sd"] / -result.params["cost"], rtol=1e-6, atol=1e-9)
+
+
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 
