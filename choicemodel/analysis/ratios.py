@@ -5,6 +5,8 @@ With utility a'beta by one column and c'beta by another, the ratio a'beta / c'be
 - the denominator is the same for everybody, and the numerator is a sum of normals or one coefficient of any law;
 - numerator and denominator are each one log-normal, or one of them is fixed: the ratio is log-normal again.
 
+Of a normal over a log-normal the moments and the share of each sign are known.
+
 In WTP space all coefficients share the factor lambda, and under an overall scale that factor: it is taken out first, so
 that the ratio is the willingness to pay itself.
 
@@ -270,3 +272,80 @@ def _over_lognormal(
         return None
     loading = L[j] - L[i]
     return Law(Lognormal(), m[j] - m[i], np.sqrt(loading @ loading), float(a[above[0]]) * over.sign / divisor)
+
+
+class NormalOverLognormal(NamedTuple):
+    """`factor` times a normal over a log-normal exp(x): its moments and signs are known, though not its quantiles.
+
+    Under the weight exp(-k x) the normal keeps its variance and has the mean mu - k cov, so that
+
+        E[A exp(-x)] = exp(s^2 / 2 - m) (mu - cov),    E[A^2 exp(-2 x)] = exp(2 s^2 - 2 m) ((mu - 2 cov)^2 + sd^2).
+
+    Parameters
+    ----------
+    normal : tuple of float
+        Mean mu and standard deviation sd of the normal A.
+    exponent : tuple of float
+        Mean m and standard deviation s of x.
+    cov : float
+        Their covariance.
+    factor : float
+    """
+
+    normal: tuple[float, float]
+    exponent: tuple[float, float]
+    cov: float
+    factor: float
+
+    @property
+    def mean(self) -> float:
+        """Mean."""
+        m, s = self.exponent
+        return float(self.factor * np.exp(s**2 / 2 - m) * (self.normal[0] - self.cov))
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation."""
+        (mu, sd), (m, s) = self.normal, self.exponent
+        size = self.factor * np.exp(s**2 / 2 - m)
+        square = np.exp(s**2) * ((mu - 2 * self.cov) ** 2 + sd**2) - (mu - self.cov) ** 2
+        return float(abs(size) * np.sqrt(max(square, 0.0)))
+
+    def share(self, sign: float) -> float:
+        """Probability of this sign."""
+        law, at = Normal(), (np.asarray(self.normal[0]), np.asarray(self.normal[1]))
+        return float(law.share_above(*at) if self.factor * sign > 0 else law.share_below(*at))
+
+
+def normal_over_lognormal(
+    tastes: RandomTastes, parts: tuple[FloatArray, FloatArray], ratio: tuple[FloatArray, FloatArray], z: FloatArray
+) -> NormalOverLognormal | None:
+    """The ratio a'beta / c'beta where its parts are a sum of normals and one log-normal, else None.
+
+    Parameters
+    ----------
+    tastes : RandomTastes
+    parts : (ndarray (Ku,), ndarray (H,))
+    ratio : (ndarray (K,), ndarray (K,))
+    z : ndarray (Q,)
+        Covariates.
+    """
+    a, c = ratio
+    terms = terms_of(tastes, parts[0], (a != 0) | (c != 0))
+    below, above = _random(terms, c), _random(terms, a)
+    at = terms.random[above]
+    normal = len(at) > 0 and all(isinstance(tastes.distributions[i], Normal) for i in at)
+    if terms.scaled[(a != 0) | (c != 0)].any() or not normal or len(below) != 1 or np.count_nonzero(c) != 1:
+        return None
+    i = terms.random[below[0]]
+    law = tastes.distributions[i]
+    if not isinstance(law, Lognormal):
+        return None
+    m, L = (x[0] for x in tastes.index_margins(*parts, z[np.newaxis]))
+    loading = a[above] @ L[at]
+    return NormalOverLognormal(
+        (float(a @ terms.fixed + a[above] @ m[at]), float(np.sqrt(loading @ loading))),
+        (float(m[i]), float(np.sqrt(L[i] @ L[i]))),
+        float(loading @ L[i]),
+        1.0 / (float(c[below[0]]) * law.sign),
+    )

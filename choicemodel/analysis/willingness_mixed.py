@@ -26,7 +26,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.analysis.individuals import _labels as unit_labels
-from choicemodel.analysis.ratios import Law, Sign, law_of, refuse_within, sign_of, terms_of
+from choicemodel.analysis.ratios import Law, Sign, law_of, normal_over_lognormal, refuse_within, sign_of, terms_of
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, jacobian_of, uncertainty
 from choicemodel.analysis.weighted import (
     MEAN,
@@ -420,7 +420,8 @@ class _Points:
     def statistics(self, theta: FloatArray, wanted: Wanted, signs: Sequence[float]) -> FloatArray:
         """The statistics of all groups."""
         found = self._groups(self.values(theta))
-        return np.concatenate([summary(x[0], w, wanted, sign) for (_, x, w), sign in zip(found, signs, strict=True)])
+        groups = [summary(x[0], w, wanted, sign) for (_, x, w), sign in zip(found, signs, strict=True)]
+        return self._with_moments(theta, wanted, signs, np.concatenate(groups))
 
     def jacobian(self, result: ChoiceResults, wanted: Wanted, signs: Sequence[float]) -> FloatArray:
         """Derivatives of the statistics (M, K), as means of those of the points."""
@@ -429,11 +430,29 @@ class _Points:
 
         def linear(theta: FloatArray) -> FloatArray:
             at = self.values(theta)
-            return np.concatenate(
-                [weighed(own, at[:, here].reshape(3, -1)) for (here, *_), own in zip(found, influence, strict=True)]
-            )
+            groups = [
+                weighed(own, at[:, here].reshape(3, -1)) for (here, *_), own in zip(found, influence, strict=True)
+            ]
+            return self._with_moments(theta, wanted, signs, np.concatenate(groups))
 
         return jacobian_of(result, linear)
+
+    def _with_moments(
+        self, theta: FloatArray, wanted: Wanted, signs: Sequence[float], values: FloatArray
+    ) -> FloatArray:
+        """Put moments and shares that are known in place of those of the points."""
+        cells, parts, tastes = self.cells, self.mixing.split(theta), self.mixing.tastes
+        assert isinstance(tastes, RandomTastes)  # noqa: S101 - asked of these alone
+        if len(cells.group) > len(signs):
+            return values
+        out = values.reshape(len(signs), -1)
+        for m, sign in enumerate(signs):
+            ratio = (self.factor * cells.a[m], cells.c[m])
+            law = normal_over_lognormal(tastes, (parts.utility, parts.own), ratio, cells.z[m])
+            if law is not None:
+                known = {MEAN: law.mean, SD: law.sd, WRONG: law.share(-sign)}
+                out[m] = [known.get(str(one), value) for one, value in zip(wanted, out[m], strict=True)]
+        return out.ravel()
 
 
 def _sums(mixing: Mixing, utility: FloatArray, a: FloatArray, beta: FloatArray) -> FloatArray:

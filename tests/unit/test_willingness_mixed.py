@@ -118,6 +118,26 @@ def test_ratio_of_two_log_normals(correlated: bool) -> None:
     _close_to(found, stats.lognorm(np.sqrt(variance), scale=np.exp(0.4)), 1e-9)
 
 
+@pytest.mark.parametrize("correlated", [False, True])
+def test_moments_of_a_normal_over_a_log_normal(correlated: bool) -> None:
+    """By quadrature over the log-normal: given its index, the numerator is normal."""
+    model = mixed({"cost": "-lognormal", "time": "normal"}, correlated=correlated)
+    if correlated:
+        spreads = {"chol_cost_cost": 0.5, "chol_time_cost": 0.3, "chol_time_time": 0.6}
+    else:
+        spreads = {"sigma_cost": 0.5, "sd_time": 0.6}
+    found = value(held(model, mu_cost=-0.3, time=-0.8, comfort=1.0, **spreads))
+    z = np.linspace(-10, 10, 20001)
+    p = stats.norm.pdf(z) * (z[1] - z[0])
+    given, c = -0.8 + (0.3 * z if correlated else 0.0 * z), -np.exp(-0.3 + 0.5 * z)
+    mean, square = p @ (given / c), p @ ((given**2 + 0.6**2) / c**2)
+    assert found["mean"] == pytest.approx(mean, rel=1e-9)
+    assert found["sd"] == pytest.approx(np.sqrt(square - mean**2), rel=1e-9)
+    assert found["share of wrong sign"] == pytest.approx(p @ stats.norm.sf(0, given, 0.6), rel=1e-9)
+    median = p @ stats.norm.cdf(found["median"] * c, given, 0.6)  # time over a negative cost is below where it is above
+    assert median == pytest.approx(0.5, abs=1e-3)
+
+
 def _close_to(found: pd.Series, law: Any, rel: float) -> None:
     for name in found.index:
         if name.startswith("quantile"):
