@@ -24,7 +24,6 @@ from choicemodel.data.words import counted
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity import Homogeneous
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.utility import Design
@@ -162,14 +161,6 @@ def _meant(model: ChoiceModel, column: Any, used: Sequence[str]) -> str:
         "Where a column was computed from it before the model, write the formula in the original column, such as "
         "log(cost) or I(cost / 100)."
     )
-
-
-def require_one_taste(model: ChoiceModel, what: str) -> Homogeneous:
-    """Return what says that everybody has the same coefficients; refuse coefficients that differ between people."""
-    mixing = model.heterogeneity_or_none
-    if isinstance(mixing, Mixing):
-        raise SpecificationError(f"{what} needs coefficients that are the same for everybody.")
-    return mixing
 
 
 def pick(labels: Any, data: ChoiceData, where: str) -> list[int]:

@@ -242,7 +242,12 @@ def iia_test(result: ChoiceResults, drop: Any = None) -> IIATest:
     >>> test.to_frame()[["hausman", "df", "statistic"]].round(2).to_dict("records")
     [{'hausman': 33.34, 'df': 4, 'statistic': 28.11}]
     """
-    model = fitted_model(result, "iia_test")
+    model = fitted_model(result, "iia_test", mixtures=True)
+    if model.mixes:
+        raise SpecificationError(
+            f"iia_test asks whether a multinomial logit is right that the odds of two alternatives do not depend on "
+            f"the others; a {model.title.lower()} does not say so, since people differ. Test the logit."
+        )
     if not isinstance(model.errors, Gumbel):
         raise SpecificationError(
             "iia_test tests a logit, in which the odds of two alternatives depend on nothing else; "

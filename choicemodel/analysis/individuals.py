@@ -160,8 +160,9 @@ def _labels(data: ChoiceData) -> pd.Index[Any]:
     """Labels of the units."""
     s, rows = data.structure, data.structure.first_rows()
     name = data.roles.person
-    if name is None:
-        return pd.Index([data.name_of(i) for i in range(s.n_situations)], name="situation")
+    if name is None:  # the answers of an occasion are one unit, in the order of the occasions
+        whole = data.first_choices()
+        return pd.Index([whole.name_of(i) for i in range(s.n_units)], name="situation")
     values = data.column(name).to_numpy(dtype=object)[rows]
     out = np.empty(s.n_units, dtype=object)
     out[s.unit] = values

@@ -25,6 +25,7 @@ from choicemodel.analysis.nesting import is_special_case, model_name
 from choicemodel.analysis.score_test import fitted_model
 from choicemodel.analysis.validation import situation_loglik
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import Block, Cell, Column, Table, format_count, format_loglik, format_p, format_statistic
 
@@ -168,7 +169,7 @@ def nonnested_test(
     >>> round(test.statistic, 3), round(test.pvalue, 3)
     (-2.151, 0.031)
     """
-    models = [fitted_model(r, "nonnested_test") for r in (first, second)]
+    models = [fitted_model(r, "nonnested_test", mixtures=True) for r in (first, second)]
     if first.fingerprint() != second.fingerprint():
         raise SpecificationError(
             "The two models were fitted to different choices, sets, persons or weights: the tests compare fits to the "
@@ -184,8 +185,9 @@ def nonnested_test(
         situation_loglik(m, np.asarray(r.params, dtype=np.float64), m.design_on())
         for m, r in zip(models, (first, second), strict=True)
     )
-    of_units = np.unique(s.unit[s.informative], return_inverse=True)[1]
-    m: FloatArray = np.bincount(of_units, weights=(weight * (a - b))[s.informative]).astype(np.float64)
+    # where coefficients vary, the value of a unit is with its first situation, informative or not
+    by_unit = np.bincount(s.unit, weights=weight * (a - b))
+    m: FloatArray = by_unit[np.unique(s.unit[s.informative])].astype(np.float64)
     table = pd.DataFrame(
         [[r.model.formula, r.llf, r.df_model, r.rho_squared_bar, _horowitz_index(r)] for r in (first, second)],
         index=pd.Index(labels, name="model"),
@@ -208,7 +210,7 @@ def nonnested_test(
 
 def _refuse_nested(first: ChoiceResults, second: ChoiceResults) -> None:
     """Refuse models of which one is a special case of the other, or both are the same."""
-    inside = is_special_case(first, second), is_special_case(second, first)
+    inside = _is_inside(first, second), _is_inside(second, first)
     if all(inside):
         raise SpecificationError(
             f"{model_name(first)} and {model_name(second)} give the same probabilities: there is nothing to compare."
@@ -219,6 +221,20 @@ def _refuse_nested(first: ChoiceResults, second: ChoiceResults) -> None:
             f"{model_name(small)} is a special case of {model_name(large)}: these tests are for models that "
             "are not nested. Use lr_test, or wald_test of the larger model."
         )
+
+
+def _is_inside(smaller: ChoiceResults, larger: ChoiceResults) -> bool:
+    """Whether one model is a special case of another, its tastes included."""
+    tastes = [r.model.heterogeneity for r in (smaller, larger)]  # type: ignore[attr-defined]
+    if all(isinstance(t, RandomCoefficients) for t in tastes):
+        mine, theirs = tastes
+        alike = (mine.wtp_space, mine.scale) == (theirs.wtp_space, theirs.scale)
+        laws = {name: c.law for name, c in theirs.coefficients.items()}
+        if not alike or any(laws.get(name) != c.law for name, c in mine.coefficients.items()):
+            return False
+    elif None not in tastes and type(tastes[0]) is not type(tastes[1]):
+        return False
+    return is_special_case(smaller, larger)
 
 
 def _vuong(m: FloatArray, more: int) -> tuple[pd.DataFrame, float]:

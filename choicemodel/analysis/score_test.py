@@ -13,7 +13,7 @@ person answered several times, where situations are weighted, and where the like
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,12 @@ from choicemodel.data.words import quoted
 from choicemodel.estimation import Composition
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import likelihood_of, unit_scores
-from choicemodel.estimation.parameters import assemble
+from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.latent_classes import LatentClasses
+from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import Block, Cell, Column, Table, format_count, format_p, format_statistic
@@ -251,35 +255,62 @@ def scored_with(result: ChoiceResults, names: Sequence[str], values: FloatArray)
     values : ndarray (m, rows)
         The columns, rows in sorted order, as `Design.values` gives them: reversed where the worst was asked for.
     """
-    model = fitted_model(result, "A score test")
+    model = fitted_model(result, "A score test", mixtures=True)
     design = model.design_on()
-    K, m = len(design.columns), len(names)
     first = len(design._sources)
     added = tuple(DesignColumn(n, first + i, None, 1, n, ()) for i, n in enumerate(names))
     sign = design.data.structure.row_sign
     sources = values if sign is None else values * sign  # a design reverses the sign itself
     larger = Design(design.recipe, (*design.columns, *added), design.data, (*design._sources, *sources))
-    others = model.parameters.items[K:]
-    parameters = assemble([f"{i}" for i in range(K + m)], [p for p in others if p.role == "error"])
-    theta: FloatArray = np.asarray(result.params, dtype=np.float64)
-    theta = np.concatenate([theta[:K], np.zeros(m), theta[K:]])
+    mixing, parameters = _with_columns(model, [c.name for c in design.columns], names)
+    estimates = dict(zip(result.params.index, result.params.to_numpy(dtype=np.float64), strict=True))
+    theta = np.array([estimates.get(n, 0.0) for n in parameters.names])
     with executor(result.settings.threads) as pool:
-        likelihood = likelihood_of(Composition(larger, model.errors, model.heterogeneity_or_none, parameters), pool)
+        likelihood = likelihood_of(Composition(larger, model.errors, mixing, parameters), pool)
         _, hessian = likelihood.evaluate_with_hessian(theta)
         scores = unit_scores(likelihood, theta, larger)
-    new, known = np.arange(K, K + m), [*result.fixed, *result.at_bound]
-    own = np.setdiff1d(np.arange(len(theta)), new)[~np.isin(result.params.index, known)]
+    new = np.array([parameters.names.index(n) for n in names])
+    known = np.isin(parameters.names, [*result.fixed, *result.at_bound])
+    own = np.setdiff1d(np.flatnonzero(~known), new)
     order = np.concatenate([own, new])
     return Scored(tuple(names), scores[:, own], scores[:, new], -hessian[np.ix_(order, order)])
 
 
-def fitted_model(result: ChoiceResults, what: str) -> ChoiceModel:
+def _with_columns(
+    model: ChoiceModel, columns: Sequence[str], names: Sequence[str]
+) -> tuple[Homogeneous | Mixing, Parameters]:
+    """The heterogeneity and the parameters of a model with columns added that have one coefficient for everybody."""
+    mixing, error = model.mixing, [p for p in model.parameters.items if p.role == "error"]
+    if not isinstance(mixing, Mixing):
+        return mixing, assemble([*columns, *names], error)
+    spec = mixing.spec
+    if isinstance(spec, LatentClasses):
+        spec = replace(spec, common=(*spec.common, *names))
+    tastes = spec.on([*columns, *names], mixing.names)
+    if isinstance(mixing.tastes, RandomTastes):
+        own = mixing.tastes
+        tastes = replace(tastes, sampler=own.sampler, nodes=own.nodes, node_weights=own.node_weights)
+    utility = [Parameter(p.name, "utility", *p[1:]) for p in tastes.utility]
+    return mixing.with_tastes(tastes), assemble(
+        utility, error, [Parameter(p.name, "heterogeneity", *p[1:]) for p in tastes.own]
+    )
+
+
+def fitted_model(result: ChoiceResults, what: str, *, mixtures: bool = False) -> ChoiceModel:
     """The model of a result that can be evaluated again.
+
+    Parameters
+    ----------
+    result : ChoiceResults
+    what : str
+        What asks for it.
+    mixtures : bool
+        Whether coefficients may vary over persons.
 
     Raises
     ------
     SpecificationError
-        If it is no converged result of a model without heterogeneity, with its data.
+        If it is no converged result with its data, or coefficients vary over persons and must not.
     """
     if not isinstance(result, ChoiceResults):
         raise SpecificationError(
@@ -294,7 +325,7 @@ def fitted_model(result: ChoiceResults, what: str) -> ChoiceModel:
             f"{what} needs the maximum of the likelihood, and {result!r} did not converge: {result.message}"
         )
     model = result.model
-    if not isinstance(model, ChoiceModel) or model.heterogeneity_or_none.n_points != 1:
+    if not isinstance(model, ChoiceModel) or (model.mixes and not mixtures):
         raise SpecificationError(f"{what} is for models in which everybody has the same coefficients.")
     return model
 
@@ -335,7 +366,7 @@ def lm_test(result: ChoiceResults, columns_formula: str) -> ScoreTest:
     >>> round(test.statistic, 3), test.df, round(test.pvalue, 3)
     (11.697, 1, 0.001)
     """
-    model = fitted_model(result, "lm_test")
+    model = fitted_model(result, "lm_test", mixtures=True)
     if not isinstance(columns_formula, str) or not columns_formula.strip():
         raise SpecificationError(
             "lm_test needs the columns to test, as a formula such as 'log(time)' or 'time:income | age'."

@@ -353,6 +353,12 @@ def _check(method: str, draws: int, alpha: float) -> None:
         raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
 
 
+def jacobian_of(result: ChoiceResults, function: Function) -> FloatArray:
+    """Differentiate a function at the estimates by the parameters that are not held, zero for the others (M, K)."""
+    free = ~result.params.index.isin([*result.fixed, *result.at_bound])
+    return _jacobian(function, estimates_of(result), np.array(result.cov_params(), dtype=np.float64), free)
+
+
 def _jacobian(function: Function, theta: FloatArray, covariance: FloatArray, which: BoolArray) -> FloatArray:
     """Derivatives by some of the parameters, zero for the others (M, K)."""
     spread = np.sqrt(np.where(np.isnan(np.diag(covariance)), 0.0, np.diag(covariance)))

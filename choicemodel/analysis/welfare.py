@@ -17,12 +17,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.analysis.changes import Changes, design_after
-from choicemodel.analysis.effects import model_and_data, require_one_taste, require_used
+from choicemodel.analysis.effects import model_and_data, require_used
 from choicemodel.analysis.situations import same_situations, segments, situation_index
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
+from choicemodel.analysis.welfare_mixed import MixedSurplus, known_slopes, refuse_worthless, require_worth
 from choicemodel.analysis.willingness import utility_derivative
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import numbers_or_nan
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import CovarianceWarning, FormulaError, SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.random_utility import ErrorDistribution
@@ -59,22 +61,28 @@ class _Comparison:
     position: IntArray
     price: FloatArray
 
-    def surplus(self, theta: FloatArray) -> FloatArray:
-        """Change of consumer surplus in each situation (N,).
+    def surplus(self, threads: int | None) -> Callable[[FloatArray], FloatArray]:
+        """Change of consumer surplus in each situation (N,), as a function of the parameters."""
+        if not isinstance(self.model.mixing, Mixing):
+            return self._of_everybody
+        axes, designs = (self.model.mixing, self.model.errors), (self.before, self.after)
+        return MixedSurplus.of(axes, designs, self.position, self.price, threads)
 
-        The ratio is taken within each support point, and then averaged: the mean of a ratio is not that of the means.
+    def _of_everybody(self, theta: FloatArray) -> FloatArray:
+        """Where all have the same coefficients."""
+        before = expected_maximum(theta, self.before, self.model.errors)
+        after = expected_maximum(theta, self.after, self.model.errors)[self.position]
+        return np.asarray((after - before) / -(self.price @ theta[: self.price.shape[1]]))
+
+    def slopes(self, theta: FloatArray) -> FloatArray:
+        """Derivatives of utility by the price that do not differ between people, or not within a class (n,).
+
+        Nothing where they are random.
         """
-        points, log_weights = require_one_taste(self.model, "consumer_surplus").support(theta)
-        total = np.zeros(len(self.position))
-        for gamma, log_weight in zip(points, log_weights, strict=True):
-            before = expected_maximum(gamma, self.before, self.model.errors)
-            after = expected_maximum(gamma, self.after, self.model.errors)[self.position]
-            total += np.exp(log_weight) * (after - before) / self.money(gamma)
-        return total
-
-    def money(self, gamma: FloatArray) -> FloatArray:
-        """Marginal utility of money at a support point (N,)."""
-        return -(self.price @ gamma[: self.price.shape[1]])
+        price, mixing = np.unique(np.round(self.price, 12), axis=0), self.model.mixing
+        if not isinstance(mixing, Mixing):
+            return np.asarray(price @ theta[: price.shape[1]])
+        return known_slopes(mixing, theta, price)
 
 
 def consumer_surplus(  # noqa: PLR0913 - a public entry point
@@ -94,7 +102,8 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
 
     For each situation (E max U after - E max U before) / a, with the marginal utility of money a = -dV/dp, minus the
     derivative of utility by the price. For a logit E max U is the logsum, plus a constant that drops out (Small and
-    Rosen 1981; Train 2009, section 3.5).
+    Rosen 1981; Train 2009, section 3.5). Where coefficients vary over persons the ratio is taken at each draw, or in
+    each class, and then averaged.
 
     Parameters
     ----------
@@ -128,7 +137,9 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
     SpecificationError
         If situations do not match; or the marginal utility of money is not one positive number for all alternatives of
         a situation, before and after: a price with a coefficient for each alternative, within a log, a square or
-        another curve (income effects), times an attribute, or with a coefficient that is zero or positive.
+        another curve (income effects), times an attribute, or with a coefficient that is zero or positive. Where
+        coefficients vary over persons, for anybody: a price coefficient with density or mass at zero (normal, truncated
+        or censored normal, uniform over zero) makes a mean surplus that does not exist.
 
     Warns
     -----
@@ -151,13 +162,20 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
         raise SpecificationError("by= and situations=True are two ways to split the surplus: choose one.")
     model, data = model_and_data(result, before, "consumer_surplus", "before=")
     require_used(model, per)
-    require_one_taste(model, "consumer_surplus")
     case, lacking = _comparison(model, data, after, per)
     theta = estimates_of(result)
     _check_money(case, theta, per)
     wanted, index = _wanted(data, by, situations=situations)
     inference = Inference(method, draws, rng, alpha)
-    found = uncertainty(result, lambda t: wanted(case.surplus(t)), index, **inference._asdict())
+    surplus = case.surplus(result.settings.threads)
+
+    def function(theta: FloatArray) -> FloatArray:
+        return wanted(surplus(theta))
+
+    jacobian = None
+    if isinstance(surplus, MixedSurplus) and method == "delta":
+        jacobian = np.column_stack([wanted(column) for column in surplus.jacobian(theta).T])  # it is linear
+    found = uncertainty(result, function, index, **inference._asdict(), jacobian=jacobian)
     _warn_of_money(result, case, per)
     title = "Change of consumer surplus" + ("" if by is None else f" by {by}")
     return replace_text(found, title, _notes(data, per, lacking, situations=situations))
@@ -287,35 +305,22 @@ def _one_price(
 
 
 def _check_money(case: _Comparison, theta: FloatArray, per: str) -> None:
-    """Refuse a marginal utility of money that is not positive, at any support point."""
-    points, _ = require_one_taste(case.model, "consumer_surplus").support(theta)
-    K = case.price.shape[1]
-    for gamma in points:
-        for design in (case.before, case.after):
-            case.model.errors.on(design.data.alternatives).require_consistent(gamma[K:])
-        money = case.money(gamma)
-        if np.all(money > 0):
-            continue
-        n = int((money <= 0).argmax())
-        how = "does not change" if money[n] == 0 else "rises"
-        among = "" if len(points) == 1 else " for some of the people that the model allows for"
-        raise SpecificationError(
-            f"Utility {how} with `{per}` in {case.before.data.name_of(n)}{among} (derivative {-money[n]:.4g}), so that "
-            "money is worth nothing or less, and nothing can be valued in it. `per` must be a price whose coefficient "
-            "is negative: name another column, or turn the sign of one that holds income or savings."
-        )
+    """Refuse a marginal utility of money that is not positive, for any of the people that the model allows for."""
+    K, mixing = case.price.shape[1], case.model.mixing
+    phi = mixing.split(theta).phi if isinstance(mixing, Mixing) else theta[K:]
+    for design in (case.before, case.after):
+        case.model.errors.on(design.data.alternatives).require_consistent(phi)
+    if isinstance(mixing, Mixing):
+        require_worth(mixing, theta, case.price, case.before, per)
+    else:
+        refuse_worthless(case.price @ theta[:K], case.before, per)
 
 
 def _warn_of_money(result: ChoiceResults, case: _Comparison, per: str) -> None:
-    different = np.unique(np.round(case.price, 12), axis=0, return_index=True)[1]
-
-    def money(theta: FloatArray) -> FloatArray:
-        points, log_weights = require_one_taste(case.model, "consumer_surplus").support(theta)
-        return np.asarray(sum(np.exp(w) * case.money(g) for g, w in zip(points, log_weights, strict=True)))[different]
-
-    found = uncertainty(result, money, pd.RangeIndex(len(different))).table
+    number = len(case.slopes(estimates_of(result)))
+    found = uncertainty(result, case.slopes, pd.RangeIndex(number)).table
     positive = found[:, 1] > 0
-    z = found[positive, 0] / found[positive, 1]
+    z = -found[positive, 0] / found[positive, 1]
     if len(z) and z.min() < 1.96:
         warnings.warn(
             f"The marginal utility of money, minus the derivative by `{per}`, is not clearly different from zero "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -17,10 +18,10 @@ from choicemodel.analysis.effects import (
     first_of,
     model_and_data,
     refuse_undefined,
-    require_one_taste,
     require_used,
 )
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
+from choicemodel.analysis.willingness_mixed import Ratios, willingness_of_people
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number, numbers_or_nan, plain_label
 from choicemodel.exceptions import CovarianceWarning, MissingValueError, SpecificationError
@@ -51,6 +52,10 @@ class _Rates:
         Alternatives that do not have both columns.
     worthless : str
         Which rows are left out because utility does not change with the second column there, whatever the coefficients.
+    unit : ndarray of int (rows,)
+        Which unit each row belongs to.
+    grouped : bool
+        Whether there may be several quantities.
     """
 
     column: FloatArray
@@ -60,6 +65,8 @@ class _Rates:
     index: pd.Index[Any]
     left_out: tuple[Any, ...]
     worthless: str
+    unit: IntArray
+    grouped: bool
 
     def mean(self, values: FloatArray) -> FloatArray:
         """Weighted mean of values of rows in each group (M,)."""
@@ -75,6 +82,8 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     direction: str = "increase",
     by: str | None = None,
     multiply: float = 1.0,
+    statistics: str | float | Sequence[str | float] | None = None,
+    conditional: bool = False,
     data: ChoiceData | None = None,
     draws: int = 1000,
     rng: int | np.random.Generator | None = None,
@@ -83,7 +92,8 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     """Compute what an increase (or reduction) of a column is worth in units of another.
 
     WTP = -(dV/dx) / (dV/dp), with the derivatives of utility by the two *data columns* x and p, so that logs, squares
-    and interactions are right. It is positive for a good whose price is `per`.
+    and interactions are right. It is positive for a good whose price is `per`. Where coefficients vary over persons so
+    does the ratio, which is taken for each of them: its distribution is what is computed.
 
     Parameters
     ----------
@@ -99,6 +109,13 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
         A column: means over the rows with each of its values. The alternative's column gives one for each alternative.
     multiply : float
         Factor for other units: 60 turns a value per minute into one per hour.
+    statistics : str, float or sequence of these, optional
+        Where coefficients vary: ``"mean"``, ``"sd"``, ``"median"``, ``"share of wrong sign"`` (which the median does
+        not have), and numbers between 0 and 1 for quantiles. Default all of the names that exist, with the quantiles
+        0.05, 0.25, 0.75 and 0.95; of latent classes the value in each, with mean and sd.
+    conditional : bool
+        Where coefficients vary: of each person given the person's choices, instead of the population. Mean, sd and
+        median by default, in rows (person, statistic); ``matrix()`` has a row for each person.
     data : ChoiceData, optional
         At whose values, where the ratio depends on them; default the estimation data.
     draws : int
@@ -114,6 +131,17 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
         have both columns: those of alternatives in whose utility both stand and make a difference in some situation.
         ``fieller_lower`` and ``fieller_upper`` are the interval of Fieller (1954), infinite where the denominator may
         be zero and NaN where the ratio depends on the data.
+
+        Where coefficients vary, by statistic: of the population, in which each person of the data counts by weight
+        once, and one row of each is taken at random where the ratio depends on the data. It is computed from closed
+        forms or from Sobol points of its own, not from the persons' draws. Quantiles have standard errors too.
+
+    Raises
+    ------
+    SpecificationError
+        If utility does not change with `per`, or a mean or sd is asked for that does not exist: that of a ratio to a
+        coefficient with density or mass at zero (normal, truncated or censored normal, uniform over zero). Ask for the
+        median and quantiles, or give `per` a log-normal or fixed coefficient, or use WTP space.
 
     Warns
     -----
@@ -138,28 +166,52 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
         raise SpecificationError(
             f"multiply must be a positive number; got {multiply!r}. direction='reduction' turns the sign round."
         )
+    if not isinstance(conditional, (bool, np.bool_)):
+        raise SpecificationError(f"conditional must be True or False; got {conditional!r}.")
     if column == per:
         raise SpecificationError(f"`{per}` is not valued in itself: name another column, or another per=.")
+    given = result.data if data is None and isinstance(result, ChoiceResults) else data
     model, data = model_and_data(result, data, "willingness_to_pay")
     require_used(model, column, per)
+    if not model.mixes and (statistics is not None or conditional):
+        raise SpecificationError(
+            "statistics= and conditional= are for models in which coefficients vary over persons; in this "
+            f"{model.title.lower()} everybody has the same: leave them out."
+        )
     rates = _rates(model, data, (column, per), by)
     factor = -multiply if direction == "increase" else multiply
+    inference = Inference(method, draws, rng, alpha)
+    if model.mixes:
+        of = Ratios((column, per), rates.column, rates.per, rates.group, rates.unit, rates.index, rates.grouped, factor)
+        choices = given if conditional else None
+        found, more, below = willingness_of_people(result, (model, data), of, statistics, choices, inference)
+        if below is not None:
+            _warn_of_fixed(result, below, per)
+    else:
+        more = []
+        found = _of_everybody(result, rates, factor, per, inference)
+    title = f"Willingness to pay for {column}" if direction == "increase" else f"Value of a reduction of {column}"
+    return replace_text(
+        found, title, [*_notes((column, per), direction, multiply, rates, mixes=model.mixes), *more], found.beside
+    )
+
+
+def _of_everybody(result: ChoiceResults, rates: _Rates, factor: float, per: str, inference: Inference) -> Estimates:
+    """The mean ratio where all have the same coefficients, with the interval of Fieller."""
+    theta, K = estimates_of(result), rates.per.shape[1]
 
     def function(theta: FloatArray) -> FloatArray:
-        beta = _coefficients(model, theta)
+        beta = theta[:K]
         return rates.mean(factor * (rates.column @ beta) / (rates.per @ beta))
 
-    theta = estimates_of(result)
-    _check_denominator(rates.per @ _coefficients(model, theta), per)
-    inference = Inference(method, draws, rng, alpha)
+    _check_denominator(rates.per @ theta[:K], per)
     found = uncertainty(result, function, rates.index, **inference._asdict(), jacobian=_jacobian(rates, theta, factor))
-    fieller = _fieller(result, rates, factor, alpha)
-    _warn_of_denominator(rates.per @ theta[: rates.per.shape[1]], fieller, per)
-    title = f"Willingness to pay for {column}" if direction == "increase" else f"Value of a reduction of {column}"
-    return replace_text(found, title, _notes((column, per), direction, multiply, rates), fieller)
+    fieller = _fieller(result, rates, factor, inference.alpha)
+    _warn_of_denominator(rates.per @ theta[:K], fieller, per)
+    return replace(found, beside=fieller)
 
 
-def _notes(names: tuple[str, str], direction: str, multiply: float, rates: _Rates) -> list[str]:
+def _notes(names: tuple[str, str], direction: str, multiply: float, rates: _Rates, *, mixes: bool) -> list[str]:
     column, per = names
     amount = "one unit" if multiply == 1 else f"{multiply:g} units"
     change, sign = ("more", "-") if direction == "increase" else ("less", "+")
@@ -170,7 +222,8 @@ def _notes(names: tuple[str, str], direction: str, multiply: float, rates: _Rate
     ]
     groups = [rates.group == m for m in range(len(rates.index))]
     if not all(_constant(rates.column[g], rates.per[g]) for g in groups):
-        notes.append("The ratio depends on the data: means over the rows that have both columns.")
+        over = "people count once each, and their rows alike," if mixes else "means"
+        notes.append(f"The ratio depends on the data: {over} over the rows that have both columns.")
     if rates.worthless:
         notes.append(
             f"Left out: {rates.worthless}, where utility does not change with `{per}` whatever its coefficient."
@@ -178,12 +231,6 @@ def _notes(names: tuple[str, str], direction: str, multiply: float, rates: _Rate
     if rates.left_out:
         notes.append(f"Without both columns, and so left out: {', '.join(map(str, rates.left_out))}.")
     return notes
-
-
-def _coefficients(model: ChoiceModel, theta: FloatArray) -> FloatArray:
-    """The coefficients of utility that everybody has."""
-    points, _ = require_one_taste(model, "willingness_to_pay").support(theta)
-    return np.asarray(points[0][: len(model.columns)])
 
 
 # --- derivatives of utility ------------------------------------------------------------------------------------------
@@ -232,7 +279,8 @@ def _rates(model: ChoiceModel, data: ChoiceData, names: tuple[str, str], by: str
     left_out = tuple(a for code, a in enumerate(data.alternatives) if not has[s.alternative == code].any())
     index = pd.Index([names[0]]) if index is None else index
     without = first_of(data, worthless) if worthless.any() else ""
-    return _Rates(A[has], C[has], group, weight, index, left_out, without)
+    unit = np.repeat(s.unit, s.sizes)[has]
+    return _Rates(A[has], C[has], group, weight, index, left_out, without, unit, bool(codes))
 
 
 def _groups(
@@ -382,9 +430,21 @@ def _warn_of_denominator(below: FloatArray, fieller: pd.DataFrame, per: str) -> 
     if not unclear and (np.all(below > 0) or np.all(below < 0)):
         return
     what = "is not clearly different from zero" if unclear else "has different signs in different rows"
+    _warn(what, least, per, "read the Fieller interval where there is one", stacklevel=4)
+
+
+def _warn_of_fixed(result: ChoiceResults, below: Callable[[FloatArray], FloatArray], per: str) -> None:
+    """Warn of denominators that are the same for all people, or for those of a class, and may be zero."""
+    found = uncertainty(result, below, pd.RangeIndex(len(below(estimates_of(result))))).table
+    z = np.abs(found[found[:, 1] > 0, 0]) / found[found[:, 1] > 0, 1]
+    if len(z) and z.min() < 1.96:
+        _warn("is not clearly different from zero", float(z.min()), per, "use method='krinsky-robb'", stacklevel=4)
+
+
+def _warn(what: str, least: float, per: str, remedy: str, *, stacklevel: int) -> None:
     warnings.warn(
         f"The derivative of utility by `{per}` {what} (least |z| {least:.2f}), so that the ratio may be anything and "
-        "its standard error says little: read the Fieller interval where there is one, or value in another column.",
+        f"its standard error says little: {remedy}, or value in another column.",
         CovarianceWarning,
-        stacklevel=3,
+        stacklevel=stacklevel,
     )

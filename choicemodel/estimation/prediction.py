@@ -107,9 +107,23 @@ def utilities_at_points(
     """
     facts, group = where
     points = mixing.points(theta, facts.at(group.situations))
+    return utilities_at(theta, design, mixing, group, points.beta), np.exp(points.log_weights)
+
+
+def utilities_at(theta: FloatArray, design: Design, mixing: Mixing, group: Group, beta: FloatArray) -> FloatArray:
+    """Utilities of some situations (J, n, R) at given values (n or 1, V, R) of the coefficients that vary.
+
+    Parameters
+    ----------
+    theta : ndarray (K,)
+    design : Design
+    mixing : Mixing
+    group : Group
+        The situations.
+    beta : ndarray (n or 1, V, R)
+    """
     columns, of = mixing.tastes.common
     X = design.values(group.rows)  # (K, J, n)
     fixed = np.einsum("kjn,k->jn", X[columns], mixing.split(theta).utility[of])
     varying = np.ascontiguousarray(X[mixing.tastes.varying].transpose(2, 1, 0))  # (n, J, V)
-    V = np.matmul(varying, points.beta).transpose(1, 0, 2) + fixed[:, :, np.newaxis]
-    return V, np.exp(points.log_weights)
+    return np.asarray(np.matmul(varying, beta).transpose(1, 0, 2) + fixed[:, :, np.newaxis])

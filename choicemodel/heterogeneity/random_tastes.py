@@ -571,6 +571,14 @@ class RandomTastes:
         rows = [d.quantile(q, m[i, np.newaxis], s[i, np.newaxis]) for i, d in enumerate(self.distributions)]
         return np.array([np.broadcast_to(row, q.shape) for row in rows]).reshape(-1, len(q))
 
+    def index_margins(
+        self, utility: FloatArray, own: FloatArray, covariates: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Locations (p or 1, B) and loadings (p or 1, B, B) of the indices of persons with these covariates (p, Q)."""
+        margins = self._margins(utility, own, covariates)
+        L = margins.L[np.newaxis]
+        return margins.m, L if margins.stretch is None else L * margins.stretch[:, :, np.newaxis]
+
     def _margins_at(
         self, utility: FloatArray, own: FloatArray, covariates: FloatArray | None, *, within: bool = True
     ) -> tuple[FloatArray, FloatArray]:

@@ -787,8 +787,13 @@ def _values(
     out = {}
     for column, estimates in found:
         frame = estimates.to_frame()
-        if "fieller_lower" not in frame.columns:
+        if not re.match("Value of a reduction of |Willingness to pay for ", estimates.title):
             raise SpecificationError("willingness_to_pay draws results, or what cm.willingness_to_pay gives.")
+        if limits[0] not in frame.columns:
+            raise SpecificationError(
+                "interval='fieller' is for values that are the same for everybody: where coefficients vary over "
+                "persons leave it out."
+            )
         single = frame.index.names == [None]  # one number, labelled by its column
         for label, numbers in zip(frame.index, frame[["estimate", *limits]].to_numpy(dtype=np.float64), strict=True):
             row = label if isinstance(label, tuple) else (label,)

@@ -203,14 +203,15 @@ def test_a_small_rise_of_the_price_costs_what_is_bought(case: Case) -> None:
     if case.common is None:
         pytest.skip("there is no column with one coefficient to pay in")
     result, per, h = fitted(case), case.common, 1e-4
-    if result.model.mixes:
-        with pytest.raises(cm.exceptions.SpecificationError, match="the same for everybody"):
-            cm.consumer_surplus(result, None, moved(result, per, other(case), plus=h), per=per)
-        return
     if not consistent(result):
         pytest.skip("no random utilities have these choice probabilities")
     after = moved(result, per, other(case), plus=h)
-    found = cm.consumer_surplus(result, None, after, per=per)
+    try:
+        found = cm.consumer_surplus(result, None, after, per=per)
+    except cm.exceptions.SpecificationError as error:
+        if result.model.mixes and "mean surplus does not exist" in str(error):
+            pytest.skip("to some people money is worth nothing, so that no mean exists")
+        raise
     P = pd.Series(result.predict(asked(result)).to_numpy() * weights(result))
     here = (asked(result).frame["mode"] == other(case)).to_numpy()
     assert found.to_frame().loc["total", "estimate"] == pytest.approx(-h * P[here].sum(), rel=1e-3)

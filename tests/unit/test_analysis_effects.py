@@ -268,10 +268,6 @@ def test_what_is_not_computed_of_mixtures() -> None:
         mixed = model.fit()
     with pytest.raises(cm.exceptions.SpecificationError, match="also says who has which coefficients"):
         cm.marginal_effects(mixed, "income")
-    with pytest.raises(cm.exceptions.SpecificationError, match="the same for everybody"):
-        cm.willingness_to_pay(mixed, "time", per="cost")
-    with pytest.raises(cm.exceptions.SpecificationError, match="the same for everybody"):
-        cm.consumer_surplus(mixed, None, {"time": "-1"}, per="cost")
 
 
 def test_takes_results_only() -> None:

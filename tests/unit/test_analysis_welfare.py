@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ import choicemodel as cm
 from choicemodel.analysis import Add, Remove, apply_change, design_after
 from choicemodel.analysis.welfare import expected_maximum
 from choicemodel.exceptions import CovarianceWarning, MissingValueError, SpecificationError
-from choicemodel.heterogeneity import Homogeneous
 from tests.contract.models import CASES, Case
 from tests.contract.models import fitted as fitted_case
 from tests.unit.test_analysis_elasticities import NAMES, fitted, survey
@@ -401,42 +400,12 @@ def test_what_holds_for_any_errors(case: Case) -> None:
 # --- seams for models to come ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class TwoKinds(Homogeneous):
-    """Two kinds of people: the coefficients times `low`, and times `high`."""
-
-    low: float
-    high: float
-    share: float = 0.3
-
-    def support(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        points = np.array([theta, theta])
-        points[:, 0] *= [self.low, self.high]
-        return points, np.log([self.share, 1 - self.share])
-
-
 def with_parts(result: cm.ChoiceResults, **parts: Any) -> cm.ChoiceResults:
     """A result whose model has other errors or heterogeneity, without having been fitted to them."""
     model = copy.copy(result.model)
     for name, value in parts.items():
         object.__setattr__(model, name, value)
     return replace(result, model=model)
-
-
-def test_the_ratio_is_taken_within_each_support_point() -> None:
-    result = fitted("cost + time | income")
-    mixed = with_parts(result, mixing=TwoKinds(0.5, 2.0))
-    before, after = data_of(result).frame, faster(data_of(result)).frame
-    expected = pd.Series(0.0, index=sorted(before.situation.unique()))
-    for factor, share in ((0.5, 0.3), (2.0, 0.7)):
-        b = result.params.copy()
-        b["cost"] *= factor
-        expected += share * by_hand(b, before, after)
-    found = cm.consumer_surplus(mixed, None, FASTER, per="cost", situations=True)
-    np.testing.assert_allclose(found.estimate, expected, rtol=1e-9)
-    wrong = with_parts(result, mixing=TwoKinds(-0.1, 2.0))
-    with pytest.raises(SpecificationError, match="for some of the people"):
-        cm.consumer_surplus(wrong, None, FASTER, per="cost")
 
 
 def test_a_price_far_from_zero() -> None:
