@@ -142,6 +142,10 @@ class CovarianceWarning(ChoiceModelWarning):
     """Some standard errors are undefined."""
 
 
+class TasteWarning(ChoiceModelWarning):
+    """How coefficients vary over people is at odds with the data: a sign, a correlation of one, a class of nobody."""
+
+
 class SingleAlternativeWarning(ChoiceModelWarning):
     """Some situations offer one alternative only and carry no information."""
 

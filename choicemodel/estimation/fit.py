@@ -26,14 +26,15 @@ from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.separation import Separation, find_separation, in_words
+from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import (
-    ChoiceModelWarning,
     ConvergenceWarning,
     CovarianceWarning,
     EmptyDataError,
     SeparationWarning,
     SpecificationError,
+    TasteWarning,
 )
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.latent_classes import ClassTastes
@@ -261,7 +262,10 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
         rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
         size = np.sqrt(np.diag(products) / rows)
         for remark in class_remarks(likelihood, fitted.theta, known, optima, size):
-            warnings.warn(remark, ChoiceModelWarning, stacklevel=5)
+            warnings.warn(remark, TasteWarning, stacklevel=5)
+    if isinstance(model.heterogeneity, Mixing):
+        for remark in singular_blocks(model.heterogeneity, fitted.theta):
+            warnings.warn(remark, TasteWarning, stacklevel=5)
     return fitted
 
 
@@ -379,7 +383,7 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
     if undefined and found.separation is None:
         _warn_of_flat(undefined)
     edge = np.flatnonzero(free & ~inner)
-    _warn_of_edges([model.parameters.items[k] for k in edge], found.theta[edge])
+    _warn_of_edges([model.parameters.items[k] for k in edge], found.theta[edge], model.heterogeneity)
     score = np.zeros(len(found.theta))
     score[free] = searched.optimum.score
     return Fit(
@@ -408,16 +412,15 @@ def _inner(searched: Search) -> Optimum:
     return replace(optimum, theta=optimum.theta[inner], score=optimum.score[inner], hessian=hessian)
 
 
-def _warn_of_edges(parameters: list[Parameter], values: FloatArray) -> None:
+def _warn_of_edges(parameters: list[Parameter], values: FloatArray, heterogeneity: Homogeneous | Mixing) -> None:
     """Warn of parameters on an edge that nobody set: a share of nothing, or a positive parameter as good as zero."""
-    unasked = [
-        f"`{p.name}` at {v:g}" for p, v in zip(parameters, values, strict=True) if p.scale == "share" or v < p.upper
-    ]
+    found = [(p.name, v) for p, v in zip(parameters, values, strict=True) if p.scale == "share" or v < p.upper]
+    unasked = [f"`{name}` at {v:g}" for name, v in found]
     if unasked:
         warnings.warn(
             f"The log-likelihood rises up to the edge of the range of {', '.join(unasked)}: there is no standard "
             "error, and those of the others take it as known. Leave it out of the model, or hold it at a value with "
-            "fixed=.",
+            f"fixed=.{edges_in_words([name for name, _ in found], heterogeneity)}",
             CovarianceWarning,
             stacklevel=6,
         )
