@@ -262,10 +262,10 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
         rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
         size = np.sqrt(np.diag(products) / rows)
         for remark in class_remarks(likelihood, fitted.theta, known, optima, size):
-            warnings.warn(remark, TasteWarning, stacklevel=5)
+            warnings.warn(remark, TasteWarning, stacklevel=4)
     if isinstance(model.heterogeneity, Mixing):
         for remark in singular_blocks(model.heterogeneity, fitted.theta):
-            warnings.warn(remark, TasteWarning, stacklevel=5)
+            warnings.warn(remark, TasteWarning, stacklevel=4)
     return fitted
 
 

@@ -290,8 +290,12 @@ def edges_in_words(names: Sequence[str], mixing: object) -> str:
             "knows that zero is an edge."
         )
     for block in inside:
+        what = (
+            "their correlation is plus or minus one"
+            if len(block) == 2
+            else "one of them is a combination of those before it, such as one with which its correlation is one"
+        )
         out += (
-            f" The covariance of {_listed(block)} is singular: the coefficient is a combination of those before it in "
-            "the block, such as one with which its correlation is one. Leave it out of correlated= or out of random=."
+            f" The covariance of {_listed(block)} is singular: {what}. Leave it out of correlated= or out of random=."
         )
     return out
