@@ -143,7 +143,7 @@ class CovarianceWarning(ChoiceModelWarning):
 
 
 class TasteWarning(ChoiceModelWarning):
-    """How coefficients vary over people is at odds with the data: a sign, a correlation of one, a class of nobody."""
+    """How coefficients vary over people is at odds with the data: a sign, or a correlation of one."""
 
 
 class SingleAlternativeWarning(ChoiceModelWarning):

@@ -89,7 +89,8 @@ def _tested(mixing: Mixing, spreads: list[str]) -> list[int] | None:
     out = []
     for name in spreads:
         i = place.get(name)
-        if i is None or i in in_block or i in shifted or isinstance(tastes.distributions[i], Quantile):
+        alone = i is not None and i < len(tastes.layout.location) and i not in in_block | shifted
+        if i is None or not alone or isinstance(tastes.distributions[i], Quantile):
             return None
         out.append(int(tastes.layout.location[i]))
     return out

@@ -29,6 +29,7 @@ from choicemodel.estimation.separation import Separation, find_separation, in_wo
 from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import (
+    ChoiceModelWarning,
     ConvergenceWarning,
     CovarianceWarning,
     EmptyDataError,
@@ -262,7 +263,7 @@ def fit_prepared(model: Composition, prepared: Prepared, settings: FitSettings, 
         rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
         size = np.sqrt(np.diag(products) / rows)
         for remark in class_remarks(likelihood, fitted.theta, known, optima, size):
-            warnings.warn(remark, TasteWarning, stacklevel=4)
+            warnings.warn(remark, ChoiceModelWarning, stacklevel=5)
     if isinstance(model.heterogeneity, Mixing):
         for remark in singular_blocks(model.heterogeneity, fitted.theta):
             warnings.warn(remark, TasteWarning, stacklevel=4)

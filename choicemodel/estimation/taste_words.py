@@ -221,7 +221,7 @@ def other_sign(mixing: Mixing, theta: FloatArray, covariates: FloatArray | None)
     persons = np.zeros((1, len(mixing.names))) if covariates is None or not shifted else covariates
     m, s = tastes.margins(parts.utility, parts.own, persons)  # (p, B)
     for i, (name, law) in enumerate(zip(tastes.names, tastes.distributions, strict=True)):
-        if i in shifted and covariates is None:
+        if (i in shifted and covariates is None) or i >= len(tastes.layout.location):
             continue
         negative = float(np.mean(law.moments(m[:, i], s[:, i]).mean)) < 0
         share = law.share_above(m[:, i], s[:, i]) if negative else law.share_below(m[:, i], s[:, i])

@@ -85,7 +85,7 @@ def test_draws_that_were_given_and_no_persons_are_said() -> None:
     ]
 
 
-@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.TasteWarning")
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
 def test_a_summary_of_classes_says_who_and_from_how_many_points(data) -> None:
     model = cm.LatentClassLogit(data, COLUMNS, 2, membership="inc", common=["ASC[b]"], zero={2: ["z"]})
     result = model.fit()
