@@ -218,7 +218,7 @@ def _kernel(values: FloatArray, x: FloatArray) -> FloatArray:
     h = 0.9 * min(sizes) * len(values) ** -0.2
     # the same as a kernel on every point, but for a thirtieth of its width
     bins = min(200_000, int(np.ptp(x) / h * 30) + 1)
-    counts, edges = np.histogram(values, bins=bins, range=(x[0] - 6 * h, x[-1] + 6 * h))
+    counts, edges = np.histogram(values, bins=bins, range=(float(x.min()) - 6 * h, float(x.max()) + 6 * h))
     middle = (edges[1:] + edges[:-1]) / 2
     at = counts > 0
     with np.errstate(under="ignore"):
