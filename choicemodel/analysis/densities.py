@@ -134,7 +134,7 @@ def conditional_ratios(
     step = max(1, _PIECE // (len(mixing.tastes.varying) * mixing.n_points))
     for start in range(0, len(posterior), step):
         units = np.arange(start, min(start + step, len(posterior)))
-        beta = mixing.points(theta, facts, units).beta  # (p or 1, V, R)
+        beta = mixing.points(theta, facts.of(units)).beta  # (p or 1, V, R)
         beta = np.broadcast_to(beta, (len(units), *beta.shape[1:]))
         flat = beta.transpose(0, 2, 1).reshape(-1, beta.shape[1])  # (p R, V)
         values = _ratios(mixing.coefficients(theta, flat), a, c, factor).reshape(len(units), -1)

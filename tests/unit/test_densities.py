@@ -97,7 +97,7 @@ def test_products_and_ratios_are_smoothed_points(data) -> None:
     # given the choices, the medians are those of the posterior at the draws
     own = conditional_ratios(result, "x", "z", 2.0)
     model = result.model
-    beta = model.mixing.points(result.params.to_numpy(), model.mixing.facts(data), np.arange(60)).beta
+    beta = model.mixing.points(result.params.to_numpy(), model.mixing.facts(data).of(np.arange(60))).beta
     ratio = -2 * beta[:, 0] / beta[:, 1]
     for person, rows in list(data.frame.groupby("p"))[:5]:
         like = np.ones(64)

@@ -14,7 +14,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", PAGE, re.D
 @pytest.mark.slow
 def test_the_page_prints_what_it_says() -> None:
     names: dict = {}
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     for code, printed in BLOCKS:
         shown = io.StringIO()
         with contextlib.redirect_stdout(shown):

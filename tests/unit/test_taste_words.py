@@ -199,17 +199,25 @@ def test_an_edge_inside_a_block_is_a_correlation_of_one(data) -> None:
     assert "no variation of x over" in edges_in_words(["chol[x,x]"], model.mixing)
 
 
-@pytest.mark.parametrize(("seed", "kind"), [(0, CovarianceWarning), (1, TasteWarning)])
-def test_a_fit_warns_of_a_correlation_of_one(seed: int, kind: type[Warning]) -> None:
+def test_a_fit_warns_of_a_correlation_of_one(data) -> None:
     """Both coefficients move with one number of a person: the search ends on the edge, or nearly so."""
-    rng = np.random.default_rng(seed)
-    table = frame(150, 5, seed=seed)
+    rng = np.random.default_rng(0)
+    table = frame(150, 5, seed=0)
     z = rng.normal(size=150)[table.p]
     U = (0.5 + z) * table.x + (-0.8 + z) * table.z + rng.gumbel(size=len(table))
     table["y"] = (U.groupby(table.s).transform("max") == U).astype(int)
-    draws = cm.Draws("sobol", 64, rng=1)
-    model = mixed(read(table), {"x": "normal", "z": "normal"}, correlated=True, draws=draws)
-    with pytest.warns(kind, match=r"The covariance of x and z is singular.*correlation") as caught:
+    draws, block = cm.Draws("sobol", 64, rng=1), {"x": "normal", "z": "normal"}
+    model = mixed(read(table), block, correlated=True, draws=draws)
+    with pytest.warns((CovarianceWarning, TasteWarning), match="The covariance of x and z is singular"):
         result = model.fit()
     assert result.derived.loc["corr[x,z]", "estimate"] > 0.999
+    nearly = {"chol[x,x]": 1.0, "chol[z,x]": 1.0, "chol[z,z]": 0.01}
+    with pytest.warns(TasteWarning, match=r"is singular: the correlation of x and z is 1\.0000") as caught:
+        model.fit(fixed=nearly)
     assert caught[0].filename == __file__
+
+
+def test_a_summary_shows_no_likelihood_ratio_against_equal_shares(data) -> None:
+    """Against equal shares a spread is on its edge, so that the statistic is no chi-square."""
+    text = _at_start(mixed(data, {"x": "normal"})).summary().as_text()
+    assert "LR against" not in text
