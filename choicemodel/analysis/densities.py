@@ -112,7 +112,16 @@ def ratio_density(
     """
     model, mixing, _ = random_tastes(result, "wtp_density")
     a, c = (plain_column(model, name) for name in (column, per))
-    gamma = _points(mixing, estimates_of(result), _persons(result, mixing, data))
+    theta, persons = estimates_of(result), _persons(result, mixing, data)
+    own = _multiple_of_own(mixing, theta, a, c)
+    if own is not None:
+        return _rescaled(_own_density(mixing, theta, own[0], persons), factor * own[1])
+    gamma = _points(mixing, theta, persons)
+    if not gamma[:, c].any():
+        raise SpecificationError(
+            f"Utility does not change with {per!r} at the estimates, so that nothing can be valued in it: its "
+            "coefficient is zero."
+        )
     values = _ratios(gamma, a, c, factor)
     if np.ptp(values) <= 1e-9 * np.abs(values).max():
         raise SpecificationError(
@@ -263,6 +272,33 @@ def _own_density(
     above, below = (float((w * share(m, s)).sum()) for share in (law.share_above, law.share_below))
     mass = float((w * mass_at_zero(law, m, s)).sum())
     return PopulationDensity(x, f, mass, above if of[2] < 0 else below, float(of[2]), law.code)
+
+
+def _multiple_of_own(mixing: Mixing, theta: FloatArray, a: int, c: int) -> tuple[int, float] | None:
+    """Where minus the ratio of two coefficients is a random coefficient times a number: which one, and the number."""
+    tastes = mixing.tastes
+    assert isinstance(tastes, RandomTastes)  # noqa: S101 - asked of those alone
+    to = tastes.layout
+    place = {int(k): i for i, k in enumerate(tastes.varying[: len(tastes.names)])}
+    i = place.get(a)
+    if i is None:
+        return None
+    if to.multiplier == "wtp" and place.get(c) == to.source and i != to.source:
+        return i, 1.0  # the coefficient is the willingness to pay
+    columns, of = tastes.common
+    if to.multiplied[i] or c not in columns:
+        return None
+    below = float(theta[of[columns == c][0]])
+    return None if below == 0 else (i, -1.0 / below)
+
+
+def _rescaled(found: PopulationDensity, k: float) -> PopulationDensity:
+    """The density of k times a number."""
+    x, f, what = k * found.x, found.density / abs(k), found.what
+    if k < 0:
+        x, f = x[::-1], f[::-1]
+        what = what[1:] if what.startswith("-") else f"-{what}" if what.endswith(("lognormal", "d-normal")) else what
+    return found._replace(x=x, density=f, median=k * found.median, what=what)
 
 
 def _points(mixing: Mixing, theta: FloatArray, persons: tuple[FloatArray, FloatArray]) -> FloatArray:

@@ -112,6 +112,22 @@ def test_products_and_ratios_are_smoothed_points(data) -> None:
         assert around.min() <= own[person] <= around.max()
 
 
+def test_a_ratio_of_one_random_number_has_its_distribution(data) -> None:
+    values = {"mu[x]": 0.3, "sigma[x]": 0.5, "z": -0.8}
+    found = ratio_density(at(data, {"x": "lognormal"}, values), "x", "z", 2.0)
+    np.testing.assert_allclose(found.density, stats.lognorm.pdf(found.x, 0.5, scale=np.exp(0.3) * 2.5), rtol=1e-9)
+    assert found.what == "lognormal"
+    turned = ratio_density(at(data, {"x": "lognormal"}, values), "x", "z", -2.0)
+    np.testing.assert_allclose(turned.density[::-1], found.density)
+    assert turned.what == "-lognormal"
+    assert turned.median == pytest.approx(-found.median)
+    space = at(data, {"x": "normal"}, {"x": 0.5, "sd[x]": 0.7, "mu[z]": 0.3, "sigma[z]": 0.4}, wtp_space="z")
+    found = ratio_density(space, "x", "z", 1.0)
+    np.testing.assert_allclose(found.density, stats.norm.pdf(found.x, 0.5, 0.7), rtol=1e-9)
+    product = coefficient_density(space, "x")
+    assert product.what == ""
+
+
 def test_a_kernel_does_not_leak_beyond_zero() -> None:
     values = np.exp(stats.norm.ppf((np.arange(4000) + 0.5) / 4000))
     found = smoothed(np.append(values, np.zeros(1000)))
@@ -134,8 +150,10 @@ def test_what_has_no_density_is_refused(data) -> None:
         coefficient_density(result, "x")
     with pytest.raises(SpecificationError, match="does not vary over people in this model: there are 'x'"):
         coefficient_density(result, "z")
-    with pytest.raises(SpecificationError, match="the same for everybody"):
+    with pytest.raises(SpecificationError, match="nothing can be valued"):
         ratio_density(result, "x", "z", 1.0)
+    with pytest.raises(SpecificationError, match="the same for everybody"):
+        ratio_density(at(data, {"x": "normal"}, {"x": 0.5, "sd[x]": 1.0, "z": -0.8}), "z", "z", 1.0)
     with pytest.raises(SpecificationError, match="does not: there are 'x', 'z'"):
         ratio_density(result, "cost", "z", 1.0)
     logit = cm.MultinomialLogit(data, "x + z").fit()

@@ -221,3 +221,18 @@ def test_a_summary_shows_no_likelihood_ratio_against_equal_shares(data) -> None:
     """Against equal shares a spread is on its edge, so that the statistic is no chi-square."""
     text = _at_start(mixed(data, {"x": "normal"})).summary().as_text()
     assert "LR against" not in text
+
+
+def test_a_report_draws_what_varies(data, tmp_path) -> None:
+    result = _at_start(mixed(data, {"x": "normal", "z": "-lognormal"}))
+    text = cm.report(result, tmp_path / "mixed.html", date="").read_text(encoding="utf-8")
+    for name in ("x", "z"):
+        assert f"<figcaption>The coefficient of {name} over people, with the means of each given" in text
+    assert "Integrated by 32 scrambled Sobol draws for each person, seed 7." in text
+    model = cm.LatentClassLogit(data, COLUMNS, 2)
+    values = {"x[class 1]": 0.5, "x[class 2]": -0.5, "class[2]": 0.1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        classes = model.fit(fixed=dict(zip(model.parameters.names, model.vector(values).tolist(), strict=True)))
+        text = cm.report(classes, tmp_path / "classes.html", date="").read_text(encoding="utf-8")
+    assert "<figcaption>Coefficients of the classes times the standard deviation of their columns" in text
