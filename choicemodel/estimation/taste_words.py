@@ -95,6 +95,7 @@ def varying_in_words(mixing: Mixing) -> str:
     what += [f"correlated {_blocks(mixing.spec)}"] if mixing.spec.blocks else []
     what += [f"WTP space of {mixing.spec.wtp_space}"] if mixing.spec.wtp_space is not None else []
     what += ["an overall scale"] if mixing.spec.scale else []
+    what += [f"error components {', '.join(mixing.spec.components)}"] if mixing.spec.components else []
     return "; ".join([*what, _points(mixing.tastes)])
 
 
@@ -102,10 +103,13 @@ def varying_in_words(mixing: Mixing) -> str:
 
 
 def _random(spec: RandomCoefficients, who: Who) -> list[str]:
-    what = _by_distribution(spec) or "the scale of utility"
+    what = _by_distribution(spec) or ("error components" if spec.components else "the scale of utility")
     out = [f"Random over {who}: {what}."]
     if spec.blocks:
         out.append(f"Correlated: {_blocks(spec)}.")
+    if spec.components:
+        each = (f"{name} ({', '.join(map(str, labels))})" for name, labels in spec.components.items())
+        out.append(f"Error components, normal with mean zero: {', '.join(each)}.")
     if spec.wtp_space is not None:
         out.append(
             f"WTP space: every coefficient but that of {spec.wtp_space} is a willingness to pay in its units, and is "
@@ -133,6 +137,7 @@ def _distribution(c: RandomCoefficient) -> str:
     if isinstance(law, JohnsonSB) and what != "logit-normal":
         what += f" between {law.lower:g} and {law.upper:g}"
     shifts = [f"{noun} shifted by {formula}" for noun, formula in (("mean", c.mean), ("spread", c.spread)) if formula]
+    shifts += ["over situations too"] if c.within else []
     return what + (f" ({', '.join(shifts)})" if shifts else "")
 
 

@@ -1,6 +1,8 @@
 """Heterogeneity in words: what summaries say of it, what they point out, and what fits warn of."""
 
 import warnings
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +75,18 @@ def test_a_summary_names_blocks_scale_and_wtp_space(data) -> None:
     assert first.endswith("x normal; z -lognormal.")
     assert space.startswith("WTP space: every coefficient but that of z is a willingness to pay in its units")
     assert points == "Integrated by quadrature with 8 nodes in each of 2 dimensions for each person."
+
+
+def test_error_components_and_coefficients_within_persons_are_said(data) -> None:
+    model = mixed(data, {"x": "normal", "z": "uniform"})
+    spec = copy(model.mixing.spec)
+    inside = copy(spec.coefficients["x"])
+    object.__setattr__(inside, "within", True)
+    object.__setattr__(spec, "random", {**spec.random, "x": inside})
+    object.__setattr__(spec, "components", {"new": ("b", "c")})
+    found = describe_tastes(replace(model.mixing, spec=spec), _at_start(model).who())
+    assert found[0].endswith("on average: x normal (over situations too); z uniform.")
+    assert found[1] == "Error components, normal with mean zero: new (b, c)."
 
 
 def test_draws_that_were_given_and_no_persons_are_said() -> None:
