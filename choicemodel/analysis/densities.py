@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.analysis.effects import model_and_data
-from choicemodel.analysis.individuals import _posterior
 from choicemodel.analysis.uncertainty import estimates_of
 from choicemodel.data import ChoiceData
 from choicemodel.data.words import listed
+from choicemodel.estimation.executor import executor
+from choicemodel.estimation.fit import likelihood_of
+from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.densities import density, mass_at_zero
@@ -138,16 +140,22 @@ def conditional_ratios(
     model, mixing, _ = random_tastes(result, "wtp_density")
     used = _data_of(result, data)
     a, c = (plain_column(model, name) for name in (column, per))
-    theta, posterior, facts = estimates_of(result), _posterior(result, model, used), mixing.facts(used)
+    theta = estimates_of(result)
+    with executor(result.settings.threads) as pool:
+        likelihood = likelihood_of(model.composition(model.design_on(used)), pool)
+        assert isinstance(likelihood, MixedLikelihood)  # noqa: S101 - that of random coefficients
+        posterior, facts = likelihood.posterior(theta), likelihood.facts
     out = np.empty(len(posterior))
     step = max(1, _PIECE // (len(mixing.tastes.varying) * mixing.n_points))
     for start in range(0, len(posterior), step):
         units = np.arange(start, min(start + step, len(posterior)))
-        beta = mixing.points(theta, facts.of(units)).beta  # (p or 1, V, R)
-        beta = np.broadcast_to(beta, (len(units), *beta.shape[1:]))
+        points = mixing.points(theta, facts.of(units))  # beta (p or 1, V, R)
+        beta = np.broadcast_to(points.beta, (len(units), *points.beta.shape[1:]))
+        # the choices of a unit without information say nothing: the weights of the points themselves
+        known = np.where(np.isnan(posterior[units]), np.exp(points.log_weights), posterior[units])
         flat = beta.transpose(0, 2, 1).reshape(-1, beta.shape[1])  # (p R, V)
         values = _ratios(mixing.coefficients(theta, flat), a, c, factor).reshape(len(units), -1)
-        for u, row, weight in zip(units, values, posterior[units], strict=True):
+        for u, row, weight in zip(units, values, known, strict=True):
             out[u] = weighted_quantiles(row, weight, np.array([0.5]))[0]
     return out
 
