@@ -418,8 +418,8 @@ def draw_stability(
     check_names(names, list(result.params.index), result)
     ax, new = axes_or_new(ax), ax is None
     value = path["llf" if parameter is None else parameter]
-    run = path.index.get_level_values("run")
-    number = path.index.get_level_values("draws").to_numpy(dtype=np.float64)
+    run = path["run"].to_numpy(dtype=object)
+    number = path["draws"].to_numpy(dtype=np.float64)
     if parameter is not None and result.bse[parameter] > 0:
         _bands(ax, float(result.params[parameter]), float(result.bse[parameter]))
     same = np.flatnonzero(run != "scrambled")
@@ -441,7 +441,7 @@ def draw_stability(
     _number_axis(ax, np.unique(number))
     ax.ticklabel_format(axis="y", useOffset=False, style="plain")
     ax.margins(y=0.1)
-    nodes = not np.any(path.index.get_level_values("seed") >= 0)
+    nodes = not np.any(path["seed"].to_numpy() >= 0)
     what = "Log-likelihood" if parameter is None else f"Estimate of {_name(parameter, names)}"
     axes = ("Nodes in each dimension" if nodes else f"Draws for each {result.sample.unit}", what)
     _finish(ax, axes, ax.get_legend_handles_labels(), new)

@@ -63,9 +63,8 @@ def stability() -> SimpleNamespace:
     result = cm.MultinomialLogit(data(), "x + z").fit()
     runs = [("fitted", 64, 0), ("fewer", 16, 0), ("fewer", 32, 0), ("scrambled", 64, 7), ("doubled", 128, 0)]
     moved = result.params.to_numpy() + 0.02 * np.arange(5)[:, None]
-    index = pd.MultiIndex.from_tuples(runs, names=["run", "draws", "seed"])
-    path = pd.DataFrame(moved, index=index, columns=list(result.params.index))
-    path.insert(0, "llf", result.llf + np.arange(5.0))
+    facts = pd.DataFrame(runs, columns=["run", "draws", "seed"]).assign(llf=result.llf + np.arange(5.0))
+    path = pd.concat([facts, pd.DataFrame(moved, columns=list(result.params.index))], axis=1)
     return SimpleNamespace(path=path, result=result)
 
 
