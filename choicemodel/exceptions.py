@@ -146,6 +146,10 @@ class LatentClassWarning(ChoiceModelWarning):
     """Something is wrong with the classes of a fit: one is empty, two are the same, an optimum was found once only."""
 
 
+class TasteWarning(ChoiceModelWarning):
+    """How coefficients vary over people is at odds with the data: a sign, or a correlation of one."""
+
+
 class SingleAlternativeWarning(ChoiceModelWarning):
     """Some situations offer one alternative only and carry no information."""
 

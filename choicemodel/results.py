@@ -22,9 +22,14 @@ from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import check_cov_type
 from choicemodel.estimation.constants import constants_only, equal_shares
 from choicemodel.estimation.delta import COLUMNS, delta_method, difference_jacobian
+from choicemodel.estimation.em import QUICK_STARTS
 from choicemodel.estimation.likelihood import sum_by_unit
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.parameters import Parameters
+from choicemodel.estimation.taste_words import Who, care_in_words, describe_tastes
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
+from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.random_utility import Derived, ErrorDistribution, Scaled
 from choicemodel.tables import (
     Block,
@@ -74,6 +79,8 @@ class FittedModel(Protocol):
     def parameters(self) -> Parameters: ...  # noqa: D102 - protocol
     @property
     def mixes(self) -> bool: ...  # noqa: D102 - protocol
+    @property
+    def heterogeneity_or_none(self) -> Homogeneous | Mixing: ...  # noqa: D102 - protocol
     def derived_numbers(self, theta: FloatArray) -> Derived: ...  # noqa: D102 - protocol
     @property
     def alternatives(self) -> tuple[Any, ...]: ...  # noqa: D102 - protocol
@@ -394,9 +401,16 @@ class ChoiceResults:
     def optima(self) -> tuple[tuple[float, int], ...]:
         """Log-likelihood of each optimum that the search found, best first, and from how many starting points.
 
-        Starting points from which the search did not converge are not among them: ``settings.starts`` less the sum.
+        Starting points from which the search did not converge are not among them: `starts` less the sum.
         """
         return self._fit.optima
+
+    @property
+    def starts(self) -> int:
+        """Number of starting points: those asked for, or the ten from which latent classes start unasked."""
+        mixing, asked = self.model.heterogeneity_or_none, self.settings
+        classes = isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassTastes) and mixing.n_points > 1
+        return QUICK_STARTS if classes and asked.starts == 1 and asked.start is None else asked.starts
 
     @property
     def message(self) -> str:
@@ -774,6 +788,8 @@ class ChoiceResults:
 
     def _likelihood_ratios(self) -> list[tuple[Any, ...]]:
         tests = []
+        if self.model.mixes:  # spreads of zero are on an edge, and equal classes have no membership: not chi-square
+            return []
         # Equal shares are no special case of other values that are fixed, and say nothing of scales.
         if self.df_model and not (np.any(self._fit.theta[~self._fit.free]) or isinstance(self.model.errors, Scaled)):
             tests.append(("equal shares", self.ll_zero, self.df_model))
@@ -851,6 +867,7 @@ class ChoiceResults:
     def _notes(self, shown: Layout) -> list[str]:
         notes = [
             f"Formula: {self.model.formula}.",
+            *self._notes_on_tastes(),
             f"p and intervals follow the {self._covariance_label()} covariance.",
             *shown.notes(),
         ]
@@ -878,6 +895,22 @@ class ChoiceResults:
             notes.append(f"{single:,} situations offer one alternative only and are not counted.")
         return [*notes, *(f"Data: {note}." for note in self.sample.notes)]
 
+    def who(self) -> Who:
+        """Over whom coefficients vary, where they do."""
+        s = self.sample
+        return Who(s.n_persons, s.nobs if s.n_informative is None else s.n_informative, s.n_units, s.unit)
+
+    def _notes_on_tastes(self) -> list[str]:
+        """What varies over whom, how the mean over it is taken, and what needs care."""
+        mixing = self.model.heterogeneity_or_none
+        if not isinstance(mixing, Mixing):
+            return []
+        covariates = mixing.covariates(self.data) if self.data is not None and mixing.names else None
+        return [
+            *describe_tastes(mixing, self.who()),
+            *care_in_words(mixing, self._fit.theta, self.who(), covariates),
+        ]
+
     def _notes_on_the_search(self, shown: Layout) -> list[str]:
         notes = []
         edge = [f"{shown.names[n]} = {self.params[n]:g}" for n in self.at_bound]
@@ -888,9 +921,9 @@ class ChoiceResults:
         if tested:
             others = [shown.names[n] for n, v in zip(self._names, nulls, strict=True) if v in tested]
             notes.append(f"z and p of {', '.join(others)} test against {', '.join(f'{v:g}' for v in tested)}.")
-        if self.settings.starts > 1:
+        if self.starts > 1:
             found = ", ".join(f"{value:.3f} ({count})" for value, count in self.optima) or "none"
-            failed = self.settings.starts - sum(count for _, count in self.optima)
+            failed = self.starts - sum(count for _, count in self.optima)
             rest = f"; {failed} did not converge" if failed > 0 else ""
             notes.append(f"Log-likelihoods of the optima found, and from how many starting points: {found}{rest}.")
         return notes

@@ -13,6 +13,8 @@ from scipy.special import ndtr
 
 from choicemodel.analysis.classes import bic_of_units, criteria_of
 from choicemodel.estimation.delta import delta_method
+from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.taste_words import varying_in_words
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.latent_classes import LatentClasses
 from choicemodel.results import ChoiceResults
@@ -196,8 +198,8 @@ def compare(  # noqa: PLR0913 - a public entry point
     forms = {**_FIT_FORMATS, **_CLASS_FORMATS}
     rows += [[line, *(_number(float(v), forms[line]) for v in fit.loc[line].to_numpy())] for line in fit.index]
     heads = [Column("", "left"), *(Column(label) for label in labels)]
-    notes = [_reading(chosen, show), *shown.notes(), *_divisor(scale_normalised, common, shown), *_warnings(results)]
-    notes += _class_notes(results, fit)
+    notes = [_reading(chosen, show), *shown.notes(), *_divisor(scale_normalised, common, shown)]
+    notes += [*_tastes(results, labels), *_warnings(results), *_class_notes(results, fit)]
     if any(r.at_bound for r in results):
         notes.append("(bound): on the bound of its range, and taken as known by the standard errors of the others.")
     return Comparison("Models compared", [Block(heads, rows, rules=[first] if first else [])], notes, frame, fit)
@@ -377,6 +379,12 @@ def _reading(chosen: Sequence[ChoiceResults], show: str) -> str:
     kinds = list(dict.fromkeys(r.cov_type for r in chosen))
     covariance = "" if show == "robust_z" else f" ({', '.join(kinds)} covariance{'s' if len(kinds) > 1 else ''})"
     return f"In brackets: {_SHOWN[show]}{covariance}."
+
+
+def _tastes(results: Sequence[ChoiceResults], labels: Sequence[str]) -> list[str]:
+    """What varies over people in which model."""
+    found = ((label, r.model.heterogeneity_or_none) for label, r in zip(labels, results, strict=True))
+    return [f"{label}: {varying_in_words(mixing)}." for label, mixing in found if isinstance(mixing, Mixing)]
 
 
 def _warnings(results: Sequence[ChoiceResults]) -> list[str]:

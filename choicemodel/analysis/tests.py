@@ -22,6 +22,7 @@ from choicemodel.analysis.nesting import (
     named_alike,
     too_wide,
 )
+from choicemodel.analysis.spreads import spread_weights
 from choicemodel.estimation.covariance import expand, invert
 from choicemodel.exceptions import ComparisonWarning, SpecificationError
 from choicemodel.heterogeneity.latent_classes import LatentClasses
@@ -140,7 +141,9 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
         )
     _check_nested(restricted, unrestricted)
     moved = _left_behind(restricted, unrestricted)
-    _warn(restricted, unrestricted, moved)
+    bounded, spreads = _on_bound(restricted, unrestricted), _new_spreads(restricted, unrestricted)
+    mixture = _mixture(restricted, unrestricted, bounded, spreads)
+    _warn(restricted, unrestricted, moved, spreads if mixture is None else [])
     statistic = 2 * (unrestricted.llf - restricted.llf)
     if statistic < -1e-6 * (1 + abs(restricted.llf)):
         raise SpecificationError(
@@ -149,16 +152,24 @@ def lr_test(restricted: ChoiceResults, unrestricted: ChoiceResults) -> Likelihoo
             "held different values, or the larger one stopped at a lower optimum (fit it with starts=5)."
         )
     statistic = max(0.0, statistic)
-    bounded, spreads = _on_bound(restricted, unrestricted), _new_spreads(restricted, unrestricted)
-    if len(spreads) == 1 and not bounded:  # the variance is on its bound, half of the time with nothing to gain
-        mixture = np.array([0.5, 0.5])
-        p, weights = chi_bar_tail(statistic, mixture, df - 1), tuple(mixture.tolist())
-    elif not bounded:
+    if mixture is None:
         p, weights = float(chdtrc(df, statistic)), None
     else:
-        mixture = chi_bar_weights(_null_covariance(restricted, unrestricted, bounded))
-        p, weights = chi_bar_tail(statistic, mixture, df - len(bounded)), tuple(mixture.tolist())
+        p, weights = chi_bar_tail(statistic, mixture, df + 1 - len(mixture)), tuple(mixture.tolist())
     return LikelihoodRatioTest(statistic, df, p, restricted.llf, unrestricted.llf, weights)
+
+
+def _mixture(
+    restricted: ChoiceResults, unrestricted: ChoiceResults, bounded: list[int], spreads: list[str]
+) -> FloatArray | None:
+    """Weights of the chi-bar-square; None where nothing is on a bound, or the weights are not known."""
+    if spreads and bounded:
+        return None
+    if len(spreads) == 1:  # the variance is on its bound, half of the time with nothing to gain
+        return np.array([0.5, 0.5])
+    if spreads:
+        return spread_weights(restricted, unrestricted, spreads)
+    return chi_bar_weights(_null_covariance(restricted, unrestricted, bounded)) if bounded else None
 
 
 def _refuse_classes(restricted: ChoiceResults, unrestricted: ChoiceResults) -> None:
@@ -201,7 +212,7 @@ def _left_behind(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list
     return [name for name, _ in moved]
 
 
-def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults, moved: list[str]) -> None:
+def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults, moved: list[str], spreads: list[str]) -> None:
     sample = restricted.sample
     apart = not restricted.model.mixes or not unrestricted.model.mixes
     if sample.n_persons is not None and sample.n_persons < sample.nobs and apart:
@@ -218,8 +229,7 @@ def _warn(restricted: ChoiceResults, unrestricted: ChoiceResults, moved: list[st
             ComparisonWarning,
             stacklevel=3,
         )
-    spreads = _new_spreads(restricted, unrestricted)
-    if len(spreads) > 1 or (spreads and _on_bound(restricted, unrestricted)):
+    if spreads:
         warnings.warn(
             f"{', '.join(spreads)} is zero in the restricted model, which is the bound of its range, so the p-value of "
             "the chi-square is too large: where it rejects, the right one would too.",

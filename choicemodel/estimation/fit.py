@@ -36,6 +36,7 @@ from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
 from choicemodel.estimation.separation import Separation, find_separation, in_words
+from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.estimation.within import WithinLikelihood, situation_blocks
 from choicemodel.exceptions import (
@@ -45,6 +46,7 @@ from choicemodel.exceptions import (
     LatentClassWarning,
     SeparationWarning,
     SpecificationError,
+    TasteWarning,
 )
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
@@ -338,6 +340,9 @@ def fit_prepared(
     fitted = _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
     for remark in _remarks(model, likelihood, fitted, (prepared, settings)):
         warnings.warn(remark, LatentClassWarning, stacklevel=5)
+    if isinstance(model.heterogeneity, Mixing):
+        for remark in singular_blocks(model.heterogeneity, fitted.theta):
+            warnings.warn(remark, TasteWarning, stacklevel=4)
     return fitted
 
 
@@ -482,7 +487,7 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
     if undefined and found.separation is None:
         _warn_of_flat(undefined)
     edge = np.flatnonzero(free & ~inner)
-    _warn_of_edges([model.parameters.items[k] for k in edge], found.theta[edge])
+    _warn_of_edges([model.parameters.items[k] for k in edge], found.theta[edge], model.heterogeneity)
     score = np.zeros(len(found.theta))
     score[free] = searched.optimum.score
     return Fit(
@@ -511,16 +516,15 @@ def _inner(searched: Search) -> Optimum:
     return replace(optimum, theta=optimum.theta[inner], score=optimum.score[inner], hessian=hessian)
 
 
-def _warn_of_edges(parameters: list[Parameter], values: FloatArray) -> None:
+def _warn_of_edges(parameters: list[Parameter], values: FloatArray, heterogeneity: Homogeneous | Mixing) -> None:
     """Warn of parameters on an edge that nobody set: a share of nothing, or a positive parameter as good as zero."""
-    unasked = [
-        f"`{p.name}` at {v:g}" for p, v in zip(parameters, values, strict=True) if p.scale == "share" or v < p.upper
-    ]
+    found = [(p.name, v) for p, v in zip(parameters, values, strict=True) if p.scale == "share" or v < p.upper]
+    unasked = [f"`{name}` at {v:g}" for name, v in found]
     if unasked:
         warnings.warn(
             f"The log-likelihood rises up to the edge of the range of {', '.join(unasked)}: there is no standard "
             "error, and those of the others take it as known. Leave it out of the model, or hold it at a value with "
-            "fixed=.",
+            f"fixed=.{edges_in_words([name for name, _ in found], heterogeneity)}",
             CovarianceWarning,
             stacklevel=6,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,10 +22,11 @@ from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.quasi_newton import Smooth, State, climb, difference_hessian
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
-from choicemodel.exceptions import SpecificationError
+from choicemodel.exceptions import SpecificationError, TasteWarning
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.draws import Draws
+from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.random_utility import ErrorDistribution, Gumbel
 from choicemodel.utility import Design
 
@@ -581,7 +583,11 @@ def starting_values(
     plain = np.arange(K) < model.design.n_means  # a logit has no error components
     beta = _from_logit(logit, np.zeros(K), plain, solve=True)
     parts = model.heterogeneity.split(theta)
-    utility, own = model.heterogeneity.tastes.starts(beta)
+    tastes = model.heterogeneity.tastes
+    utility, own = tastes.starts(beta)
+    if isinstance(tastes, RandomTastes):
+        for note in tastes.start_notes(beta):
+            warnings.warn(note, TasteWarning, stacklevel=6)
     return np.where(free, np.concatenate([utility, parts.phi, own]), theta)
 
 

@@ -205,6 +205,11 @@ class Distribution:
         """Whether a coefficient is one that the distribution cannot give."""
         return False
 
+    @property
+    def remedy(self) -> str:
+        """What to do about a coefficient that it cannot give, in words."""
+        return "Choose another distribution."
+
     def to_dict(self) -> dict[str, Any]:
         """Its description, for files."""
         return {"distribution": self.code}
@@ -364,6 +369,12 @@ class _Signed(Distribution):
     def wrong_sign(self, coefficient: float) -> bool:
         """Whether a coefficient is one that the distribution cannot give."""
         return self.sign * coefficient <= 0
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a coefficient that it cannot give, in words."""
+        other, sign = (self.kind, "positive") if self.negative else (f"-{self.kind}", "negative")
+        return f'Write "{other}" if it is {sign} for everybody, or "normal" if the sign may differ between people.'
 
     def _size(self, coefficient: float, size: float) -> float:
         """Absolute coefficient to start from: a tenth of its size where the sign is wrong."""
@@ -564,6 +575,11 @@ class JohnsonSB(Distribution):
     def wrong_sign(self, coefficient: float) -> bool:
         """Whether a coefficient is one that the distribution cannot give."""
         return not self.lower < coefficient < self.upper
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a coefficient that it cannot give, in words."""
+        return f"Its bounds are {self.lower:g} and {self.upper:g}: give others, as in cm.JohnsonSB(-2, 0)."
 
     def to_dict(self) -> dict[str, Any]:
         """Its description, for files."""

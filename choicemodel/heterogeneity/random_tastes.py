@@ -571,6 +571,12 @@ class RandomTastes:
         rows = [d.quantile(q, m[i, np.newaxis], s[i, np.newaxis]) for i, d in enumerate(self.distributions)]
         return np.array([np.broadcast_to(row, q.shape) for row in rows]).reshape(-1, len(q))
 
+    def margins(self, utility: FloatArray, own: FloatArray, covariates: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Location and spread of each random coefficient (p, B), of persons with these covariates (p, Q)."""
+        margins = self._margins(utility, own, covariates)
+        shape = (len(covariates), len(self.names))
+        return np.broadcast_to(margins.m, shape), np.broadcast_to(margins.s, shape)
+
     def index_margins(
         self, utility: FloatArray, own: FloatArray, covariates: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
@@ -653,7 +659,7 @@ class RandomTastes:
         in_spec = self._in_spec(logit, None)[0]
         return tuple(
             f"The logit's coefficient of {name!r} is {logit[k]:.4g}, which its distribution {d.code!r} cannot give: it "
-            "starts from the nearest it can."
+            f"starts from the nearest it can, and the fit may end where there is next to nothing of it. {d.remedy}"
             for name, k, d in zip(self.names, self.layout.location, self.distributions, strict=False)
             if d.wrong_sign(float(in_spec[k]))
         )

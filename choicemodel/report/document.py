@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -21,8 +22,11 @@ from choicemodel.analysis import shares, validate, willingness_to_pay
 from choicemodel.analysis.effects import require_used
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number
+from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.files import target_of, write_bytes
+from choicemodel.heterogeneity.latent_classes import ClassTastes
+from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.models import ChoiceModel
 from choicemodel.report.methods import Paragraph, methods
 from choicemodel.report.picture import data_uri, picture
@@ -39,6 +43,7 @@ SUFFIXES = (".html", ".htm")
 
 # More rows than this make no figure that anybody reads.
 _MOST_ROWS = 60
+_MOST_DENSITIES = 12
 
 _HOW_TO_ADD = "Read the data as for the estimation, and write the report with data=data."
 
@@ -160,6 +165,7 @@ def _page(subject: _Subject) -> str:
         "Data": _data,
         "Methods": _methods,
         "Estimates": _estimates,
+        "Heterogeneity": _heterogeneity,
         "Market shares": _shares,
         "Goodness of fit": _fit,
         "Willingness to pay": _willingness,
@@ -222,6 +228,37 @@ def _estimates(subject: _Subject) -> str:
     caption = f"Estimates with their {level} intervals; small ones are multiplied as their names say."
     parts.append(_figure(lambda: coefficients(result, multiply=True, alpha=alpha), caption, _spelled(result)))
     return "\n".join(parts)
+
+
+def _heterogeneity(subject: _Subject) -> str:
+    """How coefficients differ over people; nothing where they do not."""
+    from choicemodel.report import tastes as figures
+
+    result, data, mixing = subject.result, subject.data, subject.result.model.heterogeneity_or_none
+    tastes = mixing.tastes if isinstance(mixing, Mixing) else None
+    if isinstance(tastes, ClassTastes):
+        level = f"{100 * (1 - subject.options.alpha):g} %"
+        caption = f"Coefficients of the classes times the standard deviation of their columns, with {level} intervals."
+
+        def profiles() -> Axes:
+            return figures.class_profiles(result, data=data, alpha=subject.options.alpha)
+
+        return _attempt(subject, lambda: _figure(profiles, caption, _spelled(result)))
+    if not isinstance(tastes, RandomTastes):
+        return ""
+    names = tastes.names[: len(tastes.layout.location)]
+    if len(names) > _MOST_DENSITIES:
+        return _missing(f"{len(names)} random coefficients are too many for figures: cm.plots.coefficient_density.")
+    return "\n".join(_attempt(subject, partial(_one_density, subject, name)) for name in names)
+
+
+def _one_density(subject: _Subject, name: str) -> str:
+    from choicemodel.report.tastes import coefficient_density
+
+    caption = f"The coefficient of {name} over people"
+    caption += "." if subject.data is None else ", with the means of each given the choices."
+    draw = partial(coefficient_density, subject.result, name, data=subject.data)
+    return _figure(draw, caption, _spelled(subject.result))
 
 
 def _spelled(result: ChoiceResults) -> str:

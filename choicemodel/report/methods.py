@@ -9,6 +9,9 @@ import numpy as np
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.describe import KINDS
+from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.taste_words import describe_tastes
+from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.results import ChoiceResults
 from choicemodel.storage import software_versions
 
@@ -35,6 +38,7 @@ def methods(result: ChoiceResults, data: ChoiceData | None, alpha: float) -> lis
     return [
         _model(result),
         _utilities(result),
+        *_tastes(result),
         Paragraph("Sample", _sample(result, data)),
         Paragraph("Exclusions", _exclusions(result)),
         Paragraph("Weights", _weights(result)),
@@ -108,7 +112,15 @@ def _model(result: ChoiceResults) -> Paragraph:
 
 def varies(model: Any) -> bool:
     """Whether people have different coefficients."""
-    return bool(model.heterogeneity_or_none.to_dict()["kind"] != "homogeneous")
+    return bool(model.mixes)
+
+
+def _tastes(result: ChoiceResults) -> list[Paragraph]:
+    """What varies over whom, and how the mean over it is taken."""
+    mixing = result.model.heterogeneity_or_none
+    if not isinstance(mixing, Mixing):
+        return []
+    return [Paragraph("Heterogeneity", " ".join(describe_tastes(mixing, result.who())))]
 
 
 def _nest_lines(errors: Any) -> tuple[str, ...]:
@@ -184,7 +196,7 @@ def _weights(result: ChoiceResults) -> str:
 def _estimation(result: ChoiceResults) -> str:
     settings = result.settings
     how = "Newton's method with the exact Hessian and step-halving"
-    if not result.model.errors.has_curvature:
+    if not result.model.errors.has_curvature or result.model.mixes:
         how = "a quasi-Newton method with the exact score, the final Hessian by differences of the score"
     text = f"Maximum likelihood, by {how}. {_count(result.df_model, 'parameter')} estimated. "
     if result.fixed:
@@ -206,13 +218,15 @@ def _estimation(result: ChoiceResults) -> str:
 
 def _starts(result: ChoiceResults) -> str:
     settings, starts = result.settings, result.model.parameters
-    if settings.start is None:
+    if settings.start is None and result.model.mixes:
+        text = _starts_of_mixtures(result)
+    elif settings.start is None:
         others = [f"{p.name} at {p.start:g}" for p in starts.items if p.start and p.name not in result.fixed]
         text = "Coefficients start at zero" + (f", {', '.join(others)}." if others else ".")
     else:
         text = f"Given by the user: {', '.join(f'{k} = {v:g}' for k, v in settings.start.items())}."
-    if settings.starts > 1:
-        text += f" {settings.starts} starting points were tried."
+    if result.starts > 1:
+        text += f" {result.starts} starting points were tried."
     if sum(count for _, count in result.optima) > 1:
         found = ", ".join(f"{value:.3f} (from {count})" for value, count in result.optima)
         text += f" Log-likelihoods of the optima found: {found}; the best one is reported."
@@ -221,6 +235,12 @@ def _starts(result: ChoiceResults) -> str:
     else:
         text += " The log-likelihood may have other maxima: fit(starts=...) looks for them from several points."
     return text
+
+
+def _starts_of_mixtures(result: ChoiceResults) -> str:
+    if result.starts > 1 and isinstance(result.model.heterogeneity_or_none.tastes, ClassTastes):  # type: ignore[union-attr]
+        return "The search starts from the ends of short runs of EM, from classes spread around the logit estimates."
+    return "The search starts from the logit estimates, with spreads of half the size of the coefficients."
 
 
 _COVARIANCES = {

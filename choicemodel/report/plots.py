@@ -24,11 +24,16 @@ from choicemodel.report.evidence import (
     verification,
 )
 from choicemodel.report.style import save, style
+from choicemodel.report.tastes import class_profiles, coefficient_density, draw_stability, draws, wtp_density
 from choicemodel.report.trees import nests
 
 __all__ = [
     "calibration",
+    "class_profiles",
+    "coefficient_density",
     "coefficients",
+    "draw_stability",
+    "draws",
     "elasticity_matrix",
     "gumbel",
     "likelihood_contours",
@@ -42,4 +47,5 @@ __all__ = [
     "style",
     "verification",
     "willingness_to_pay",
+    "wtp_density",
 ]

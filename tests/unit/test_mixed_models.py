@@ -7,7 +7,7 @@ from scipy import stats
 
 import choicemodel as cm
 from choicemodel.estimation.person_draws import person_draws
-from choicemodel.exceptions import ComparisonWarning, SpecificationError, VaryingCovariateError
+from choicemodel.exceptions import SpecificationError, VaryingCovariateError
 
 TRUTH = {"x": 0.5, "z": -0.8, "ASC[b]": 0.2, "ASC[c]": -0.3, "sd[x]": 1.0}
 DRAWS = cm.Draws("sobol", 128, rng=1)
@@ -280,15 +280,6 @@ def test_a_spread_of_zero_is_tested_on_its_bound(data, result) -> None:
     assert found.pvalue == pytest.approx(stats.chi2.sf(found.statistic, 1) / 2)
     held = cm.lr_test(mixed(data).fit(fixed={"sd[x]": 0.0}), result)
     assert held.pvalue == pytest.approx(found.pvalue)
-
-
-@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.CovarianceWarning", "ignore:The likelihood takes")
-def test_several_spreads_of_zero_are_warned_about(data) -> None:
-    logit = cm.MultinomialLogit(data, "x + z").fit()
-    two = mixed(data, {"x": "normal", "z": "normal"}).fit()
-    with pytest.warns(ComparisonWarning, match=r"sd\[x\], sd\[z\] is zero in the restricted model.*too large"):
-        found = cm.lr_test(logit, two)
-    assert found.pvalue == pytest.approx(stats.chi2.sf(found.statistic, 2))
 
 
 @pytest.mark.slow

@@ -18,7 +18,6 @@ import pytest
 
 import choicemodel as cm
 from choicemodel.exceptions import CovarianceWarning, SpecificationError, UnknownColumnError
-from choicemodel.heterogeneity import Homogeneous
 from choicemodel.report.methods import methods
 from choicemodel.report.script import script
 from tests.contract.models import CASES
@@ -253,13 +252,20 @@ def test_nests_and_derived_quantities_are_there(nested, travel, tmp_path):
     assert "nest land: train, bus, car" in page.pre
 
 
-def test_coefficients_that_vary_are_not_called_a_logit(logit, travel, monkeypatch):
-    monkeypatch.setattr(Homogeneous, "to_dict", lambda _: {"kind": "another"})
-    said = {p.topic: p.text for p in methods(logit, travel, 0.05)}
+def test_coefficients_that_vary_are_not_called_a_logit(travel):
+    draws = cm.Draws("sobol", 32, rng=5)
+    mixed = cm.MixedLogit(travel, "gc + ttme", {"ttme": "normal"}, draws=draws, base="car").fit()
+    said = {p.topic: p.text for p in methods(mixed, travel, 0.05)}
     assert "vary over the population" in said["Model"]
+    assert said["Heterogeneity"] == (
+        "Random over 210 situations, no persons being declared: ttme normal. Integrated by 32 scrambled Sobol draws "
+        "for each situation, seed 5."
+    )
+    assert "quasi-Newton" in said["Estimation"]
     assert "concave" not in said["Starting points"]
-    code = script(logit, travel, None)
-    assert "# model: a Multinomial logit" in code
+    assert "from the logit estimates" in said["Starting points"]
+    code = script(mixed, travel, None)
+    assert "# model: a Mixed logit" in code
     compile(code, "report", "exec")
 
 
