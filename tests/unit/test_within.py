@@ -335,7 +335,7 @@ def test_simulation_and_verification() -> None:
 
 @pytest.mark.slow
 def test_simulated_and_refitted_is_the_truth(replications) -> None:
-    n = replications(100, 20)
+    n = replications(40, 15)
     study = cm.recovery_study(mixed(read(frame(250, 6, seed=5)), draws=cm.Draws("sobol", 256, rng=1)), TRUTH, n, rng=2)
     table = study.to_frame()
     # the spread within persons comes out a little too small: both likelihood and simulation are unbiased in the limit
