@@ -112,7 +112,7 @@ def mean_over_normal(distribution: Distribution, x: FloatArray, s: float) -> Flo
     Examples
     --------
     >>> import numpy as np
-    >>> mean_over_normal(Lognormal(), np.array([0.0]), 0.5).round(6).tolist(), round(np.exp(0.125), 6)
+    >>> mean_over_normal(Lognormal(), np.array([0.0]), 0.5).round(6).tolist(), round(float(np.exp(0.125)), 6)
     ([1.133148], 1.133148)
     """
     if s == 0:
