@@ -21,7 +21,7 @@ from choicemodel.estimation import Fit, FitSettings
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import check_cov_type
 from choicemodel.estimation.constants import constants_only, equal_shares
-from choicemodel.estimation.delta import COLUMNS, delta_method
+from choicemodel.estimation.delta import COLUMNS, delta_method, difference_jacobian
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
@@ -269,22 +269,49 @@ class ChoiceResults:
     @property
     def derived(self) -> pd.DataFrame:
         """Quantities derived from the parameters, with delta standard errors, z and p; a logit has none."""
-        found = self.model.derived_numbers(self._fit.theta)
+        found = self._derived_numbers()
         if not found.names:
             return pd.DataFrame(columns=[*COLUMNS, "z", "p"], dtype=np.float64)
-        known = self._covariance.copy()
-        known[~self._fit.free] = known[:, ~self._fit.free] = 0.0
+        known = self._known_covariance()
+        stored = self._stored_derived()
 
         def function(theta: FloatArray) -> FloatArray:
-            return self.model.derived_numbers(theta)[1]
+            return found[1] if stored else self.model.derived_numbers(theta)[1]
 
-        delta = delta_method(function, self._fit.theta, known, names=found.names)
+        jacobian = np.asarray(stored["jacobian"]) if stored else None
+        delta = delta_method(function, self._fit.theta, known, names=found.names, jacobian=jacobian)
         frame = delta.to_frame()
         nulls = np.array([np.nan if null is None else null for null in found.nulls])
         error = np.where(frame["std_error"] > 0, frame["std_error"], np.nan)
         frame["z"] = (frame["estimate"] - nulls) / error
         frame["p"] = 2 * ndtr(-np.abs(np.asarray(frame["z"])))
         return frame
+
+    def _derived_numbers(self) -> Derived:
+        """The derived quantities: as they were saved where they need the data, such as shares of classes."""
+        stored = self._stored_derived()
+        if not stored:
+            return self.model.derived_numbers(self._fit.theta)
+        return Derived(tuple(stored["names"]), np.asarray(stored["values"]), tuple(stored["nulls"]))
+
+    def _stored_derived(self) -> Mapping[str, Any]:
+        """What a file says of the derived quantities; nothing if the data are there."""
+        return self._stored.get("derived") or {} if self.data is None else {}
+
+    def _derived_for_file(self) -> dict[str, Any]:
+        """The derived quantities with their derivatives, by which any covariance is carried to them."""
+        found, stored = self._derived_numbers(), self._stored_derived()
+        if stored or not found.names:
+            return dict(stored)
+        spread = np.sqrt(np.nan_to_num(np.diag(self._known_covariance())))
+        G = difference_jacobian(lambda theta: self.model.derived_numbers(theta)[1], self._fit.theta, spread)
+        return {"names": found.names, "values": found[1], "nulls": found.nulls, "jacobian": G}
+
+    def _known_covariance(self) -> FloatArray:
+        """Covariance in which parameters that are held fixed are known."""
+        known = self._covariance.copy()
+        known[~self._fit.free] = known[:, ~self._fit.free] = 0.0
+        return known
 
     # --- fit ---------------------------------------------------------------------------------------------------------
 
@@ -582,12 +609,14 @@ class ChoiceResults:
             "ll_constants": self.ll_constants,
             "never_chosen": self._null[1],
             "fingerprint": self.fingerprint(),
+            "derived": self._derived_for_file(),
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], model: FittedModel) -> ChoiceResults:
         """Rebuild a result, without its data, from what `to_dict` gave."""
         stored = {k: content[k] for k in ("ll_constants", "never_chosen", "fingerprint")}
+        stored["derived"] = content.get("derived")  # older files have none
         return cls(
             model=model,
             data=None,

@@ -84,7 +84,13 @@ def random_constant(names: dict[str, str]) -> cm.RandomCoefficients:
 
 
 MIXED = [
-    mixed("quadrature", "cost + time", {"time": "normal"}, ("quadrature", 64)),
+    mixed(
+        "quadrature, unequal sets",
+        "cost + time",
+        {"time": "normal"},
+        ("quadrature", 32),
+        survey="tastes, unequal sets",
+    ),
     mixed(
         "normal and -lognormal, correlated",
         "cost + time",
@@ -172,9 +178,9 @@ CLASSES = [
         tastes=common_constant,
     ),
     Case(
-        "classes, three, one ignores a column, weights",
+        "classes, three, one ignores a column, weights, unequal sets",
         lambda d: cm.LatentClassLogit(d, "cost + time | 0", 3, membership="sex", zero={3: ["time"]}),
-        "weighted classes",
+        "weighted classes, unequal sets",
     ),
     Case(
         "classes, nested errors",
@@ -185,7 +191,7 @@ CLASSES = [
     ),
     Case(
         "classes, cross-section",
-        lambda d: cm.LatentClassLogit(d, "cost + time | 0", 2, common=["time"]),
+        lambda d: cm.LatentClassLogit(d, "cost + time | 0", 2, membership="income", common=["time"]),
         "classes at once",
         common="time",
     ),
@@ -273,6 +279,12 @@ def has_persons(kind: str) -> bool:
     return kind not in ("cross-section", "correlated") and "at once" not in kind
 
 
+def all_sets_are_full(kind: str) -> bool:
+    if "tastes" in kind or "classes" in kind:  # in unequal sets people are taken one by one, which takes its time
+        return "unequal" not in kind
+    return kind in ("cross-section", "correlated")
+
+
 @cache
 def survey_frame(kind: str) -> pd.DataFrame:
     """A synthetic survey in long form, choices from explicit utilities; persons answer several times.
@@ -295,6 +307,8 @@ def survey_frame(kind: str) -> pd.DataFrame:
     frame["weight"] = rng.integers(1, 4, n)[person].astype(float)
     frame["quality"] = np.random.default_rng(3).uniform(0, 6, n * J).round(2)
     of_cost, of_time, of_quality, of_train = tastes(kind, n, rng)[:, person]
+    if "classes" in kind:
+        frame["income"] += 2 * (of_cost < -0.5)  # covariates say something of who belongs to which
     V = (
         of_cost * frame.cost
         + of_time * frame.time
@@ -303,7 +317,7 @@ def survey_frame(kind: str) -> pd.DataFrame:
         + 0.3 * (frame.comfort == "high")
         + 0.2 * (frame["mode"] == names[-1])
     )
-    if kind not in ("cross-section", "correlated"):
+    if not all_sets_are_full(kind):
         # the first alternative is always there, the others mostly
         frame = frame[(rng.random(n * J) < 0.7) | (frame["mode"] == names[0])]
         frame = frame[frame.groupby("situation")["mode"].transform("size") > 1]
@@ -323,7 +337,7 @@ def tastes(kind: str, persons: int, rng: np.random.Generator) -> np.ndarray:
     if "tastes" in kind:
         z = rng.normal(size=(4, persons))
         wide = 3 if "at once" in kind else 1  # one answer each says little about what differs
-        return np.array([-np.exp(-0.9 + 0.7 * z[0]), -0.05 + 0.05 * wide * z[1], np.abs(0.5 + 0.3 * z[2]), z[3]])
+        return np.array([-np.exp(-0.9 + 0.7 * z[0]), -0.05 + 0.05 * wide * z[1], np.abs(0.5 + 0.3 * z[2]), 1.5 * z[3]])
     if "classes" in kind:
         of_class = np.array([[-0.2, -0.12, 0.0, 0.0], [-0.9, -0.03, 0.0, 0.0], [-0.05, 0.0, 0.0, 0.0]])
         if "at once" in kind:  # two classes, far apart
@@ -364,11 +378,11 @@ def full_sets(data: cm.ChoiceData) -> np.ndarray:
 
 
 def with_shared_draws(model: cm.ChoiceModel) -> cm.ChoiceModel:
-    """The model with the same draws for everybody, those of its first person."""
-    draws = model.mixing.facts(model.data).draws if model.mixes else None
-    if draws is None:
+    """The model with the same draws for everybody, whatever people are called."""
+    if not isinstance(model.heterogeneity, cm.RandomCoefficients) or model.heterogeneity.sampler.kind == "quadrature":
         return model
-    shared = np.tile(draws[:1].transpose(0, 2, 1), (len(draws), 1, 1))  # (U, R, D)
+    somebody = model.mixing.tastes.draws(np.array([7], dtype=np.uint64))
+    shared = np.tile(somebody.transpose(0, 2, 1), (model.data.structure.n_units, 1, 1))  # (U, R, D)
     tastes = model.heterogeneity.with_draws(shared)
     return cm.ChoiceModel(model.data, model.formula, model.errors, tastes, model.base)
 

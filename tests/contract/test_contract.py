@@ -13,6 +13,7 @@ from tests.contract.models import (
     PARAMS,
     Case,
     answers_of_each,
+    column_of,
     error_params,
     fitted,
     full_sets,
@@ -268,7 +269,7 @@ def test_rescaled_columns_give_rescaled_estimates(case: Case) -> None:
     scaled = case.build(survey(case.survey).assign(**{column: lambda d: d[column] * 1e6})).fit()
     result = fitted(case)
     assert scaled.llf == pytest.approx(result.llf, rel=1e-10)
-    named = [name for name in result.params.index if column in name]
+    named = [name for name in result.params.index if column in column_of(name)]
     np.testing.assert_allclose(scaled.params[named] * 1e6, result.params[named], rtol=1e-6, atol=1e-9)
 
 
