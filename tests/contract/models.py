@@ -100,7 +100,7 @@ MIXED = [
         common="time",
         rescaled="time",
     ),
-    mixed("lognormal", "cost + time + quality", {"quality": "lognormal"}, ("halton", 48)),
+    mixed("lognormal", "cost + time + quality", {"quality": "lognormal"}, ("scrambled-halton", 48)),
     mixed("uniform, cross-section", "cost + time", {"time": "uniform"}, ("quadrature", 24), survey="tastes at once"),
     mixed(
         "triangular, shifted",
@@ -108,12 +108,12 @@ MIXED = [
         {"time": cm.RandomCoefficient("triangular", mean="income", spread="sex")},
         ("mlhs", 48),
     ),
-    mixed("bounded triangular", "cost + time", {"cost": "bounded-triangular"}, ("scrambled-halton", 48)),
+    mixed("bounded triangular", "cost + time", {"cost": "bounded-triangular"}, ("antithetic", 64)),
     mixed(
         "truncated normals",
         "cost + time + quality",
         {"cost": "-truncated-normal", "quality": "truncated-normal"},
-        ("antithetic", 64),
+        ("sobol", 64),
         rescaled="time",
     ),
     # by quadrature: at each draw the coefficient has a kink, and with draws the likelihood has thousands
@@ -126,7 +126,7 @@ MIXED = [
         correlated=True,
         rescaled="time",
     ),
-    mixed("quantile function", "cost + time", {"time": logistic()}, ("pseudo", 64), files=False),
+    mixed("quantile function", "cost + time", {"time": logistic()}, ("halton", 48), files=False),
     mixed(
         "WTP space",
         "cost + time",
@@ -140,7 +140,7 @@ MIXED = [
         "nested errors",
         "cost + time",
         {"time": "normal"},
-        ("sobol", 32),
+        ("pseudo", 24),
         survey="correlated tastes",
         renamed=two_nests,
     ),
