@@ -1,14 +1,15 @@
-"""How often the intervals of a panel mixed logit cover: scores by person, and by situation as other programs keep them.
+"""How often the intervals of a panel mixed logit cover: scores by person, and by situation as some programs keep them.
 
-Persons with tastes of their own (normal for time, minus log-normal for cost) answer eight times; they are simulated from
-these distributions, refitted, and the 95 % intervals of each kind of standard error are counted:
+Persons with tastes of their own (normal for time, minus log-normal for cost) answer eight times. They are simulated
+from these distributions and refitted, and the 95 % intervals of each kind of standard error are counted:
 
-    python benchmarks/coverage.py          # 1,000 replications
+    python benchmarks/coverage.py          # 1,000 replications, about a quarter of an hour on one core
     python benchmarks/coverage.py 100
 
-The unit of a panel is the person: L_n = mean over draws of prod_t P_nt, with score s_n. Programs that keep one score for
-each situation split it by Fisher's identity, s_n = sum_t s_nt with s_nt the posterior mean of the derivative of log P_nt,
-and take s_nt for independent. Those covariances are computed here for comparison; the package does not offer them.
+The unit of a panel is the person: L_n = mean over draws of prod_t P_nt, with score s_n. Programs that keep one score
+for each situation split it by Fisher's identity, s_n = sum_t s_nt with s_nt the posterior mean of the derivative of
+log P_nt, and take the s_nt for independent. These covariances are computed here for comparison, and are no part of the
+package.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pandas as pd
 from scipy import stats
 
 import choicemodel as cm
+from choicemodel.data.keys import unit_keys
 
 PERSONS, ANSWERS, DRAWS = 500, 8, 512
 TRUTH = {"time": -1.0, "mu[cost]": -0.3, "comfort": 0.5, "sd[time]": 0.8, "sigma[cost]": 0.7}
@@ -49,7 +51,7 @@ def situation_scores(model: cm.ChoiceModel, theta: np.ndarray) -> np.ndarray:
     X = frame[["time", "cost", "comfort"]].to_numpy().reshape(frame.person.nunique(), -1, 3, 3)  # (U, T, J, K)
     chosen = frame.choice.to_numpy().reshape(X.shape[:3])
     X = X - (X * chosen[..., np.newaxis]).sum(axis=2, keepdims=True)  # differences from what was chosen
-    z = model.mixing.facts(model.data).draws  # (U, 2, R)
+    z = model.mixing.tastes.draws(unit_keys(model.data, 0))  # (U, 2, R)
     m, mu, b, s, sigma = theta
     beta = np.stack([m + s * z[:, 0], -np.exp(mu + sigma * z[:, 1]), np.full(z[:, 0].shape, b)], axis=1)  # (U, K, R)
     E = np.exp(X.reshape(len(X), -1, 3) @ beta).reshape(*X.shape[:3], -1)  # (U, T, J, R)
@@ -76,8 +78,7 @@ def standard_errors(result: cm.ChoiceResults) -> dict[str, np.ndarray]:
 
 
 def study(n: int, *, persons: int = PERSONS, draws: int = DRAWS, seed: int = 2024) -> pd.DataFrame:
-    """Simulate, refit, count: a row for each parameter; for each kind of standard error the coverage and its ratio to
-    the standard deviation of the estimates."""
+    """Simulate, refit, count: for each parameter and kind of standard error the coverage, and the mean over the sd."""
     model = mixed_logit(survey(persons), draws)
     truth = np.array([TRUTH[name] for name in model.parameters.names])
     estimates, errors = np.zeros((n, len(truth))), {kind: np.zeros((n, len(truth))) for kind in KINDS}

@@ -404,8 +404,9 @@ def trial_params(model: cm.ChoiceModel, seed: int = 5) -> np.ndarray:
     own = {role: [p for p in model.parameters.items if p.role == role] for role in ("utility", "heterogeneity")}
     around = np.array([1 / size[column_of(p.name)] for p in own["utility"]])
     utility = np.random.default_rng(seed).normal(size=len(around)) * around
-    tastes = [0.5 * (-1) ** (i * (p.lower < 0)) / size.get(column_of(p.name), 2.0) for i, p in enumerate(own["heterogeneity"])]
-    return np.concatenate([utility, error_params(model), tastes])
+    signs = [-1 if i % 2 and p.lower < 0 else 1 for i, p in enumerate(own["heterogeneity"])]
+    spreads = [0.5 / size.get(column_of(p.name), 2.0) for p in own["heterogeneity"]]
+    return np.concatenate([utility, error_params(model), np.array(signs) * spreads])
 
 
 def column_of(parameter: str) -> str:

@@ -173,9 +173,7 @@ def test_names_of_alternatives_do_not_matter(case: Case) -> None:
     for old, new in names.items():
         formula = formula.replace(f"'{old}'", f"'{new}'")
     tastes = model.heterogeneity if case.tastes is None else case.tastes(names)
-    renamed = cm.ChoiceModel(
-        data, formula, case.renamed(names), tastes, names[model.base], **dict(case.options)
-    ).fit()
+    renamed = cm.ChoiceModel(data, formula, case.renamed(names), tastes, names[model.base], **dict(case.options)).fit()
     back = renamed.params.rename(lambda name: back_again(name, names))
     assert renamed.llf == pytest.approx(fitted(case).llf, rel=1e-11)
     np.testing.assert_allclose(back[fitted(case).params.index], fitted(case).params, rtol=1e-7, atol=1e-9)

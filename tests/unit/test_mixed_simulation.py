@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 
 import choicemodel as cm
-from choicemodel.heterogeneity.distributions import JohnsonSB, Quantile
 from choicemodel.heterogeneity import random_tastes
+from choicemodel.heterogeneity.distributions import JohnsonSB, Quantile
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.simulation import answers, probabilities
@@ -44,12 +44,11 @@ LOGISTIC = Quantile(
     lambda u, mu, sigma: mu + sigma * np.log(u / (1 - u)),
     lambda u, mu, sigma: (np.ones_like(u), np.log(u / (1 - u))),
 )
+MEDIAN = np.exp(-0.5)
 LAWS = {
     "normal": Law("normal", 0.5, 0.8, cdf_of(lambda f: stats.norm(0.5, 0.8 * f)), 0.5),
-    "lognormal": Law("lognormal", -0.5, 0.7, cdf_of(lambda f: stats.lognorm(0.7 * f, scale=np.exp(-0.5))), np.exp(-0.5)),
-    "-lognormal": Law(
-        "-lognormal", -0.5, 0.7, cdf_of(lambda f: stats.lognorm(0.7 * f, scale=np.exp(-0.5)), -1), -np.exp(-0.5)
-    ),
+    "lognormal": Law("lognormal", -0.5, 0.7, cdf_of(lambda f: stats.lognorm(0.7 * f, scale=MEDIAN)), MEDIAN),
+    "-lognormal": Law("-lognormal", -0.5, 0.7, cdf_of(lambda f: stats.lognorm(0.7 * f, scale=MEDIAN), -1), -MEDIAN),
     "uniform": Law("uniform", 0.4, 1.2, cdf_of(lambda f: stats.uniform(0.4 - 1.2 * f, 2.4 * f)), 0.4),
     "triangular": Law("triangular", 0.4, 1.5, cdf_of(lambda f: stats.triang(0.5, 0.4 - 1.5 * f, 3 * f)), 0.4),
     "bounded-triangular": Law(
