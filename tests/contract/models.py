@@ -264,7 +264,6 @@ FAST = (
     "cross-nested",
     "logit of rankings",
     "mixed, WTP space",
-    "classes, nested errors",
 )
 PARAMS = [pytest.param(c, id=c.name, marks=[] if c.name in FAST else [pytest.mark.slow]) for c in CASES]
 
