@@ -159,7 +159,9 @@ def test_correlated_coefficients_have_a_normal_index_with_the_cholesky_factor(na
 # --- verification at the truth, and of what is broken ----------------------------------------------------------------
 
 
-def mixed(name: str, *, panel: bool = True, correlated: bool = False) -> tuple[cm.ChoiceModel, list[float]]:
+def mixed(
+    name: str, *, panel: bool = True, correlated: bool = False, data: cm.ChoiceData | None = None
+) -> tuple[cm.ChoiceModel, list[float]]:
     """A model of which `x` has the law, and `z` a normal coefficient where they are correlated."""
     law, random = LAWS[name], {"x": LAWS[name].distribution}
     values = of_law(law, "x") | {"z": 0.4}
@@ -169,7 +171,8 @@ def mixed(name: str, *, panel: bool = True, correlated: bool = False) -> tuple[c
     draws = cm.Draws("sobol", 64, rng=1)
     if "censored" in name:  # with draws its likelihood has a kink at each
         draws = cm.Draws("quadrature", 64)
-    data = survey(80, 6) if panel else survey(600, 1, panel=False)
+    if data is None:
+        data = survey(80, 6) if panel else survey(600, 1, panel=False)
     model = cm.MixedLogit(data, "x + z | 0", random, correlated=correlated, draws=draws)
     return model, parameters(model, values)
 
@@ -196,6 +199,13 @@ def words(setting: tuple[str, bool, bool]) -> str:
 @pytest.mark.parametrize("setting", SETTINGS, ids=words)
 def test_the_truth_passes(setting: tuple[str, bool, bool]) -> None:
     assert failures(*mixed(setting[0], panel=setting[1], correlated=setting[2])) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "panel"), [("lognormal", False), ("logit-normal", True)])
+def test_little_information_is_no_reason_to_fail(name: str, panel: bool) -> None:
+    """Spreads with standard errors of their own size: points beyond their range, and a noisy information matrix."""
+    assert failures(*mixed(name, data=survey(25, 4, panel=panel)), simulations=500) == {}
 
 
 @pytest.mark.slow
