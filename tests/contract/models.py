@@ -1,5 +1,6 @@
 """The models that must keep the contract: one line each."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
+from choicemodel.heterogeneity.distributions import JohnsonSB, Quantile
 
 ALTERNATIVES = ("car", "bus", "train", "walk")
 
@@ -24,6 +26,9 @@ class Case:
     common: str | None = "cost"  # a column with one coefficient, the same for all alternatives
     renamed: Callable[[dict[str, str]], Any] = lambda names: cm.Gumbel()  # the errors with other names of alternatives
     options: tuple[tuple[str, Any], ...] = ()  # what else the model is made with
+    tastes: Callable[[dict[str, str]], Any] | None = None  # the heterogeneity with other names of alternatives, if any
+    rescaled: str = "cost"  # a column whose parameters are all divided by what the column is multiplied by
+    files: bool = True  # whether results can be written to a file
 
     def model(self) -> cm.ChoiceModel:
         return self.build(survey(self.survey))
@@ -50,6 +55,147 @@ def fixed_shares(names: dict[str, str]) -> cm.CrossNested:
         {"road": [car, bus, walk], "public": [bus, train]}, allocation={bus: {"road": 0.3, "public": 0.7}}
     )
 
+
+def logistic() -> Quantile:
+    """A user's distribution, the logistic one."""
+    return Quantile(
+        lambda u, mu, sigma: mu + sigma * np.log(u / (1 - u)),
+        lambda u, mu, sigma: (np.ones_like(u), np.log(u / (1 - u))),
+    )
+
+
+def mixed(name: str, formula: str, random: dict[str, Any], draws: tuple[str, int], **options: Any) -> Case:
+    """A mixed logit; what `Case` does not know is asked of `cm.MixedLogit`."""
+    known = {k: options.pop(k) for k in list(options) if k in Case.__dataclass_fields__}
+    kind, number = draws
+    seed = None if kind == "quadrature" else 1
+
+    def build(data: cm.ChoiceData) -> cm.ChoiceModel:
+        made_by = cm.Draws(kind, number, rng=seed)
+        errors = known["renamed"]({}) if "renamed" in known else None
+        return cm.MixedLogit(data, formula, random, draws=made_by, base="car", errors=errors, **options)
+
+    return Case(f"mixed, {name}", build, **{"survey": "tastes"} | known)
+
+
+def random_constant(names: dict[str, str]) -> cm.RandomCoefficients:
+    random = {f"ASC[{names.get('train', 'train')}]": "normal", "time": "normal"}
+    return cm.RandomCoefficients(random, draws=cm.Draws("mlhs", 48, rng=1))
+
+
+MIXED = [
+    mixed(
+        "quadrature, unequal sets",
+        "cost + time",
+        {"time": "normal"},
+        ("quadrature", 32),
+        survey="tastes, unequal sets",
+    ),
+    mixed(
+        "normal and -lognormal, correlated",
+        "cost + time",
+        {"time": "normal", "cost": "-lognormal"},
+        ("sobol", 64),
+        correlated=True,
+        common="time",
+        rescaled="time",
+    ),
+    mixed("lognormal", "cost + time + quality", {"quality": "lognormal"}, ("scrambled-halton", 48)),
+    mixed("uniform, cross-section", "cost + time", {"time": "uniform"}, ("quadrature", 24), survey="tastes at once"),
+    mixed(
+        "triangular, shifted",
+        "cost + time",
+        {"time": cm.RandomCoefficient("triangular", mean="income", spread="sex")},
+        ("mlhs", 48),
+    ),
+    mixed("bounded triangular", "cost + time", {"cost": "bounded-triangular"}, ("antithetic", 64)),
+    mixed(
+        "truncated normals",
+        "cost + time + quality",
+        {"cost": "-truncated-normal", "quality": "truncated-normal"},
+        ("sobol", 64),
+        rescaled="time",
+    ),
+    # by quadrature: at each draw the coefficient has a kink, and with draws the likelihood has thousands
+    mixed("censored normal", "cost + time", {"cost": "-censored-normal"}, ("quadrature", 64)),
+    mixed(
+        "Johnson and logit-normal, correlated",
+        "cost + time + quality",
+        {"cost": JohnsonSB(-3, 0), "quality": "logit-normal"},
+        ("sobol", 64),
+        correlated=True,
+        rescaled="time",
+    ),
+    mixed("quantile function", "cost + time", {"time": logistic()}, ("halton", 48), files=False),
+    mixed(
+        "WTP space",
+        "cost + time",
+        {"time": "normal"},
+        ("sobol", 64),
+        wtp_space="cost",
+        rescaled="time",
+    ),
+    mixed("overall scale", "cost + time", {"time": "normal"}, ("sobol", 64), scale=True),
+    mixed(
+        "nested errors",
+        "cost + time",
+        {"time": "normal"},
+        ("pseudo", 24),
+        survey="correlated tastes",
+        renamed=two_nests,
+    ),
+    mixed(
+        "shifts with covariates, weights",
+        "cost + time",
+        {
+            "time": cm.RandomCoefficient("normal", mean="income"),
+            "cost": cm.RandomCoefficient("-lognormal", mean="income", spread="sex"),
+        },
+        ("sobol", 64),
+        correlated=[("time", "cost")],
+        survey="weighted tastes",
+        common="time",
+        rescaled="time",
+    ),
+    Case(
+        "mixed, random constant",
+        lambda d: cm.ChoiceModel(d, "cost + time", heterogeneity=random_constant({}), base="car"),
+        "tastes",
+        tastes=random_constant,
+    ),
+]
+
+
+def common_constant(names: dict[str, str]) -> cm.LatentClasses:
+    return cm.LatentClasses(2, "income", common=[f"ASC[{names.get(a, a)}]" for a in ALTERNATIVES[1:]])
+
+
+CLASSES = [
+    Case(
+        "classes, two with membership and common constants",
+        lambda d: cm.ChoiceModel(d, "cost + time", heterogeneity=common_constant({}), base="car"),
+        "classes",
+        tastes=common_constant,
+    ),
+    Case(
+        "classes, three, one ignores a column, weights, unequal sets",
+        lambda d: cm.LatentClassLogit(d, "cost + time | 0", 3, membership="sex", zero={3: ["time"]}),
+        "weighted classes, unequal sets",
+    ),
+    Case(
+        "classes, nested errors",
+        lambda d: cm.LatentClassLogit(d, "cost + time | 0", 2, common=["time"], errors=two_nests({})),
+        "correlated classes",
+        common="time",
+        renamed=two_nests,
+    ),
+    Case(
+        "classes, cross-section",
+        lambda d: cm.LatentClassLogit(d, "cost + time | 0", 2, membership="income", common=["time"]),
+        "classes at once",
+        common="time",
+    ),
+]
 
 CASES = [
     Case("logit", lambda d: cm.MultinomialLogit(d, "cost + log(time) + comfort | income", base="car"), "cross-section"),
@@ -102,11 +248,8 @@ CASES = [
         "ranking",
         options=(("stage_scale", True),),
     ),
-    Case(
-        "mixed logit, quadrature",
-        lambda d: cm.MixedLogit(d, "cost + time", {"time": "normal"}, draws=cm.Draws("quadrature", 64), base="car"),
-        "tastes",
-    ),
+    *MIXED,
+    *CLASSES,
 ]
 
 # Answers beyond the first choice -> the columns that hold them.
@@ -114,36 +257,66 @@ ANSWERS = {"ranking": ("rank",), "best-worst": ("best", "worst")}
 
 
 # What the fast suite runs: every kind of error distribution and of data once; the slow suite runs the others too.
-FAST = ("logit", "logit, panel, unequal sets", "nested, two levels", "cross-nested", "logit of rankings")
+FAST = (
+    "logit",
+    "logit, panel, unequal sets",
+    "nested, two levels",
+    "cross-nested",
+    "logit of rankings",
+    "mixed, WTP space",
+)
 PARAMS = [pytest.param(c, id=c.name, marks=[] if c.name in FAST else [pytest.mark.slow]) for c in CASES]
+
+
+def answers_of_each(kind: str) -> int:
+    """How often a person answers: more often where tastes differ, and once where nobody is declared."""
+    differ = "tastes" in kind or "classes" in kind
+    return 1 if differ and "at once" in kind else 6 if differ else 3
+
+
+def has_persons(kind: str) -> bool:
+    return kind not in ("cross-section", "correlated") and "at once" not in kind
+
+
+def all_sets_are_full(kind: str) -> bool:
+    if "tastes" in kind or "classes" in kind:  # in unequal sets people are taken one by one, which takes its time
+        return "unequal" not in kind
+    return kind in ("cross-section", "correlated")
 
 
 @cache
 def survey_frame(kind: str) -> pd.DataFrame:
-    """A synthetic survey in long form, choices from explicit utilities; persons answer three times.
+    """A synthetic survey in long form, choices from explicit utilities; persons answer several times.
 
-    Errors are Gumbel, and correlated between bus and its neighbours where the kind says so.
+    Errors are Gumbel, and correlated between bus and its neighbours where the kind says so; tastes differ over persons,
+    or classes of them, where it says so.
     """
     rng = np.random.default_rng([17, *kind.encode()])
     names = ALTERNATIVES if kind != "many sets" else tuple(f"m{i}" for i in range(9))
-    n, J = 600 if "correlated" in kind or kind == "tastes" else 150, len(names)
+    many = any(word in kind for word in ("correlated", "tastes", "classes"))
+    n, J = 600 if many else 150, len(names)
     frame = pd.DataFrame({"situation": np.repeat(np.arange(n), J), "mode": np.tile(names, n)})
-    frame["person"] = [f"p{s // 3}" for s in frame.situation]
+    person = frame.situation // answers_of_each(kind)
+    frame["person"] = [f"p{number}" for number in person]
     frame["cost"] = rng.uniform(1, 9, n * J).round(2)
     frame["time"] = rng.uniform(5, 60, n * J).round(1)
     frame["comfort"] = rng.choice(["low", "mid", "high"], n * J)
-    person = frame.situation // 3
     frame["income"] = rng.normal(3, 1, n)[person].round(3)
     frame["sex"] = rng.choice(["f", "m"], n)[person]
     frame["weight"] = rng.integers(1, 4, n)[person].astype(float)
-    tastes = 0.04 * rng.normal(size=n)[person] if kind == "tastes" else 0.0  # they differ over persons
+    frame["quality"] = np.random.default_rng(3).uniform(0, 6, n * J).round(2)
+    of_cost, of_time, of_quality, of_train = tastes(kind, n, rng)[:, person]
+    if "classes" in kind:
+        frame["income"] += 2 * (of_cost < -0.5)  # covariates say something of who belongs to which
     V = (
-        -0.4 * frame.cost
-        + (tastes - 0.05) * frame.time
+        of_cost * frame.cost
+        + of_time * frame.time
+        + of_quality * frame.quality
+        + of_train * (frame["mode"] == "train")
         + 0.3 * (frame.comfort == "high")
         + 0.2 * (frame["mode"] == names[-1])
     )
-    if kind not in ("cross-section", "correlated"):
+    if not all_sets_are_full(kind):
         # the first alternative is always there, the others mostly
         frame = frame[(rng.random(n * J) < 0.7) | (frame["mode"] == names[0])]
         frame = frame[frame.groupby("situation")["mode"].transform("size") > 1]
@@ -156,6 +329,20 @@ def survey_frame(kind: str) -> pd.DataFrame:
     else:
         frame["choice"] = (U.groupby(frame.situation).transform("max") == U).astype(int)
     return frame.reset_index(drop=True)
+
+
+def tastes(kind: str, persons: int, rng: np.random.Generator) -> np.ndarray:
+    """Coefficients of cost, time, quality and the train of each person (4, persons)."""
+    if "tastes" in kind:
+        z = rng.normal(size=(4, persons))
+        wide = 3 if "at once" in kind else 1  # one answer each says little about what differs
+        return np.array([-np.exp(-0.9 + 0.7 * z[0]), -0.05 + 0.05 * wide * z[1], np.abs(0.5 + 0.3 * z[2]), 1.5 * z[3]])
+    if "classes" in kind:
+        of_class = np.array([[-0.2, -0.12, 0.0, 0.0], [-0.9, -0.03, 0.0, 0.0], [-0.05, 0.0, 0.0, 0.0]])
+        if "at once" in kind:  # two classes, far apart
+            of_class = np.array([[-0.05, -0.05, 0.0, 0.0], [-1.2, -0.05, 0.0, 0.0], [-1.2, -0.05, 0.0, 0.0]])
+        return of_class[rng.choice(3, size=persons, p=[0.45, 0.35, 0.2])].T
+    return np.array([[-0.4], [-0.05], [0.0], [0.0]]) * np.ones(persons)
 
 
 def correlated_errors(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -171,7 +358,7 @@ def read(frame: pd.DataFrame, kind: str, **columns: Any) -> cm.ChoiceData:
         reader = cm.ChoiceData.from_rankings if kind == "ranking" else cm.ChoiceData.from_best_worst
         return reader(frame, **roles, **{c: c for c in ANSWERS[kind]})
     roles = {"situation": "situation", "alternative": "mode", "choice": "choice"}
-    if kind not in ("cross-section", "correlated"):
+    if has_persons(kind):
         roles["person"] = "person"
     if "weighted" in kind:
         roles["weight"] = "weight"
@@ -189,6 +376,16 @@ def full_sets(data: cm.ChoiceData) -> np.ndarray:
     return s.first_stage[s.situation_of_rows()]
 
 
+def with_shared_draws(model: cm.ChoiceModel) -> cm.ChoiceModel:
+    """The model with the same draws for everybody, whatever people are called."""
+    if not isinstance(model.heterogeneity, cm.RandomCoefficients) or model.heterogeneity.sampler.kind == "quadrature":
+        return model
+    somebody = model.mixing.tastes.draws(np.array([7], dtype=np.uint64))
+    shared = np.tile(somebody.transpose(0, 2, 1), (model.data.structure.n_units, 1, 1))  # (U, R, D)
+    tastes = model.heterogeneity.with_draws(shared)
+    return cm.ChoiceModel(model.data, model.formula, model.errors, tastes, model.base)
+
+
 @cache
 def fitted(case: Case) -> cm.ChoiceResults:
     return case.model().fit()
@@ -202,6 +399,17 @@ def error_params(model: cm.ChoiceModel) -> np.ndarray:
 
 def trial_params(model: cm.ChoiceModel, seed: int = 5) -> np.ndarray:
     """Parameters away from the optimum: of the size of the design's columns, and inside the range of the errors."""
-    size = np.abs(model.design_on().matrix()).max(axis=0)
-    tastes = [0.5 / size[0] for p in model.parameters.items if p.role == "heterogeneity"]
-    return np.concatenate([np.random.default_rng(seed).normal(size=len(size)) / size, error_params(model), tastes])
+    size = dict(zip(model.design_on().names, np.abs(model.design_on().matrix()).max(axis=0), strict=True))
+    own = {role: [p for p in model.parameters.items if p.role == role] for role in ("utility", "heterogeneity")}
+    around = np.array([1 / size[column_of(p.name)] for p in own["utility"]])
+    utility = np.random.default_rng(seed).normal(size=len(around)) * around
+    signs = [-1 if i % 2 and p.lower < 0 else 1 for i, p in enumerate(own["heterogeneity"])]
+    spreads = [0.5 / size.get(column_of(p.name), 2.0) for p in own["heterogeneity"]]
+    return np.concatenate([utility, error_params(model), np.array(signs) * spreads])
+
+
+def column_of(parameter: str) -> str:
+    """The column of the design that a parameter belongs to; its own name if there is none."""
+    plain = re.sub(r"\[class \d+\]$", "", parameter)
+    inside = re.fullmatch(r"(?:mu|sigma|sd|width|chol|mean)\[([^,:]+?)(?:[,:].*)?\]", plain)
+    return inside[1] if inside else plain

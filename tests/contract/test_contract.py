@@ -12,6 +12,8 @@ from tests.contract.models import (
     ANSWERS,
     PARAMS,
     Case,
+    answers_of_each,
+    column_of,
     error_params,
     fitted,
     full_sets,
@@ -19,6 +21,7 @@ from tests.contract.models import (
     survey,
     survey_frame,
     trial_params,
+    with_shared_draws,
 )
 
 pytestmark = pytest.mark.parametrize("case", PARAMS)
@@ -169,9 +172,8 @@ def test_names_of_alternatives_do_not_matter(case: Case) -> None:
     formula = model.formula
     for old, new in names.items():
         formula = formula.replace(f"'{old}'", f"'{new}'")
-    renamed = cm.ChoiceModel(
-        data, formula, case.renamed(names), model.heterogeneity, names[model.base], **dict(case.options)
-    ).fit()
+    tastes = model.heterogeneity if case.tastes is None else case.tastes(names)
+    renamed = cm.ChoiceModel(data, formula, case.renamed(names), tastes, names[model.base], **dict(case.options)).fit()
     back = renamed.params.rename(lambda name: back_again(name, names))
     assert renamed.llf == pytest.approx(fitted(case).llf, rel=1e-11)
     np.testing.assert_allclose(back[fitted(case).params.index], fitted(case).params, rtol=1e-7, atol=1e-9)
@@ -185,15 +187,18 @@ def back_again(name: str, names: dict[str, str]) -> str:
 
 def test_a_weight_is_a_repetition(case: Case) -> None:
     frame = survey_frame(case.survey)
-    weighted = case.build(read(frame, case.survey, weight="weight")).fit(cov_type="nonrobust")
+    # copies of a person are persons with other labels, so that draws must be those of everybody
+    weighted = with_shared_draws(case.build(read(frame, case.survey, weight="weight"))).fit(cov_type="nonrobust")
     copies = [frame[frame.weight > copy].assign(copy=copy) for copy in range(3)]
     repeated = pd.concat(copies).assign(situation=lambda d: d.situation * 10 + d["copy"], weight=1.0)
     if "person" in repeated:
         repeated["person"] = repeated.person + repeated["copy"].astype(str)
-    plain = case.build(read(repeated, case.survey)).fit(cov_type="nonrobust")
+    if "weighted" in case.survey:
+        repeated = repeated.assign(weight=1.0)
+    plain = with_shared_draws(case.build(read(repeated, case.survey))).fit(cov_type="nonrobust")
     assert_same_fit(weighted, plain, rtol=1e-7)
     # the robust covariance takes the copies of a person as one cluster
-    owner = plain.data.frame.situation // 10 // (3 if weighted.data.roles.person else 1)
+    owner = plain.data.frame.situation // 10 // (answers_of_each(case.survey) if weighted.data.roles.person else 1)
     clustered = plain.with_cov("cluster", groups=owner.to_numpy())
     np.testing.assert_allclose(weighted.with_cov("robust").bse, clustered.bse, rtol=3e-6)  # differenced Hessians
 
@@ -230,6 +235,10 @@ def case_probabilities(result: cm.ChoiceResults, data: cm.ChoiceData) -> pd.Seri
 
 def test_saved_and_loaded_is_the_same(case: Case, tmp_path: Path) -> None:
     result = fitted(case)
+    if not case.files:
+        with pytest.raises(cm.exceptions.SpecificationError, match="holds data, not code"):
+            result.save(tmp_path / "fit.json")
+        return
     result.save(tmp_path / "fit.json")
     loaded = cm.load_results(tmp_path / "fit.json")
     assert loaded.data is None
@@ -254,11 +263,12 @@ def test_parameters_can_be_held_fixed(case: Case) -> None:
 
 
 def test_rescaled_columns_give_rescaled_estimates(case: Case) -> None:
-    scaled = case.build(survey(case.survey).assign(cost=lambda d: d.cost * 1e6)).fit()
+    column = case.rescaled
+    scaled = case.build(survey(case.survey).assign(**{column: lambda d: d[column] * 1e6})).fit()
     result = fitted(case)
     assert scaled.llf == pytest.approx(result.llf, rel=1e-10)
-    cost = [name for name in result.params.index if "cost" in name]
-    np.testing.assert_allclose(scaled.params[cost] * 1e6, result.params[cost], rtol=1e-6, atol=1e-9)
+    named = [name for name in result.params.index if column in column_of(name)]
+    np.testing.assert_allclose(scaled.params[named] * 1e6, result.params[named], rtol=1e-6, atol=1e-9)
 
 
 def test_a_result_is_never_changed(case: Case) -> None:

@@ -2,14 +2,17 @@
 
 Electricity is simulated with the other program's own draws, rebuilt here, so that it is the same function of the
 parameters: log-likelihood at its parameters 1e-8 relative, estimates a thousandth of a standard error. Swissmetro is
-integrated by quadrature, 1e-6.
+integrated by quadrature, 1e-6. The Swiss route choices may not be part of the package: the environment variable
+`CHOICEMODEL_SURVEYS` names the folder that holds them, as `apollo_swissRouteChoiceData.csv.gz`.
 """
 
 import json
+import os
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import ndtri
 
@@ -79,6 +82,58 @@ def test_swissmetro_at_the_other_programs_parameters() -> None:
     assert swissmetro().evaluate(case["estimates"]).value == pytest.approx(case["loglik"], rel=1e-6)
 
 
+def test_swissmetro_by_draws_is_within_simulation_error() -> None:
+    """Of the value at the reference's parameters; independent draws of each answer make it low by half its variance."""
+    case, data = CASES["swissmetro"], swissmetro().data
+    found = []
+    for seed in range(8):
+        draws = cm.Draws("sobol", 128, rng=seed)
+        model = cm.MixedLogit(data, "time + cost", {"time": "normal"}, draws=draws, base="sm")
+        found.append(model.evaluate(case["estimates"]).value)
+    error = np.std(found, ddof=1)
+    assert error < 0.5  # small enough to mean something
+    assert abs(np.mean(found) + error**2 / 2 - case["loglik"]) < 4 * error / np.sqrt(8)
+
+
 @pytest.mark.slow
 def test_swissmetro_fit() -> None:
     assert_agrees(swissmetro().fit(), CASES["swissmetro"])
+
+
+ROUTES = Path(os.environ.get("CHOICEMODEL_SURVEYS", "")) / "apollo_swissRouteChoiceData.csv.gz"
+
+
+@pytest.mark.skipif(not ROUTES.is_file(), reason="needs the Swiss route choices, which are not part of the package")
+def test_swiss_route_classes() -> None:
+    data = cm.ChoiceData.from_wide(
+        pd.read_csv(ROUTES),
+        choice="choice",
+        alternatives={"one": 1, "two": 2},
+        attributes={a: {"one": f"{a}1", "two": f"{a}2"} for a in ("tt", "tc", "hw", "ch")},
+        person="ID",
+    )
+    model = cm.LatentClassLogit(data, "tt + tc + hw + ch", 2, common=["ASC[one]"], base="two")
+    case = CASES["swiss_route_classes"]
+    assert model.evaluate(case["estimates"]).value == pytest.approx(case["loglik"], rel=1e-6)
+    result = model.fit(start=case["estimates"], starts=1)
+    assert result.converged
+    assert result.llf == pytest.approx(case["loglik"], rel=1e-6)
+    for name, estimate in in_the_order_of(result, case["estimates"]).items():
+        assert abs(estimate - case["estimates"][name]) < 1e-3 * case["nonrobust"][name], name
+    # its classical standard errors are from a differenced Hessian; its robust ones have the factor U / (U - 1)
+    ours = in_the_order_of(result, case["estimates"], "bse")
+    theirs = np.array([case["robust"][name] for name in ours]) * np.sqrt(387 / 388)
+    np.testing.assert_allclose(list(ours.values()), theirs, rtol=1e-3)
+    # and what ten starts find is better
+    assert model.fit().llf > case["loglik"] + 10
+
+
+def in_the_order_of(result: cm.ChoiceResults, estimates: dict, what: str = "params") -> dict[str, float]:
+    """Numbers by parameter, with the classes in the other program's order."""
+    values = getattr(result, what)
+    if np.sign(result.params["class[2]"]) == np.sign(estimates["class[2]"]):
+        return {name: float(values[name]) for name in estimates}
+    other = {"[class 1]": "[class 2]", "[class 2]": "[class 1]"}
+    swapped = {n: next((n.replace(a, b) for a, b in other.items() if a in n), n) for n in estimates}
+    sign = {"class[2]": -1.0 if what == "params" else 1.0}
+    return {name: sign.get(name, 1.0) * float(values[swapped[name]]) for name in estimates}
