@@ -84,7 +84,8 @@ class LatentClasses:
     ['ASC[train]', 'time[class 1]', 'cost[class 1]', 'time[class 2]', 'class[2]', 'class[2]:income']
     >>> tastes.shares(np.array([0.5, 1.0]), np.array([[-1.0], [1.0]])).round(3).tolist()
     [0.402, 0.598]
-    >>> mixed = LatentClasses(2, random={1: {"time": "normal"}}, draws="quadrature").on(["time", "cost"])
+    >>> mixed = LatentClasses(2, random={1: {"time": "normal"}}, draws=Draws("quadrature", 32))
+    >>> mixed = mixed.on(["time", "cost"])
     >>> [p.name for p in mixed.own]
     ['class[2]', 'sd[time][class 1]']
     """
@@ -118,7 +119,7 @@ class LatentClasses:
             "classes": int(C),
             "common": common,
             "zero": zero,
-            "random": random,
+            "random": random or None,
             "errors": _read_errors(self.errors, int(C)),
             "draws": sampler,
         }
@@ -133,8 +134,8 @@ class LatentClasses:
     @property
     def within(self) -> dict[int, RandomCoefficients]:
         """What varies within classes, by class."""
-        assert isinstance(self.random, dict)  # noqa: S101 - what __post_init__ made of it
-        return self.random
+        assert self.random is None or isinstance(self.random, dict)  # noqa: S101 - what __post_init__ made of it
+        return self.random or {}
 
     @property
     def own_errors(self) -> dict[int, Any]:
@@ -681,10 +682,11 @@ def _with_sampler(
             "The classes bring different draws, and a person has the same in all of them: give draws= to the classes."
         )
     sampler = as_draws(draws) if draws is not None else given[0] if given else Draws()
-    if sampler.kind == "auto":
+    if sampler.number is None:
         raise SpecificationError(
-            'draws="auto" finds the number of draws of a mixed logit. With classes give it yourself, as in '
-            'cm.Draws("sobol", 1000), and compare with twice as many.'
+            f'draws="{sampler.kind}" without a number finds it for a mixed logit. With classes give it yourself, as in '
+            f'cm.Draws("{"sobol" if sampler.kind == "auto" else sampler.kind}", '
+            f"{1000 if sampler.kind == 'auto' else 64}), and compare with twice as many."
         )
     out = {}
     for c, spec in random.items():
