@@ -27,7 +27,8 @@ from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.mixture import mix_points
-from choicemodel.heterogeneity.protocol import Tastes
+from choicemodel.heterogeneity.protocol import Points, Tastes
+from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.random_utility import ErrorDistribution, Gumbel, by_class, with_class
 from choicemodel.utility import prepared
 
@@ -69,6 +70,35 @@ class _Kernel(NamedTuple):
     in_beta: FloatArray
     in_V: FloatArray  # noqa: N815 - V is the field's letter
     in_phi: FloatArray | None
+
+
+class _Linear(NamedTuple):
+    """Coefficients m + L t of everybody: mean (B,), loadings (B, B), and draws with a row of ones (p, B + 1, R)."""
+
+    mean: FloatArray
+    loadings: FloatArray
+    draws: FloatArray
+
+
+class _Terms(NamedTuple):
+    """Utilities as a matrix product.
+
+    Parameters
+    ----------
+    of_rows : ndarray (..., W)
+        First factor: rows of a part as in `_Coded.varying`.
+    of_chosen : ndarray (p, 1, W)
+        The same for the sum of what a person chose.
+    factor : ndarray (p or 1, W, R)
+        Second factor.
+    reach : ndarray (W,)
+        Largest size of its elements.
+    """
+
+    of_rows: FloatArray
+    of_chosen: FloatArray
+    factor: FloatArray
+    reach: FloatArray
 
 
 class _Mixed(NamedTuple):
@@ -212,18 +242,30 @@ class MixedLikelihood(UnitLikelihood):
     def _mix(self, block: People, theta: Theta) -> _Mixed:
         """Mix the probabilities of the people of a block."""
         facts = self.facts.of(block.units)
-        points = self.tastes.points(theta.utility, theta.own, facts.draws, facts.covariates, self._work)
-        if facts.log_weights is not None:
-            points = points._replace(log_weights=facts.log_weights)
-        columns, of = self.tastes.common
-        beta = np.zeros(len(self.tastes.varying) + len(columns))
-        beta[columns] = theta.utility[of]
-        coded = self._code(block)
+        rest, coded = theta.utility[self.tastes.common[1]], self._code(block)
         phi = self._error_parameters(theta.phi)
-        kernels = [self._kernel(i, c, points.beta, (beta[columns], phi)) for i, c in enumerate(coded)]
+        linear = self._linear(theta, facts)
+        if linear is not None:
+            log_weights = np.full((1, 1), -np.log(linear.draws.shape[2]))
+            kernels = [self._kernel(i, c, linear, (rest, phi)) for i, c in enumerate(coded)]
+        else:
+            beta, log_weights = self._points(theta, facts)
+            kernels = [self._kernel(i, c, beta, (rest, phi)) for i, c in enumerate(coded)]
         total = _gathered([k.log_likelihood for k in kernels], coded, len(block.units))
-        value, posterior = mix_points(total, points.log_weights)
+        value, posterior = mix_points(total, log_weights)
         return _Mixed(value, posterior, kernels, facts)
+
+    def _points(self, theta: Theta, facts: PersonFacts) -> Points:
+        """Support points of some persons; they last until the next are made."""
+        points = self.tastes.points(theta.utility, theta.own, facts.draws, facts.covariates, self._work)
+        return points if facts.log_weights is None else points._replace(log_weights=facts.log_weights)
+
+    def _linear(self, theta: Theta, facts: PersonFacts) -> _Linear | None:
+        """Coefficients as linear functions of draws, where they are that and the draws are kept."""
+        if facts.with_one is None or facts.log_weights is not None or not isinstance(self.tastes, RandomTastes):
+            return None
+        found = self.tastes.linear(theta.utility, theta.own)
+        return None if found is None else _Linear(*found, facts.with_one)
 
     def _error_parameters(self, phi: FloatArray) -> FloatArray:
         """Parameters of the errors at the points: with the class of each where errors differ between classes."""
@@ -243,39 +285,45 @@ class MixedLikelihood(UnitLikelihood):
                 self._coded[id(block)] = found
         return found
 
-    def _kernel(self, i: int, c: _Coded, beta: FloatArray, others: tuple[FloatArray, FloatArray]) -> _Kernel:
+    def _kernel(self, i: int, c: _Coded, beta: FloatArray | _Linear, others: tuple[FloatArray, FloatArray]) -> _Kernel:
         """Probabilities of one part at all points."""
-        common, phi = others
-        own = beta if len(beta) == 1 or len(c.part.people) == len(beta) else beta[c.part.people]
-        with_rest, one = self._augmented(c, own, common)
-        E = self._work.array(f"E{i}", (*c.varying.shape[:-1], beta.shape[2]))
-        _utilities(c.part, with_rest, one, E)
+        rest, phi = others
+        terms = self._linear_terms(c, beta, rest) if isinstance(beta, _Linear) else self._terms(c, beta, rest)
+        people, R = len(c.part.people), terms.factor.shape[2]
+        E = self._work.array(f"E{i}", (*c.varying.shape[:-1], R))
+        _utilities(c.part, terms.of_rows, terms.factor, E)
         if c.sets is not None:
-            return self._general(c, own, E, phi)
-        largest = np.maximum(one.max(axis=(0, 2)), -one.min(axis=(0, 2)))
-        bound = float((np.abs(with_rest) @ largest).max(initial=0.0))
-        people = (len(c.part.people), own.shape[2])
-        at_chosen = self._work.array("chosen", (people[0], 1, people[1]))
-        np.matmul(c.of_varying, own, out=at_chosen)
-        if len(common):
-            at_chosen += (c.chosen[:, self.tastes.common[0]] @ common)[:, np.newaxis, np.newaxis]
+            return self._general(c, people, E, phi)
+        bound = float((np.abs(terms.of_rows) @ terms.reach).max(initial=0.0))
+        at_chosen = self._work.array("chosen", (people, 1, R))
+        np.matmul(terms.of_chosen, terms.factor, out=at_chosen)
         value = self._logit(c, E, bound, at_chosen[:, 0])
-        in_beta = _in_beta(c, E, self._work.array(f"G{i}", (people[0], own.shape[1], people[1])))
+        in_beta = _in_beta(c, E, self._work.array(f"G{i}", (people, c.varying.shape[-1], R)))
         np.subtract(c.of_varying.transpose(0, 2, 1), in_beta, out=in_beta)
         return _Kernel(value, in_beta, E, None)
 
-    def _augmented(self, c: _Coded, beta: FloatArray, common: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Columns that vary and, as one more of coefficient one, what the others add up to."""
-        if not len(common):
-            return c.varying, beta
+    def _terms(self, c: _Coded, beta: FloatArray, rest: FloatArray) -> _Terms:
+        """Columns that vary times coefficients, and the sum of the others times one."""
+        own = beta if len(beta) == 1 or len(c.part.people) == len(beta) else beta[c.part.people]
+        if not len(rest):
+            return _Terms(c.varying, c.of_varying, own, _reach(own))
         V = c.varying.shape[-1]
-        A = np.empty((*c.varying.shape[:-1], V + 1))
-        A[..., :V] = c.varying
-        A[..., V] = c.common @ common
-        B = self._work.array("B", (len(beta), V + 1, beta.shape[2]))
-        B[:, :V] = beta
+        B = self._work.array("B", (len(own), V + 1, own.shape[2]))
+        B[:, :V] = own
         B[:, V] = 1.0
-        return A, B
+        return _Terms(*_with_rest(c.varying, c.of_varying, self._rest(c, rest)), B, _reach(B))
+
+    def _linear_terms(self, c: _Coded, linear: _Linear, rest: FloatArray) -> _Terms:
+        """The same where coefficients are m + L t: x L times the draws, and x m and the sum of the others times one."""
+        t = linear.draws if len(c.part.people) == len(linear.draws) else linear.draws[c.part.people]
+        of_rows, of_chosen = self._rest(c, rest)
+        of_rows, of_chosen = of_rows + c.varying @ linear.mean, of_chosen + c.of_varying[:, 0] @ linear.mean
+        terms = _with_rest(c.varying @ linear.loadings, c.of_varying @ linear.loadings, (of_rows, of_chosen))
+        return _Terms(*terms, t, _reach(t))
+
+    def _rest(self, c: _Coded, rest: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Utility of the columns that do not vary, of rows and of what each person chose (p,)."""
+        return c.common @ rest, c.chosen[:, self.tastes.common[0]] @ rest
 
     def _logit(self, c: _Coded, E: FloatArray, bound: float, at_chosen: FloatArray) -> FloatArray:
         """Turn utilities into probabilities in place; return the log-likelihood of each person (p, R)."""
@@ -308,7 +356,7 @@ class MixedLikelihood(UnitLikelihood):
                 E *= np.expand_dims(total, axis)
         return value
 
-    def _general(self, c: _Coded, beta: FloatArray, E: FloatArray, phi: FloatArray) -> _Kernel:
+    def _general(self, c: _Coded, people: int, E: FloatArray, phi: FloatArray) -> _Kernel:
         """Ask an error distribution for log P and its derivatives; the part is ragged."""
         part, n = c.part, len(c.part.chosen)
         V = np.empty((len(E) + 1, *E.shape[1:]))  # (J, n, R)
@@ -316,7 +364,7 @@ class MixedLikelihood(UnitLikelihood):
         chosen = part.chosen * n + np.arange(n)
         found = self.errors.log_probability(V, chosen, phi, c.sets)
         np.negative(found.gradient[1:], out=E)
-        in_beta = _in_beta(c, E, np.empty((len(part.people), beta.shape[1], beta.shape[2])))
+        in_beta = _in_beta(c, E, np.empty((people, c.varying.shape[-1], E.shape[-1])))
         np.negative(in_beta, out=in_beta)
         return _Kernel(_by_person(part, found.value), in_beta, E, found.own_gradient)
 
@@ -334,6 +382,21 @@ def _coded(part: Part, tastes: Tastes, errors: ErrorDistribution) -> _Coded:
     of_varying = np.ascontiguousarray(chosen[:, np.newaxis, tastes.varying])
     most, sets = int(np.diff(part.starts).max()), None if gumbel else prepared(errors, part.group)
     return _Coded(part, varying, common, chosen, of_varying, most, sets)
+
+
+def _with_rest(
+    of_rows: FloatArray, of_chosen: FloatArray, rest: tuple[FloatArray, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Put what is multiplied by one behind the other columns."""
+    return (
+        np.concatenate([of_rows, rest[0][..., np.newaxis]], axis=-1),
+        np.concatenate([of_chosen, rest[1][:, np.newaxis, np.newaxis]], axis=-1),
+    )
+
+
+def _reach(B: FloatArray) -> FloatArray:
+    """Largest size of each row, over people and points (W,)."""
+    return np.asarray(np.maximum(B.max(axis=(0, 2)), -B.min(axis=(0, 2))))
 
 
 def _utilities(part: Part, A: FloatArray, B: FloatArray, out: FloatArray) -> None:

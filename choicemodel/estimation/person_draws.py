@@ -23,6 +23,8 @@ IntArray = NDArray[np.int64]
 
 # What a machine that does not say how much memory it has is taken to have.
 _MODEST = 8e9
+# Persons whose draws are made at a time.
+_AT_A_TIME = 256
 # Draws of a situation for each draw of its person, over which the probability of its choice is averaged.
 EACH = 4
 
@@ -37,8 +39,8 @@ class PersonDraws:
         Whose draws.
     keys : ndarray of uint64 (U,)
         One for each person.
-    kept : ndarray (U, D, R) or None
-        All of them, in the order of `place`; None where they are made when asked for.
+    kept : ndarray (U, D + 1, R) or None
+        All of them, in the order of `place`, and a row of ones; None where they are made when asked for.
     place : ndarray of int (U,)
         Row of each person in `kept`.
     """
@@ -49,7 +51,11 @@ class PersonDraws:
     place: IntArray
 
     def of(self, units: IntArray) -> FloatArray:
-        """Draws of some persons (n, D, R): without a copy where they are kept one after the other."""
+        """Draws of some persons (n, D, R)."""
+        return self.with_one(units)[:, :-1]
+
+    def with_one(self, units: IntArray) -> FloatArray:
+        """Draws of some persons with a row of ones (n, D + 1, R): a view where they are kept one after the other."""
         if self.kept is None:
             return self._made(units)
         rows = self.place[units]
@@ -60,20 +66,21 @@ class PersonDraws:
     def _made(self, units: IntArray) -> FloatArray:
         """Make the draws of some persons, those of each once."""
         some, back = np.unique(units, return_inverse=True)
-        found = self.tastes.draws(self.keys[some])
-        assert found is not None  # noqa: S101 - only tastes with draws get here
+        found = _with_one(self.tastes, self.keys[some])
         return found if np.array_equal(some, units) else found[back.reshape(-1)]
 
 
 class PersonFacts(NamedTuple):
     """What is known of some persons: standard draws (n, D, R) or None, and covariates (n, Q).
 
-    Nodes that are each person's own stand in place of draws, and have log-weights (n, R).
+    Nodes that are each person's own stand in place of draws, and have log-weights (n, R). Draws are also there with a
+    row of ones behind them (n, D + 1, R).
     """
 
     draws: FloatArray | None
     covariates: FloatArray
     log_weights: FloatArray | None = None
+    with_one: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +111,10 @@ class SurveyFacts:
         if self.placed is not None:
             own = self.placed.of(units)
             return PersonFacts(own.nodes, self.covariates[units], own.log_weights)
-        return PersonFacts(None if self.draws is None else self.draws.of(units), self.covariates[units])
+        if self.draws is None:
+            return PersonFacts(None, self.covariates[units])
+        with_one = self.draws.with_one(units)
+        return PersonFacts(with_one[:, :-1], self.covariates[units], None, with_one)
 
     def at(self, situations: IntArray) -> PersonFacts:
         """What is known of some situations: of their persons, with the draws of the situations after theirs."""
@@ -178,7 +188,19 @@ def person_draws(
     first = np.concatenate([*together, np.empty(0, dtype=np.int64)])
     order = np.concatenate([first, np.setdiff1d(place, first)])  # (U,)
     place[order] = np.arange(len(keys))
-    return PersonDraws(tastes, keys, tastes.draws(keys[order]), place)
+    return PersonDraws(tastes, keys, _with_one(tastes, keys[order]), place)
+
+
+def _with_one(tastes: Drawn, keys: Keys) -> FloatArray:
+    """Make draws with a row of ones behind them (n, D + 1, R)."""
+    nobody = tastes.draws(keys[:0])
+    assert nobody is not None  # noqa: S101 - only tastes with draws get here
+    out = np.empty((len(keys), nobody.shape[1] + 1, nobody.shape[2]))  # (n, D + 1, R)
+    out[:, -1] = 1.0
+    for start in range(0, len(keys), _AT_A_TIME):
+        some = slice(start, start + _AT_A_TIME)
+        out[some, :-1] = tastes.draws(keys[some])
+    return out
 
 
 def memory_of_machine() -> float:

@@ -127,11 +127,9 @@ class WithinLikelihood(MixedLikelihood):
         """Mix the probabilities of the people of a block; posteriors are of all points of situations (n, M * R)."""
         facts = self.facts.all_at(block.units)
         points = self.tastes.points(theta.utility, theta.own, facts.draws, facts.covariates, self._work)
-        columns, of = self.tastes.common
-        beta = np.zeros(len(self.tastes.varying) + len(columns))
-        beta[columns] = theta.utility[of]
+        of = self.tastes.common[1]
         coded, first = self._code(block), self._first(block)
-        kernels = [self._kernel(i, c, points.beta, (beta[columns], theta.phi)) for i, c in enumerate(coded)]
+        kernels = [self._kernel(i, c, points.beta, (theta.utility[of], theta.phi)) for i, c in enumerate(coded)]
         n, R = len(block.units), self.tastes.n_points
         of_points = _gathered([k.log_likelihood for k in kernels], coded, n).reshape(n, EACH, R)
         of_situations, share = mean_of_each(of_points)

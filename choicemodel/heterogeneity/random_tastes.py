@@ -286,6 +286,15 @@ class RandomTastes:
             return Points(b, self.node_weights)
         return Points(b, np.full((1, t.shape[2]), -np.log(t.shape[2])))
 
+    def linear(self, utility: FloatArray, own: FloatArray) -> tuple[FloatArray, FloatArray] | None:
+        """Mean m (B,) and loadings L (B, B) where everybody's coefficients are m + L t; None where they are not."""
+        to = self.layout
+        shifted = len(to.mean_shifts.at) or len(to.spread_shifts.at) or to.multiplier or self.n_within
+        if shifted or self.nodes is not None or not all(d.is_plain for d in self.distributions):
+            return None
+        margins = self._margins(utility, own, np.zeros((1, 0)))
+        return margins.m[0], margins.L
+
     def sample(self, utility: FloatArray, own: FloatArray, covariates: FloatArray, rng: Any) -> FloatArray:
         """Varying coefficients of one point for each person (U, V), drawn from the distribution itself.
 
