@@ -37,7 +37,7 @@ from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
-from choicemodel.estimation.unit_likelihood import UnitLikelihood
+from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.within import WithinLikelihood, situation_blocks
 from choicemodel.exceptions import (
     ConvergenceWarning,
@@ -321,6 +321,8 @@ def fit_prepared(
     check_identified(model.design, blocks, products, utility_free)
     check_error_structure(model, theta, free)
     likelihood = likelihood_of(model, pool, prepared)
+    if isinstance(likelihood, UnitLikelihood) and likelihood.has_kinks:
+        settings = replace(settings, tolerance=max(settings.tolerance, KINKED_TOLERANCE))
     _check_classes(model, prepared)
     classes = None if settings.start is not None else _plain_classes(model, prepared, pool)
     task = Task(model, settings, journal or open_journal(model, settings))

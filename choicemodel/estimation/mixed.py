@@ -174,6 +174,13 @@ class MixedLikelihood(UnitLikelihood):
         weights = [p.weight for p in self.people if p.weight is not None]
         return float(np.concatenate(weights).mean()) if weights else 1.0
 
+    @property
+    def has_kinks(self) -> bool:
+        """Whether a distribution has mass at a point to which draws come and from which they go."""
+        tastes = self.tastes
+        inside = [w.tastes for w in tastes.within] if isinstance(tastes, ClassMixture) else [tastes]
+        return any(d.has_kink for t in inside if isinstance(t, RandomTastes) for d in t.distributions)
+
     def with_choices(self, structure: Structure) -> MixedLikelihood:
         """Return the same with the choices of another structure of the same sets."""
         return replace(self, people=[p.with_choices(structure) for p in self.people])

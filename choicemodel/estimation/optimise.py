@@ -170,7 +170,8 @@ class Objective:
         values = self.working.reported(eta)
         spread = self.likelihood.spread(self._full(values))[self.working.free]
         slope = np.abs(np.diag(self.working.jacobian(values)))  # how fast a parameter moves with its eta
-        steps = STEP * np.where(slope > 0, spread / np.where(slope > 0, slope, 1.0), 1.0)
+        step = self.likelihood.step if isinstance(self.likelihood, UnitLikelihood) else STEP
+        steps = step * np.where(slope > 0, spread / np.where(slope > 0, slope, 1.0), 1.0)
         moving = ~self.working.is_linear()
         steps[moving] = np.minimum(steps[moving], 0.1)  # as logarithms
         return difference_hessian(lambda e: self.score(e)[1], eta, steps)

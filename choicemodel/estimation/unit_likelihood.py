@@ -12,6 +12,11 @@ from choicemodel.estimation.quasi_newton import difference_hessian
 
 FloatArray = NDArray[np.float64]
 
+# Where the score jumps: it has hundreds of kinks on this way, and is still all but linear.
+WIDE_STEP = 0.3
+# The least decrement that can be asked for there: the maximum is in a kink.
+KINKED_TOLERANCE = 1e-5
+
 
 class UnitLikelihood(ABC):
     """A log-likelihood that is known unit by unit, with the interface of `Likelihood`.
@@ -34,6 +39,20 @@ class UnitLikelihood(ABC):
     def mean_weight(self) -> float:
         """Mean weight of the units."""
 
+    @property
+    def has_kinks(self) -> bool:
+        """Whether the score jumps at many places, as where a draw of a censored coefficient comes to zero.
+
+        Differences of the score then need steps over many of the kinks: between two of them their part of the second
+        derivative is missing.
+        """
+        return False
+
+    @property
+    def step(self) -> float:
+        """Step of differences of the score, in standard errors."""
+        return WIDE_STEP if self.has_kinks else STEP
+
     def evaluate(self, theta: FloatArray) -> Evaluation:
         """Compute value and score, summed over units in their order."""
         value, scores = self.units(theta)
@@ -54,7 +73,7 @@ class UnitLikelihood(ABC):
     def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
         """Compute value, score and Hessian, by differences of the score."""
         room = np.minimum(theta - self.lower, self.upper - theta)
-        steps = np.where(room > 1e-8, np.minimum(STEP * self.spread(theta), 0.01 * room), 0.0)
+        steps = np.where(room > 1e-8, np.minimum(self.step * self.spread(theta), 0.01 * room), 0.0)
         return self.evaluate(theta), difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
 
     def spread(self, theta: FloatArray) -> FloatArray:

@@ -135,6 +135,7 @@ class Distribution:
     is_index: ClassVar[bool] = True
     transformed: ClassVar[bool] = False
     has_spread: ClassVar[bool] = True
+    has_kink: ClassVar[bool] = False
     spread: ClassVar[str] = "sd"
 
     @property
@@ -418,6 +419,7 @@ class CensoredNormal(_Signed):
     """Normal, with what is below zero put on zero: max(m + s z, 0), or minus that."""
 
     kind: ClassVar[str] = "censored-normal"
+    has_kink: ClassVar[bool] = True
 
     def transform(self, x: FloatArray) -> FloatArray:
         """Coefficient at an index."""
