@@ -335,3 +335,21 @@ def test_draws_of_persons_do_not_depend_on_how_they_are_kept():
 def test_a_limit_on_memory_is_a_number_of_bytes(limit):
     with pytest.raises(SpecificationError, match="max_memory is a number of bytes"):
         cm.Draws("sobol", 8, rng=0, max_memory=limit)
+
+
+def test_standard_errors_of_a_censored_normal_do_not_miss_its_kinks():
+    """Between two kinks the second derivative lacks what the kinks add: differences must reach over many of them."""
+    data = cm.simulate(
+        mixed(read(frame(250, 8)), {"x": "censored-normal"}, draws=cm.Draws("quadrature", 400)),
+        {"mu[x]": 0.5, "z": -0.8, "ASC[b]": 0.2, "ASC[c]": -0.3, "sigma[x]": 0.9},
+        rng=1,
+    )
+    exact, drawn = (
+        mixed(data, {"x": "censored-normal"}, draws=draws).fit()
+        for draws in (cm.Draws("quadrature", 400), cm.Draws("sobol", 256, rng=1))
+    )
+    assert drawn.converged
+    for kind in ("nonrobust", "robust"):
+        ratio = drawn.with_cov(kind).bse / exact.with_cov(kind).bse
+        assert ratio.between(0.93, 1.07).all()
+    assert (drawn.with_cov("nonrobust").bse / drawn.with_cov("opg").bse).between(0.8, 1.25).all()
