@@ -141,12 +141,27 @@ def model_and_data(
 def require_used(model: ChoiceModel, *columns: str) -> None:
     """Refuse columns that the utilities do not read."""
     used = list(dict.fromkeys(name for c in model.columns for name in c.reads))
+    shifting = covariates_read(model)
     for column in columns:
+        if column not in used and column in shifting:
+            raise SpecificationError(
+                f"`{column}` does not enter the utilities: it says who has which coefficients (membership=, mean= or "
+                "spread=), which is not in a derivative of utility. Ask cm.scenario, which predicts with the changed "
+                "data, or compare cm.shares with data=data.assign(...)."
+            )
         if column not in used:
             raise SpecificationError(
                 f"`{column}` does not enter the utilities of the model, so changing it changes nothing: they read "
                 f"{', '.join(f'`{u}`' for u in used) or 'no column'}. {_meant(model, column, used)}"
             )
+
+
+def covariates_read(model: ChoiceModel) -> list[str]:
+    """Columns that say who has which coefficients."""
+    if not isinstance(model.mixing, Mixing):
+        return []
+    factors = [f for formula in model.mixing.formulas for term in parse_formula(formula)[0].terms for f in term]
+    return list(dict.fromkeys(n for f in factors for n in column_names(f.expression, f.node)))
 
 
 def _meant(model: ChoiceModel, column: Any, used: Sequence[str]) -> str:
@@ -270,10 +285,7 @@ def refuse_undefined(data: ChoiceData, undefined: BoolArray, column: str) -> Non
 
 def _refuse_taste_shifts(question: Question) -> None:
     """Refuse a column that also shifts the coefficients of people, whose part would be left out."""
-    mixing = question.model.heterogeneity_or_none
-    formulas = mixing.formulas if isinstance(mixing, Mixing) else ()
-    factors = (f for formula in formulas for term in parse_formula(formula)[0].terms for f in term)
-    if any(question.column in column_names(f.expression, f.node) for f in factors):
+    if question.column in covariates_read(question.model):
         raise SpecificationError(
             f"`{question.column}` enters the utilities and also says who has which coefficients, so that a derivative "
             "of utility is not all that it does: use scenario, which changes the column in both."
@@ -380,7 +392,8 @@ def _set_columns(question: Question, at: Mapping[str, Any]) -> ChoiceData:
     data = question.data
     if not isinstance(at, Mapping):
         raise SpecificationError(f"at= takes a dict of columns and their values, such as {{'income': 30}}; got {at!r}.")
-    require_used(question.model, *at)
+    shifting = covariates_read(question.model)
+    require_used(question.model, *(name for name in at if name not in shifting))
     data.require_columns(list(at))
     for name, value in at.items():
         _require_possible(question, name, value)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.analysis.changes import Add, Change, Changes, Remove, apply_change, design_after
-from choicemodel.analysis.effects import ALL, model_and_data, require_used
+from choicemodel.analysis.effects import ALL, covariates_read, model_and_data, require_used
 from choicemodel.analysis.situations import same_situations
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
 from choicemodel.data import ChoiceData
@@ -233,7 +233,8 @@ def _require_effect(model: ChoiceModel, data: ChoiceData, named: tuple[Any, Chan
         if name in data.columns and not set(step) & set(data.columns):
             raise SpecificationError(_forgotten_name(name, step))
         data.require_columns(list(step))
-        require_used(model, *(name for name in step if name not in sums.values()))
+        shifting = covariates_read(model)
+        require_used(model, *(name for name in step if name not in sums.values() and name not in shifting))
 
 
 def _design(model: ChoiceModel, data: ChoiceData, name: Any, change: Changes) -> Design:

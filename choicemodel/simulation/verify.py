@@ -208,7 +208,7 @@ def _checks(
         evidence += check_optimum(weighted, sim.theta, (subject.free, subject.edge), rngs[3])
     step("scores")
     # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.
-    informed = subject.free & (-np.diag(hessian) > reach**2)
+    informed = subject.free & (-np.diag(hessian) > _typical(prepared, subject.model) ** 2)
     evidence += check_scores(model, sim, prepared, informed, Plan(_samples(sim), streams[4], pool, _held(subject)))
     return evidence, counted
 
@@ -231,11 +231,31 @@ def _samples(sim: Simulator) -> int:
 def _reach(prepared: Prepared, K: int, heterogeneity: Any) -> FloatArray:
     """Largest difference of each coefficient's column within a situation (K,); zero for other parameters."""
     columns = np.max([np.abs(block.differences).max(axis=(1, 2)) for block in prepared.blocks], axis=0)
+    return _by_coefficient(columns, K, heterogeneity)
+
+
+def _by_coefficient(columns: FloatArray, K: int, heterogeneity: Any) -> FloatArray:
+    """Numbers of columns as those of the parameters that are their coefficients (K,); zero for other parameters."""
     tastes = getattr(heterogeneity, "tastes", None)
     classes = tastes.classes if isinstance(tastes, ClassMixture) else tastes
     if isinstance(classes, ClassTastes):  # a column has a coefficient in each class
         columns = np.max([np.abs(classes.selection(c)).T @ columns for c in range(classes.n_points)], axis=0)
     return np.concatenate([columns, np.zeros(K - len(columns))])
+
+
+def _typical(prepared: Prepared, model: Composition) -> FloatArray:
+    """Typical difference of each coefficient's column where it differs at all (K,); zero for other parameters.
+
+    A few extreme values say nothing of how many choices bear on a coefficient. One that a distribution transforms is in
+    units of its own.
+    """
+    squares, count = np.zeros((2, len(model.design.columns)))
+    for block in prepared.blocks:
+        squares += np.einsum("kjn,kjn->k", block.differences, block.differences)
+        count += np.count_nonzero(block.differences, axis=(1, 2))
+    columns = np.sqrt(squares / np.maximum(count, 1))
+    plain = np.array([p.role == "utility" and p.null is not None for p in model.parameters.items])
+    return np.where(plain, _by_coefficient(columns, len(plain), model.heterogeneity), 0.0)
 
 
 def _scale(hessian: FloatArray, reach: FloatArray, free: NDArray[np.bool_]) -> FloatArray:

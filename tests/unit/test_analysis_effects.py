@@ -273,3 +273,22 @@ def test_what_is_not_computed_of_mixtures() -> None:
 def test_takes_results_only() -> None:
     with pytest.raises(cm.exceptions.SpecificationError, match="takes a result"):
         cm.marginal_effects(fitted("cost").model, "cost")  # type: ignore[arg-type]
+
+
+def test_a_covariate_of_tastes_is_changed_by_a_scenario() -> None:
+    data = cm.ChoiceData.from_long(survey(), situation="situation", alternative="mode", choice="choice")
+    spec = {"cost": cm.RandomCoefficient("normal", mean="income")}
+    with warnings.catch_warnings():  # whether so few draws tell the spread does not matter here
+        warnings.simplefilter("ignore", cm.exceptions.ChoiceModelWarning)
+        mixed = cm.MixedLogit(data, "cost + time", spec, draws=cm.Draws("sobol", 8, rng=0)).fit()
+    for ask in (cm.marginal_effects, cm.elasticities):
+        with pytest.raises(
+            cm.exceptions.SpecificationError, match=r"says who has which coefficients.*Ask cm\.scenario"
+        ):
+            ask(mixed, "income")
+    richer = data.assign(income=lambda d: 1.2 * d.income)
+    found = cm.scenario(mixed, {"richer": {"income": "+20%"}}).to_frame().loc[("richer", "change"), "estimate"]
+    P = [mixed.predict(d).groupby(d.frame["mode"]).mean() for d in (data, richer)]
+    by_situation = [p.groupby(data.frame["mode"]).sum() / data.n_situations for p in map(mixed.predict, (data, richer))]
+    np.testing.assert_allclose(found, by_situation[1] - by_situation[0], atol=1e-12)
+    assert np.abs(P[1] - P[0]).max() > 1e-6
