@@ -86,8 +86,9 @@ def coefficient_density(result: ChoiceResults, column: str, data: ChoiceData | N
     names = [c.name for c in model.columns]
     varying = [names[k] for k in tastes.varying]
     if column not in varying:
+        what = "does not vary over people" if column in names else "is no column"
         raise SpecificationError(
-            f"The coefficient of {column!r} does not vary over people in this model: there are {listed(varying)}."
+            f"{column!r} {what} in this model: the coefficients that vary are those of {listed(varying)}."
         )
     theta, i = estimates_of(result), varying.index(column)
     z, weight = _persons(result, mixing, data)

@@ -115,9 +115,9 @@ def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = No
     position = pd.Series(np.arange(known.structure.n_units), index=unit_keys(known, 0))
     found = position.reindex(unit_keys(data, 0)).to_numpy()
     if np.isnan(found).any():
-        unit = int(np.isnan(found).argmax())
+        unit = plain_label(_labels(data)[int(np.isnan(found).argmax())])
         raise SpecificationError(
-            f"{int(np.isnan(found).sum())} persons, such as {_labels(data)[unit]!r}, are not in the data that the "
+            f"{int(np.isnan(found).sum())} persons, such as {unit!r}, are not in the data that the "
             "model was estimated from, so nothing is known of them: use predict, which averages over all tastes."
         )
     (posterior, facts), of = _posterior(result, model, known), found.astype(np.int64)

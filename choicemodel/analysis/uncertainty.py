@@ -445,7 +445,8 @@ def _refits(result: ChoiceResults, draws: int, seed: int) -> tuple[FloatArray, i
         )
     model = cast(ChoiceModel, result.model)
     composition = Composition(model.design_on(), model.errors, model.heterogeneity_or_none, model.parameters)
-    start = dict(zip(result.params.index, result.params.to_numpy().tolist(), strict=True))
+    # from a bound there is no way back: parameters that were left there start where they would
+    start = {str(n): float(v) for n, v in result.params.drop(list(result.at_bound)).items()}
     settings = replace(result.settings, start=start, checkpoint=None, progress=False)
     n_units, found = int(unit.max()) + 1, []
     with np.errstate(invalid="ignore"):

@@ -34,9 +34,11 @@ def plain_label(label: Any) -> Any:
 
     Examples
     --------
-    >>> plain_label(np.float64(2.0)), plain_label(np.str_("bus"))
-    (2, 'bus')
+    >>> plain_label(np.float64(2.0)), plain_label(np.str_("bus")), plain_label((np.int64(3), "r1"))
+    (2, 'bus', (3, 'r1'))
     """
+    if isinstance(label, tuple):
+        return tuple(plain_label(part) for part in label)
     if isinstance(label, np.generic):
         label = label.item()
     return int(label) if isinstance(label, float) and label.is_integer() else label

@@ -241,9 +241,12 @@ class Likelihood:
         return not len(self.lower) or bool(np.all((theta > self.lower) & (theta < self.upper)))
 
     def spread(self, theta: FloatArray) -> FloatArray:
-        """About a standard error of each parameter (K,), from the squares of the scores alone."""
+        """About a standard error of each parameter (K,), from the squares of the scores alone.
+
+        It does not depend on the scale of the weights, which are in the scores.
+        """
         n = 1 + max(int(b.situations.max()) for b in self.blocks)
-        squares = (self.situation_scores(theta, n) ** 2).sum(axis=0)
+        squares = (self.situation_scores(theta, n) ** 2).sum(axis=0) / self.mean_weight**2
         return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares, 1.0)))
 
 

@@ -217,7 +217,7 @@ class Objective:
         found = self._last.get(eta.tobytes())
         found = likelihood.unit_scores(self._full(values)) if found is None else found
         scores = found[:, self.working.free] @ self.working.jacobian(values)
-        return np.asarray(-(scores.T @ scores) / self.weight)
+        return np.asarray(-(scores.T @ scores) / self.weight**2)  # weights are in both factors
 
     def _lost(self, eta: FloatArray) -> bool:
         """Whether a parameter is far beyond the edge of its range."""

@@ -77,8 +77,11 @@ class UnitLikelihood(ABC):
         return self.evaluate(theta), difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
 
     def spread(self, theta: FloatArray) -> FloatArray:
-        """About a standard error of each parameter (K,), from the squares of the scores alone."""
-        squares = (self.unit_scores(theta) ** 2).sum(axis=0)
+        """About a standard error of each parameter (K,), from the squares of the scores alone.
+
+        It does not depend on the scale of the weights, which are in the scores.
+        """
+        squares = (self.unit_scores(theta) ** 2).sum(axis=0) / self.mean_weight**2
         return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares, 1.0)))
 
     def has_meaning(self, theta: FloatArray) -> bool:

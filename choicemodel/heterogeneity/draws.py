@@ -469,6 +469,8 @@ def as_draws(draws: str | Draws | ArrayLike) -> Draws:
     """
     if isinstance(draws, Draws):
         return draws
+    if isinstance(draws, (int, np.integer)) and not isinstance(draws, bool):
+        raise SpecificationError(f'draws={draws!r}: the number goes with a kind, as in cm.Draws("sobol", {draws}).')
     return Draws(draws) if isinstance(draws, str) else Draws.given(draws)
 
 
@@ -513,7 +515,8 @@ def quadrature(variates: Sequence[Variate], number: int) -> Quadrature:
         raise SpecificationError("Quadrature is for one or two random coefficients; there are none.")
     if len(variates) > 2:
         raise SpecificationError(
-            f"Quadrature is for one or two random coefficients; there are {len(variates)}. A product of rules would "
+            f"Quadrature is for one or two random coefficients; there are {len(variates)}, error components and an "
+            "overall scale counted. A product of rules would "
             f'need {number}^{len(variates)} nodes for each person. Use draws instead, such as cm.Draws("sobol", 512).'
         )
     rules = [_rule(variate, number) for variate in variates]

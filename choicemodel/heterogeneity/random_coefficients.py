@@ -29,7 +29,7 @@ from choicemodel.heterogeneity.distributions import (
     distribution_from_dict,
     read_distribution,
 )
-from choicemodel.heterogeneity.draws import Draws, Variate, quadrature
+from choicemodel.heterogeneity.draws import Draws, Variate, as_draws, quadrature
 from choicemodel.heterogeneity.placement import can_be_placed
 from choicemodel.heterogeneity.protocol import TasteParameter
 from choicemodel.heterogeneity.random_tastes import Entries, Layout, RandomTastes
@@ -178,8 +178,8 @@ class RandomCoefficients:
         scale, components = _read_scale(self.scale, self.wtp_space), _read_components(self.components)
         if not random and not scale and not components:
             raise SpecificationError(
-                'random={} names no coefficient, so nothing varies over persons. Name some, as in {"time": "normal"}, '
-                "or leave the heterogeneity out."
+                "Nothing varies over persons: random= names no coefficient, and there are no components. Name some, as "
+                'in random={"time": "normal"} or components={"public": ["bus", "train"]}, or use cm.MultinomialLogit.'
             )
         _require_parts(components, random, scale)
         _require_draws(random, draws)
@@ -284,6 +284,11 @@ class RandomCoefficients:
         """
         columns, components = _without_components(list(columns), list(self.of_components))
         random, laws = self.coefficients, self.laws
+        if self.wtp_space is not None and self.wtp_space not in columns:
+            raise SpecificationError(
+                f"wtp_space={self.wtp_space!r} names no column of the design: it takes that of the cost. "
+                f"{_closest(str(self.wtp_space), columns)}"
+            )
         for name in (*random, *(self.scale if isinstance(self.scale, tuple) else ())):
             _require_column(name, columns)
         own = _Own(self, covariates)
@@ -498,9 +503,7 @@ def _read_coefficient(name: Any, given: Any) -> RandomCoefficient:
 
 def _read_draws(given: Any) -> Draws:
     """Read draws: themselves, a kind, or an array."""
-    if isinstance(given, Draws):
-        return given
-    return Draws(given) if isinstance(given, str) else Draws.given(given)
+    return as_draws(given)
 
 
 def _read_scale(scale: Any, wtp_space: str | None) -> bool | tuple[str, ...]:
