@@ -34,7 +34,7 @@ from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import Block, Cell, Column, Table, format_count, format_p, format_statistic
-from choicemodel.utility import Design, build_design
+from choicemodel.utility import build_design
 from choicemodel.utility.design import DesignColumn
 from choicemodel.utility.language import split_top_level
 from choicemodel.utility.terms import parse_formula
@@ -261,12 +261,14 @@ def scored_with(result: ChoiceResults, names: Sequence[str], values: FloatArray)
     added = tuple(DesignColumn(n, first + i, None, 1, n, ()) for i, n in enumerate(names))
     sign = design.data.structure.row_sign
     sources = values if sign is None else values * sign  # a design reverses the sign itself
-    larger = Design(design.recipe, (*design.columns, *added), design.data, (*design._sources, *sources))
-    mixing, parameters = _with_columns(model, [c.name for c in design.columns], names)
+    n = design.n_means  # error components stay last
+    columns = (*design.columns[:n], *added, *design.columns[n:])
+    larger = replace(design, columns=columns, _sources=(*design._sources, *sources))
+    mixing, parameters = _with_columns(model, [c.name for c in columns], names)
     estimates = dict(zip(result.params.index, result.params.to_numpy(dtype=np.float64), strict=True))
     theta = np.array([estimates.get(n, 0.0) for n in parameters.names])
     with executor(result.settings.threads) as pool:
-        likelihood = likelihood_of(Composition(larger, model.errors, mixing, parameters), pool)
+        likelihood = likelihood_of(Composition(larger, model.errors, mixing, parameters), pool, at=theta)
         _, hessian = likelihood.evaluate_with_hessian(theta)
         scores = unit_scores(likelihood, theta, larger)
     new = np.array([parameters.names.index(n) for n in names])
@@ -279,14 +281,14 @@ def scored_with(result: ChoiceResults, names: Sequence[str], values: FloatArray)
 def _with_columns(
     model: ChoiceModel, columns: Sequence[str], names: Sequence[str]
 ) -> tuple[Homogeneous | Mixing, Parameters]:
-    """The heterogeneity and the parameters of a model with columns added that have one coefficient for everybody."""
+    """The heterogeneity and the parameters of a model whose columns have some more of one coefficient for everybody."""
     mixing, error = model.mixing, [p for p in model.parameters.items if p.role == "error"]
     if not isinstance(mixing, Mixing):
-        return mixing, assemble([*columns, *names], error)
+        return mixing, assemble(columns, error)
     spec = mixing.spec
     if isinstance(spec, LatentClasses):
         spec = replace(spec, common=(*spec.common, *names))
-    tastes = spec.on([*columns, *names], mixing.names)
+    tastes = spec.on(columns, mixing.names)
     if isinstance(mixing.tastes, RandomTastes):
         own = mixing.tastes
         tastes = replace(tastes, sampler=own.sampler, nodes=own.nodes, node_weights=own.node_weights)

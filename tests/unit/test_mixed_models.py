@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import choicemodel as cm
+from choicemodel.analysis.uncertainty import uncertainty
 from choicemodel.estimation.person_draws import person_draws
 from choicemodel.exceptions import SpecificationError, VaryingCovariateError
 
@@ -353,3 +354,34 @@ def test_standard_errors_of_a_censored_normal_do_not_miss_its_kinks():
         ratio = drawn.with_cov(kind).bse / exact.with_cov(kind).bse
         assert ratio.between(0.93, 1.07).all()
     assert (drawn.with_cov("nonrobust").bse / drawn.with_cov("opg").bse).between(0.8, 1.25).all()
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e3])
+def test_robust_errors_and_convergence_do_not_depend_on_the_scale_of_weights(scale):
+    table = frame(80, 4, seed=3)
+    for build in (
+        lambda d: mixed(d, {"x": "normal"}, draws=cm.Draws("sobol", 64, rng=0)),
+        lambda d: cm.NestedLogit(d, "x + z", {"n": ["b", "c"]}),
+    ):
+        one, other = (build(read(table.assign(w=table.w * k), weight="w")).fit() for k in (1.0, scale))
+        assert one.converged
+        assert other.converged
+        assert other.iterations == one.iterations
+        np.testing.assert_allclose(other.params, one.params, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(other.bse, one.bse, rtol=1e-4)
+        nonrobust = [r.with_cov("nonrobust").bse for r in (one, other)]
+        np.testing.assert_allclose(nonrobust[1] * np.sqrt(scale), nonrobust[0], rtol=1e-4)
+
+
+def test_the_bootstrap_finds_spreads_that_the_sample_did_not_show():
+    table = frame(60, 4, seed=8)
+    flat = table.assign(y=0)
+    rng = np.random.default_rng(5)  # everybody has the same tastes
+    U = 0.5 * table.x - 0.8 * table.z + 0.2 * (table.a == "b") - 0.3 * (table.a == "c") + rng.gumbel(size=len(table))
+    flat["y"] = (U.groupby(table.s).transform("max") == U).astype(int)
+    with pytest.warns(cm.exceptions.CovarianceWarning, match=r"sd\[x\]"):
+        result = mixed(read(flat), draws=cm.Draws("sobol", 32, rng=0)).fit()
+    assert result.at_bound == ("sd[x]",)
+    spread = uncertainty(result, lambda theta: theta[-1:], ["sd[x]"], method="bootstrap", draws=24, rng=0)
+    assert spread.failed == 0
+    assert (spread.draws > 0.05).any()

@@ -23,6 +23,7 @@ from choicemodel.heterogeneity.distributions import (
     TruncatedNormal,
     Uniform,
     correlation,
+    mean_over_normal,
     read_distribution,
     standard_variate,
 )
@@ -608,3 +609,13 @@ def test_unknown_columns_and_covariates_are_refused() -> None:
         RandomCoefficients({"time": "normal"}).on(["time", "sd[time]"])
     with pytest.raises(ValueError, match="need draws"):
         RandomCoefficients({"time": "normal"}).on(["time"]).points(np.zeros(1), np.ones(1), None, NONE)
+
+
+@pytest.mark.parametrize("name", ["censored-normal", "-censored-normal", "lognormal", "johnson-sb"])
+def test_the_mean_over_a_normal_part_of_the_index_is_its_integral(name: str) -> None:
+    law = read_distribution(name, "x")
+    z, w = np.polynomial.legendre.leggauss(4000)
+    z, w = 9 * z, 9 * w * np.exp(-0.5 * (9 * z) ** 2) / np.sqrt(2 * np.pi)
+    for x, s in ((-1.0, 2.0), (-1.0, 0.5), (0.3, 1.0)):
+        expected = w @ law.transform(x + s * z)
+        assert mean_over_normal(law, np.array([x]), s)[0] == pytest.approx(expected, rel=3e-5)
