@@ -515,8 +515,8 @@ def quadrature(variates: Sequence[Variate], number: int) -> Quadrature:
         raise SpecificationError("Quadrature is for one or two random coefficients; there are none.")
     if len(variates) > 2:
         raise SpecificationError(
-            f"Quadrature is for one or two random coefficients; there are {len(variates)}, error components and an "
-            "overall scale counted. A product of rules would "
+            f"Quadrature is for one or two random coefficients; there are {len(variates)}. (Error components and an "
+            "overall scale count too.) A product of rules would "
             f'need {number}^{len(variates)} nodes for each person. Use draws instead, such as cm.Draws("sobol", 512).'
         )
     rules = [_rule(variate, number) for variate in variates]

@@ -25,7 +25,6 @@ MODELS: dict[str, Any] = {
     "wtp space": lambda f: mixed({"time": "normal"}, formula=f, wtp_space="cost"),
     "scale": lambda f: mixed({"time": "normal"}, formula=f, scale=True),
     "quadrature": lambda f: mixed({"time": "normal"}, formula=f, draws=cm.Draws("quadrature", 8)),
-    "components": lambda f: mixed({"time": "normal"}, formula=f, components={"ground": ["bus", "car"]}),
     "nested": lambda f: mixed({"time": "normal"}, formula=f, errors=cm.Nested({"ground": ["bus", "car"]})),
     "classes": classes,
 }
