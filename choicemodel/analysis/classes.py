@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.individuals import class_probabilities
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, likelihood_of
@@ -168,5 +169,4 @@ def _with_something_inside(
     silent = np.flatnonzero(np.isnan(points).any(axis=1))
     if len(silent):
         points[silent] = np.exp(mixing.points(theta, mixing.facts(composition.design.data).of(silent)).log_weights)
-    h = np.add.reduceat(points, [w.points.start for w in tastes.within], axis=1)
-    return h, tastes.shares(mixing.split(theta).own), _unit_weight(composition)
+    return class_probabilities(mixing, points), tastes.shares(mixing.split(theta).own), _unit_weight(composition)

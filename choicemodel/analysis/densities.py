@@ -143,14 +143,14 @@ def conditional_ratios(
     a, c = (plain_column(model, name) for name in (column, per))
     theta = estimates_of(result)
     with executor(result.settings.threads) as pool:
-        likelihood = likelihood_of(model.composition(model.design_on(used)), pool)
+        likelihood = likelihood_of(model.composition(model.design_on(used)), pool, at=theta)
         assert isinstance(likelihood, MixedLikelihood)  # noqa: S101 - that of random coefficients
         posterior, facts = likelihood.posterior(theta), likelihood.facts
     out = np.empty(len(posterior))
-    step = max(1, _PIECE // (len(mixing.tastes.varying) * mixing.n_points))
+    step = max(1, _PIECE // (len(mixing.tastes.varying) * posterior.shape[1]))
     for start in range(0, len(posterior), step):
         units = np.arange(start, min(start + step, len(posterior)))
-        points = mixing.points(theta, facts.of(units))  # beta (p or 1, V, R)
+        points = mixing.person_points(theta, facts.of(units))  # beta (p or 1, V, R)
         beta = np.broadcast_to(points.beta, (len(units), *points.beta.shape[1:]))
         # the choices of a unit without information say nothing: the weights of the points themselves
         known = np.where(np.isnan(posterior[units]), np.exp(points.log_weights), posterior[units])

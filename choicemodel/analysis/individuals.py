@@ -25,6 +25,8 @@ from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.prediction import mean_probabilities
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.class_mixture import ClassMixture
+from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 
@@ -38,7 +40,7 @@ _PIECE = 2_000_000
 def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = None) -> pd.DataFrame:
     """Compute the mean and standard deviation of each person's coefficients, given the person's choices.
 
-    Conditional means vary less than the coefficients themselves do: their variance and the mean of the conditional
+    With latent classes, also the probability that the person belongs to each of them (Bayes' rule). Conditional means vary less than the coefficients themselves do: their variance and the mean of the conditional
     variances add up to that of the population. Where they vary within persons too (`within=True`), they are those of
     what a person has on average over situations.
 
@@ -52,7 +54,8 @@ def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = Non
     Returns
     -------
     DataFrame
-        A row for each person (situation, where no persons are declared), columns (coefficient, ``mean`` or ``sd``).
+        A row for each person (situation, where no persons are declared), columns (coefficient, ``mean`` or ``sd``), and
+        with latent classes (``class 1``, ``probability``), (``class 2``, ``probability``), ..., which sum to one.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = Non
     theta, (posterior, facts) = estimates_of(result), _posterior(result, model, data)
     varying = mixing.tastes.varying
     mean, square = (np.zeros((len(posterior), len(varying))) for _ in range(2))
-    step = max(1, _PIECE // (len(varying) * mixing.n_points))
+    step = max(1, _PIECE // max(1, len(varying) * posterior.shape[1]))
     for start in range(0, len(posterior), step):
         units = np.arange(start, min(start + step, len(posterior)))
         beta = mixing.person_points(theta, facts.of(units)).beta
@@ -82,9 +85,22 @@ def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = Non
         mean[units] = np.einsum("ur,uvr->uv", posterior[units], beta)
         square[units] = np.einsum("ur,uvr->uv", posterior[units], (beta - mean[units][:, :, np.newaxis]) ** 2)
     names = [model.columns[k].name for k in varying]
-    columns = pd.MultiIndex.from_product([names, ["mean", "sd"]])
+    of_classes = class_probabilities(mixing, posterior)  # (U, C)
+    columns = [(name, what) for name in names for what in ("mean", "sd")]
+    columns += [(f"class {c + 1}", "probability") for c in range(of_classes.shape[1])]
     table = np.stack([mean, np.sqrt(square)], axis=2).reshape(len(mean), -1)
-    return pd.DataFrame(table, index=_labels(data), columns=columns)
+    found = np.hstack([table, of_classes])
+    return pd.DataFrame(found, index=_labels(data), columns=pd.MultiIndex.from_tuples(columns))
+
+
+def class_probabilities(mixing: Mixing, posterior: FloatArray) -> FloatArray:
+    """Posterior of the classes (U, C) from that of the points (U, R); no columns where there are no classes."""
+    tastes = mixing.tastes
+    if isinstance(tastes, ClassTastes):
+        return posterior
+    if isinstance(tastes, ClassMixture):
+        return np.asarray(np.add.reduceat(posterior, [w.points.start for w in tastes.within], axis=1))
+    return np.empty((len(posterior), 0))
 
 
 def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = None) -> pd.Series[float]:

@@ -18,7 +18,7 @@ parameters too.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -45,7 +45,9 @@ from choicemodel.analysis.weighted import (
 from choicemodel.data import ChoiceData
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import likelihood_of, prepare
+from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.latent_classes import ClassTastes
@@ -565,12 +567,13 @@ class _People:
 
     def values(self, theta: FloatArray) -> FloatArray:
         """Mean ratio over the rows of each pair, at each point (P, R)."""
-        utility, R = self.mixing.split(theta).utility, self.mixing.n_points
+        utility = self.mixing.split(theta).utility
+        R = self.mixing.person_points(theta, self.facts.of(self.unit[:1])).beta.shape[2]
         out = np.zeros((len(self.person), R))
         step = max(1, _PIECE // (R * max(1, len(self.mixing.tastes.varying))))
         for start in range(0, len(self.unit), step):
             part = slice(start, start + step)
-            beta = self.mixing.points(theta, self.facts.of(self.unit[part])).beta
+            beta = self.mixing.person_points(theta, self.facts.of(self.unit[part])).beta
             g = self.factor * _sums(self.mixing, utility, self.a[part], beta)
             ratio = divided(g, _sums(self.mixing, utility, self.c[part], beta))
             np.add.at(out, self.pair[part], ratio * self.weight[part, np.newaxis])
@@ -587,7 +590,8 @@ def _given_choices(
     """Statistics of each person's ratio given the choices."""
     model, rows, data = of
     mixing: Any = model.mixing
-    people, index = _people(mixing, (rows, data), ratios)
+    posterior, facts = _posterior_of(result, model, data)
+    people, index = _people((mixing, facts), (rows, data), ratios)
     theta = estimates_of(result)
     notes = ["Of each person, given the person's choices: over the points of the person by their posterior."]
     denominator = None
@@ -607,8 +611,6 @@ def _given_choices(
         wanted, more = _settled(wanted, known, mixing, cells, ratios, conditional=True)
         notes, denominator = [*notes, *more], _fixed_denominator(mixing, cells)
 
-    posterior = _posterior_of(result, model, data)
-
     def at(t: FloatArray) -> tuple[FloatArray, FloatArray]:
         return people.values(t), posterior(t)[people.person]
 
@@ -621,25 +623,32 @@ def _given_choices(
     return Found(uncertainty(result, function, labels, **inference._asdict(), jacobian=jacobian), notes, denominator)
 
 
-def _posterior_of(result: ChoiceResults, model: ChoiceModel, data: ChoiceData) -> Callable[[FloatArray], FloatArray]:
-    """Posterior of the points of each unit (U, R) as a function of the parameters.
+def _posterior_of(
+    result: ChoiceResults, model: ChoiceModel, data: ChoiceData
+) -> tuple[Callable[[FloatArray], FloatArray], SurveyFacts]:
+    """Posterior of the points of each unit (U, R) as a function of the parameters, and what the points are made of.
 
-    The weights of the points themselves where a unit says nothing.
+    The weights of the points themselves where a unit says nothing. Nodes that are each person's own are placed at the
+    estimates and stay there, as in the likelihood: the posterior is smooth, and its derivative exact.
     """
     composition, mixing = model.composition(model.design_on(data)), cast(Mixing, model.mixing)
     with executor(result.settings.threads) as pool:
         coded = prepare(composition, pool)
+        there: Any = likelihood_of(composition, pool, coded, at=estimates_of(result))
+    facts: SurveyFacts = there.facts if isinstance(there, MixedLikelihood) else mixing.facts(data)
 
     def posterior(theta: FloatArray) -> FloatArray:
         with executor(result.settings.threads) as pool:
             likelihood: Any = likelihood_of(composition, pool, coded)
+            if facts.placed is not None:
+                likelihood = replace(likelihood, tastes=there.tastes, facts=facts)
             found: FloatArray = likelihood.posterior(theta)
         silent = np.flatnonzero(np.isnan(found).any(axis=1))
         if len(silent):
-            found[silent] = np.exp(mixing.points(theta, mixing.facts(data).of(silent)).log_weights)
+            found[silent] = np.exp(mixing.person_points(theta, facts.of(silent)).log_weights)
         return found
 
-    return posterior
+    return posterior, facts
 
 
 def _own_jacobian(
@@ -661,9 +670,11 @@ def _own_jacobian(
     return jacobian_of(result, linear)
 
 
-def _people(mixing: Mixing, of: tuple[ChoiceData, ChoiceData], ratios: Ratios) -> tuple[_People, pd.Index[Any]]:
+def _people(
+    points: tuple[Mixing, SurveyFacts], of: tuple[ChoiceData, ChoiceData], ratios: Ratios
+) -> tuple[_People, pd.Index[Any]]:
     """Rows of each person and group, and the labels of these."""
-    rows, data = of
+    (mixing, facts), (rows, data) = points, of
     unit = ratios.unit  # of ranked answers too: the units of their first choices come in the same order
     assert rows.structure.n_units == data.structure.n_units  # noqa: S101 - they are the same people
     parts = [ratios.group[:, np.newaxis], unit[:, np.newaxis], ratios.column, ratios.per]
@@ -681,7 +692,7 @@ def _people(mixing: Mixing, of: tuple[ChoiceData, ChoiceData], ratios: Ratios) -
         index = pd.MultiIndex.from_tuples(rest, names=[index.name, *ratios.labels.names])
     found = _People(
         mixing,
-        mixing.facts(data),
+        facts,
         ratios.factor,
         ratios.column[first],
         ratios.per[first],

@@ -647,3 +647,36 @@ def test_other_specifications_that_make_no_sense() -> None:
     data = rankings()
     with pytest.raises(SpecificationError, match="stages are choices from shrinking sets"):
         cm.LatentClassLogit(data, "time", 2, errors={2: cm.Nested(NESTS)})
+
+
+def by_class(of: pd.Series, rows: pd.DataFrame, c: int, z: np.ndarray) -> np.ndarray:
+    """Probability of all choices of a person in a class, at values of the standard normal of time (R,)."""
+    end = f"[class {c}]"
+    time, lam = of[f"time{end}"] + of.get(f"sd[time]{end}", 0.0) * z, of.get(f"lambda[public]{end}", 1.0)
+    out = np.ones(len(z))
+    for _, situation in rows.groupby("situation"):
+        V = situation.time.to_numpy()[:, None] * time + of[f"cost{end}"] * situation.cost.to_numpy()[:, None]
+        E, public = np.exp(V), situation["mode"].isin(NESTS["public"]).to_numpy()
+        E[public] = E[public] ** (1 / lam)
+        E[public] *= E[public].sum(axis=0) ** (lam - 1) if public.any() else 1.0
+        out = out * (E / E.sum(axis=0))[int(situation.choice.to_numpy().argmax())]
+    return out
+
+
+def test_whose_class_is_which_by_bayes() -> None:
+    """Of classes with something inside, and of plain ones: share times probability of the choices, over the sum."""
+    inside = recovered()
+    plain = cm.LatentClassLogit(inside.data, "time + cost | 0", 2).fit()
+    for result in (inside, plain):
+        found, of, share = cm.individual_coefficients(result), result.params, result.derived["estimate"]
+        assert list(found.columns[-2:]) == [("class 1", "probability"), ("class 2", "probability")]
+        both = found[[("class 1", "probability"), ("class 2", "probability")]].to_numpy()
+        np.testing.assert_allclose(both.sum(axis=1), 1)
+        mixing: Any = result.model.mixing  # type: ignore[attr-defined]
+        for person in (0, 5, 17):
+            z = np.zeros(1) if result is plain else mixing.facts(result.data).of(np.array([person])).draws[0, 0]
+            rows = result.data.frame[result.data.frame.person == person]
+            joint = np.array([share[f"share[class {c}]"] * by_class(of, rows, c, z).mean() for c in (1, 2)])
+            np.testing.assert_allclose(both[person], joint / joint.sum(), rtol=1e-9)
+    # the mean of what is known of each is what is known of all: at a maximum the shares are the mean posteriors
+    np.testing.assert_allclose(both.mean(axis=0), [share["share[class 1]"], share["share[class 2]"]], atol=1e-5)

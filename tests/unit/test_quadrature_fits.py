@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
+from choicemodel.analysis.densities import conditional_ratios
 from choicemodel.estimation import enough
 from choicemodel.estimation.enough import fit_with_enough
 from choicemodel.exceptions import ConvergenceWarning, SpecificationError
@@ -266,3 +267,36 @@ def test_warnings_are_those_of_the_last_fit(panel) -> None:
     assert not found.fit.converged
     assert len(caught) == 1  # two fits that do not converge end it
     assert found.draws.number == 256
+
+
+@pytest.mark.parametrize("random", [NORMAL, {"x": "normal", "z": "-lognormal"}], ids=["one", "two"])
+def test_what_it_is_worth_to_each_does_not_depend_on_how_the_integral_is_taken(random) -> None:
+    """With answers enough that many plain nodes miss the peak of a person, and nodes that are placed do not."""
+    one = len(random) == 1
+    data, theta = survey(20, 20, 0, 2.0) if one else survey(8, 12), [1.0, -0.8, 2.0] if one else [1.0, -0.3, 1.0, 0.5]
+    fixed = dict(zip(mixed(data, cm.Draws("quadrature", 8), random).parameters.names, theta, strict=True))
+    many = 400 if one else 120
+    exact = mixed(data, cm.Draws("quadrature", many), random).fit(fixed=fixed)
+    placed = mixed(data, cm.Draws("quadrature", 48, adaptive=True), random).fit(fixed=fixed)
+    there, here = (
+        cm.willingness_to_pay(r, "x", per="z", conditional=True, statistics=["mean", "sd", "median"]).matrix()
+        for r in (exact, placed)
+    )
+    np.testing.assert_allclose(here[["mean", "sd"]], there[["mean", "sd"]], rtol=1e-5)
+    np.testing.assert_allclose(here["median"], there["median"], atol=0.1 * there["sd"].mean())  # it is between nodes
+    medians = (conditional_ratios(r, "x", "z", 1.0) for r in (exact, placed))
+    np.testing.assert_allclose(*medians, atol=0.1 * there["sd"].mean())
+    plain = mixed(data, cm.Draws("quadrature", 48), random).fit(fixed=fixed)
+    same = cm.willingness_to_pay(plain, "x", per="z", conditional=True, statistics=["mean", "sd"]).matrix()
+    assert np.abs(same / there[["mean", "sd"]] - 1).max().max() > 1e-3  # as many that are the same for everybody
+
+
+def test_standard_errors_of_what_it_is_worth_to_each() -> None:
+    data = survey(15, 12)
+    exact = mixed(data, cm.Draws("quadrature", 400)).fit()
+    placed = mixed(data, cm.Draws("quadrature", 48, adaptive=True)).fit(start=exact.params)
+    there, here = (
+        cm.willingness_to_pay(r, "x", per="z", conditional=True, statistics=["mean", "sd"]).to_frame()["std_error"]
+        for r in (exact, placed)
+    )
+    np.testing.assert_allclose(here, there, rtol=1e-3)
