@@ -62,7 +62,7 @@ def spread_weights(restricted: ChoiceResults, unrestricted: ChoiceResults, sprea
     if theta is None:
         return None
     with executor(unrestricted.settings.threads) as pool:
-        likelihood = likelihood_of(model.composition(), pool)
+        likelihood = likelihood_of(model.composition(), pool, at=theta)
         assert isinstance(likelihood, UnitLikelihood)  # noqa: S101 - that of a mixture
         there = float(likelihood.unit_values(theta).sum())
         # the same point: to the last digits where nothing is simulated, else within what other draws make of it

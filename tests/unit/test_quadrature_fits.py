@@ -300,3 +300,11 @@ def test_standard_errors_of_what_it_is_worth_to_each() -> None:
         for r in (exact, placed)
     )
     np.testing.assert_allclose(here, there, rtol=1e-3)
+
+
+def test_a_score_test_is_of_the_likelihood_that_was_fitted() -> None:
+    data = survey(30, 20, spread=2.0).assign(v=lambda d: np.sin(7.0 * np.arange(len(d))))
+    exact = mixed(data, cm.Draws("quadrature", 400)).fit()
+    placed = mixed(data, cm.Draws("quadrature", 32, adaptive=True)).fit()
+    there, here = (cm.lm_test(r, "v") for r in (exact, placed))
+    assert here.statistic == pytest.approx(there.statistic, rel=1e-3)
