@@ -2,7 +2,8 @@
 
 A coefficient that varies by its own distribution has the density of that distribution, averaged over the persons where
 covariates shift it. A product or a ratio of random numbers has none in closed form: its density is that of a large set
-of Sobol points, smoothed by a kernel, on the scale of logarithms where all values have one sign.
+of Sobol points, smoothed by a kernel, on the scale of logarithms where all values have one sign. Where coefficients
+vary over the situations of a person too, densities are of what persons have on average over situations.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.analysis.effects import model_and_data
+from choicemodel.analysis.ratios import refuse_within_below
 from choicemodel.analysis.uncertainty import estimates_of
 from choicemodel.data import ChoiceData
 from choicemodel.data.words import listed
@@ -92,7 +94,7 @@ def coefficient_density(result: ChoiceResults, column: str, data: ChoiceData | N
         )
     theta, i = estimates_of(result), varying.index(column)
     z, weight = _persons(result, mixing, data)
-    if i < len(tastes.names) and not tastes.layout.multiplied[i]:
+    if i < len(tastes.names) and not tastes.layout.multiplied[i] and not _averaged(tastes, i):
         return _own_density(mixing, theta, i, (z, weight))
     beta = _points(mixing, theta, (z, weight))[:, names.index(column)]
     if np.ptp(beta) == 0:
@@ -113,11 +115,12 @@ def ratio_density(
     factor : float
     data : ChoiceData, optional
     """
-    model, mixing, _ = random_tastes(result, "wtp_density")
+    model, mixing, tastes = random_tastes(result, "wtp_density")
     a, c = (plain_column(model, name) for name in (column, per))
     theta, persons = estimates_of(result), _persons(result, mixing, data)
+    _refuse_within_below(tastes, a, c)
     own = _multiple_of_own(mixing, theta, a, c)
-    if own is not None:
+    if own is not None and not _averaged(tastes, own[0]):
         return _rescaled(_own_density(mixing, theta, own[0], persons), factor * own[1])
     gamma = _points(mixing, theta, persons)
     if not gamma[:, c].any():
@@ -138,9 +141,10 @@ def conditional_ratios(
     result: ChoiceResults, column: str, per: str, factor: float, data: ChoiceData | None = None
 ) -> FloatArray:
     """Median of each person's ratio given the person's choices (U,): a mean need not exist."""
-    model, mixing, _ = random_tastes(result, "wtp_density")
+    model, mixing, tastes = random_tastes(result, "wtp_density")
     used = _data_of(result, data)
     a, c = (plain_column(model, name) for name in (column, per))
+    _refuse_within_below(tastes, a, c)
     theta = estimates_of(result)
     with executor(result.settings.threads) as pool:
         likelihood = likelihood_of(model.composition(model.design_on(used)), pool, at=theta)
@@ -318,8 +322,24 @@ def _points(mixing: Mixing, theta: FloatArray, persons: tuple[FloatArray, FloatA
     t = draws.standard(np.array([0], dtype=np.uint64), tastes.variates)[0].T  # (R, D)
     share = (np.arange(_POINTS) + 0.5) / _POINTS
     who = np.minimum(np.searchsorted(np.cumsum(weight) / weight.sum(), share), len(z) - 1)
-    beta = tastes.points(parts.utility, parts.own, np.ascontiguousarray(t)[:, :, np.newaxis], z[who]).beta[:, :, 0]
+    points = tastes.person_points(parts.utility, parts.own, np.ascontiguousarray(t)[:, :, np.newaxis], z[who])
+    beta = points.beta[:, :, 0]
     return mixing.coefficients(theta, beta)
+
+
+def _averaged(tastes: RandomTastes, i: int) -> bool:
+    """Whether what a person has on average over situations is of another law than the coefficient's own."""
+    return i in tastes.layout.within[0] and not tastes.distributions[i].is_plain
+
+
+def _refuse_within_below(tastes: RandomTastes, a: int, c: int) -> None:
+    K = len(tastes.varying) + len(tastes.common[0])
+    refuse_within_below(
+        tastes,
+        np.arange(K) == a,
+        np.arange(K) == c,
+        "See willingness_to_pay for the distribution over persons and situations together.",
+    )
 
 
 def _ratios(gamma: FloatArray, a: int, c: int, factor: float) -> FloatArray:

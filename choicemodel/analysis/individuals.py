@@ -40,9 +40,10 @@ _PIECE = 2_000_000
 def individual_coefficients(result: ChoiceResults, data: ChoiceData | None = None) -> pd.DataFrame:
     """Compute the mean and standard deviation of each person's coefficients, given the person's choices.
 
-    With latent classes, also the probability that the person belongs to each of them (Bayes' rule). Conditional means vary less than the coefficients themselves do: their variance and the mean of the conditional
-    variances add up to that of the population. Where they vary within persons too (`within=True`), they are those of
-    what a person has on average over situations.
+    With latent classes, also the probability that the person belongs to each of them (Bayes' rule). Conditional means
+    vary less than the coefficients themselves do: their variance and the mean of the conditional variances add up to
+    that of the population. Where they vary within persons too (`within=True`), they are those of what a person has on
+    average over situations.
 
     Parameters
     ----------

@@ -10,13 +10,16 @@ Of a normal over a log-normal the moments and the share of each sign are known.
 In WTP space all coefficients share the factor lambda, and under an overall scale that factor: it is taken out first, so
 that the ratio is the willingness to pay itself.
 
+Where coefficients vary over the situations of a person too, laws are over persons and situations together: the loadings
+of an index then have those on the normals of a situation as further columns.
+
 One over a random number has no mean if that number has density or mass at zero (Daly, Hess and Train 2012): the ratio
 then takes values beyond all bounds too often, and a mean of simulated ratios is any number.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,10 +88,39 @@ def terms_of(tastes: RandomTastes, utility: FloatArray, involved: BoolArray) -> 
     return Terms(random, fixed, scaled)
 
 
-def refuse_within(mixing: Any, what: str) -> None:
-    """Refuse coefficients that also vary over the situations of a person: the points here are those of persons."""
-    if any(c.within for c in mixing.spec.coefficients.values()):
-        raise SpecificationError(f"{what} is not computed where coefficients also vary within a person (within=True).")
+def within_in(tastes: RandomTastes, involved: BoolArray) -> list[str]:
+    """Which coefficients of some columns (K,) also vary over the situations of a person.
+
+    What all coefficients share is taken out first, as in `terms_of`.
+    """
+    random = terms_of(tastes, np.zeros(len(tastes.utility)), involved).random[involved]
+    return [tastes.names[i] for i in tastes.layout.within[0] if i in random]
+
+
+def refuse_within_below(tastes: RandomTastes, a: BoolArray, c: BoolArray, remedy: str) -> None:
+    """Refuse what is of each person where the denominator varies within a person.
+
+    The mean over situations of a ratio is then not the ratio of the person's means.
+
+    Parameters
+    ----------
+    tastes : RandomTastes
+    a, c : ndarray of bool (K,)
+        Columns in numerator and denominator.
+    remedy : str
+        What to do instead.
+
+    Raises
+    ------
+    SpecificationError
+    """
+    random = terms_of(tastes, np.zeros(len(tastes.utility)), a | c).random[c]
+    names = [f"`{tastes.names[i]}`" for i in tastes.layout.within[0] if i in random]
+    if names:
+        raise SpecificationError(
+            f"The coefficient of {' and '.join(names)}, by which is divided, also varies over the situations of a "
+            f"person (within=True): what a person has on average is then no ratio of average coefficients. {remedy}"
+        )
 
 
 class Sign(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.analysis.ratios import refuse_within, sign_of, terms_of
+from choicemodel.analysis.ratios import sign_of, terms_of
 from choicemodel.data.keys import unit_keys
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.mixing import Mixing
@@ -158,9 +158,8 @@ class MixedSurplus:
             own, rest = side.slopes(theta, group, _some(at.beta, places), sign * q[places])
             in_beta[places] += own
             in_common[places] += rest
-        facts = self.facts.of(piece.units)
-        draws = None if facts.draws is None else facts.draws[piece.of]
-        found = tastes.pull_back(parts.utility, parts.own, draws, facts.covariates[piece.of], in_beta, x * at.weight)
+        facts = self.facts.at(piece.before.situations)
+        found = tastes.pull_back(parts.utility, parts.own, facts.draws, facts.covariates, in_beta, x * at.weight)
         utility = found.utility.copy()
         np.add.at(utility.T, tastes.common[1], in_common.T)
         return np.hstack([utility, np.zeros((len(price), len(parts.phi))), found.own])
@@ -180,7 +179,10 @@ class MixedSurplus:
         return before, after
 
     def _at(self, theta: FloatArray, piece: _Piece) -> _At:
-        """Points of the persons of the situations of a piece."""
+        """Points of the situations of a piece: those of their persons, with draws of their own where there are any."""
+        if self.mixing.varies_within:
+            points = self.mixing.points(theta, self.facts.at(piece.before.situations))
+            return _At(points.beta, np.exp(points.log_weights))
         points = self.mixing.points(theta, self.facts.of(piece.units))
         return _At(_some(points.beta, piece.of), _some(np.exp(points.log_weights), piece.of))
 
@@ -290,7 +292,6 @@ def require_worth(mixing: Any, theta: FloatArray, price: FloatArray, before: Des
         return
     if not isinstance(tastes, RandomTastes):
         raise SpecificationError("consumer_surplus is not computed for this kind of heterogeneity.")
-    refuse_within(mixing, "consumer_surplus")
     terms = terms_of(tastes, parts.utility, (price != 0).any(axis=0))
     at = [terms.random[k] for k in np.flatnonzero((price != 0).any(axis=0)) if terms.random[k] >= 0]
     if not at:

@@ -26,7 +26,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.analysis.individuals import _labels as unit_labels
-from choicemodel.analysis.ratios import Law, Sign, law_of, normal_over_lognormal, refuse_within, sign_of, terms_of
+from choicemodel.analysis.ratios import (
+    Law,
+    Sign,
+    law_of,
+    normal_over_lognormal,
+    refuse_within_below,
+    sign_of,
+    terms_of,
+    within_in,
+)
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, jacobian_of, uncertainty
 from choicemodel.analysis.weighted import (
     MEAN,
@@ -49,7 +58,7 @@ from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity.draws import Draws
+from choicemodel.heterogeneity.draws import Draws, Variate
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.models import ChoiceModel
@@ -154,8 +163,6 @@ def willingness_of_people(
             "willingness_to_pay is not computed for this kind of heterogeneity: value with random coefficients, or "
             "with latent classes."
         )
-    if isinstance(mixing.tastes, RandomTastes):
-        refuse_within(mixing, "willingness_to_pay")
     if data is not None:
         return _given_choices(result, (model, rows, data), ratios, read_statistics(statistics), inference)
     cells = _cells(mixing, rows, ratios)
@@ -244,6 +251,8 @@ def _how(described: _Exact | _Points, mixing: Mixing, cells: _Cells, ratios: Rat
     who = "Distribution over the people of the population"
     several = len(cells.group) > len(ratios.labels)
     over = ", and over the persons of the data, by weight" if several else ""
+    if within_in(cast(RandomTastes, mixing.tastes), ((cells.a != 0) | (cells.c != 0)).any(axis=0)):
+        who = "Distribution over the people of the population and their situations together"
     if isinstance(described, _Exact):
         return f"{who}, in closed form."
     points = f"{described.variates.shape[2]:,} Sobol points"
@@ -394,7 +403,10 @@ class _Points:
         assert isinstance(tastes, RandomTastes)  # noqa: S101 - asked of these alone
         number = max(_FEWEST, _POINTS >> max(0, int(np.ceil(np.log2(S)))))
         draws = Draws("sobol", number, rng=_POINTS)  # the same for everybody: part of the method
-        return cls(mixing, cells, factor, draws.standard(np.arange(S, dtype=np.uint64), tastes.variates))
+        of_situations: Sequence[Variate] = ["normal"] * tastes.n_within  # they are last
+        return cls(
+            mixing, cells, factor, draws.standard(np.arange(S, dtype=np.uint64), (*tastes.variates, *of_situations))
+        )
 
     def values(self, theta: FloatArray) -> FloatArray:
         """Ratios, numerators and denominators at the points (3, S, R)."""
@@ -607,6 +619,7 @@ def _given_choices(
             )
     else:
         cells = _cells(mixing, rows, ratios)
+        notes += _of_averages(mixing.tastes, cells)
         known = _denominator(mixing, theta, cells, ratios)
         wanted, more = _settled(wanted, known, mixing, cells, ratios, conditional=True)
         notes, denominator = [*notes, *more], _fixed_denominator(mixing, cells)
@@ -621,6 +634,17 @@ def _given_choices(
     jacobian = _own_jacobian(result, at, wanted) if inference.method == "delta" else None
     labels = _by_person(index, [_label(one) for one in wanted])
     return Found(uncertainty(result, function, labels, **inference._asdict(), jacobian=jacobian), notes, denominator)
+
+
+def _of_averages(tastes: RandomTastes, cells: _Cells) -> list[str]:
+    """Say that ratios are means over situations, where they vary over these; refuse those that are no such means."""
+    a, c = ((x != 0).any(axis=0) for x in (cells.a, cells.c))
+    refuse_within_below(
+        tastes, a, c, "Leave conditional=True out for the distribution over persons and situations together."
+    )
+    if not within_in(tastes, a | c):
+        return []
+    return ["What also varies over the situations of a person is taken as the person's mean over situations."]
 
 
 def _posterior_of(

@@ -589,10 +589,18 @@ class RandomTastes:
     def index_margins(
         self, utility: FloatArray, own: FloatArray, covariates: FloatArray
     ) -> tuple[FloatArray, FloatArray]:
-        """Locations (p or 1, B) and loadings (p or 1, B, B) of the indices of persons with these covariates (p, Q)."""
+        """Locations (p or 1, B) and loadings (p or 1, B, B + W) of the indices of persons with these covariates (p, Q).
+
+        The last W loadings are those on the normals of a situation: what persons and situations add up to is in a row.
+        """
         margins = self._margins(utility, own, covariates)
         L = margins.L[np.newaxis]
-        return margins.m, L if margins.stretch is None else L * margins.stretch[:, :, np.newaxis]
+        L = L if margins.stretch is None else L * margins.stretch[:, :, np.newaxis]
+        if not self.n_within:
+            return margins.m, L
+        own_of_situation = np.zeros((len(L), len(self.names), self.n_within))
+        own_of_situation[:, self.layout.within[0], np.arange(self.n_within)] = margins.within
+        return margins.m, np.concatenate([L, own_of_situation], axis=2)
 
     def _margins_at(
         self, utility: FloatArray, own: FloatArray, covariates: FloatArray | None, *, within: bool = True
