@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.analysis.alike import Alike, alike
 from choicemodel.analysis.ratios import sign_of, terms_of
 from choicemodel.data.keys import unit_keys
 from choicemodel.estimation.executor import executor
@@ -23,8 +24,6 @@ from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.prediction import utilities_at
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity.latent_classes import ClassTastes
-from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.random_utility import ErrorDistribution
 from choicemodel.utility import Design, Group, prepared
 
@@ -215,7 +214,7 @@ class _Side(NamedTuple):
     def expected_maximum(self, theta: FloatArray, group: Group, beta: FloatArray) -> FloatArray:
         """Expected maximum utility of some situations at points (n, R)."""
         V = utilities_at(theta, self.design, self.mixing, group, beta)
-        return self.errors.expected_maximum(V, self.mixing.split(theta).phi, prepared(self.errors, group))
+        return self.errors.expected_maximum(V, self.mixing.error_parameters(theta), prepared(self.errors, group))
 
     def slopes(self, theta: FloatArray, group: Group, beta: FloatArray, q: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Derivatives of the expected maximum, times q (n, R), in varying (n, V, R) and common coefficients (n, K - V).
@@ -223,7 +222,7 @@ class _Side(NamedTuple):
         The latter are summed over the points.
         """
         V = utilities_at(theta, self.design, self.mixing, group, beta)
-        P = self.errors.probabilities(V, self.mixing.split(theta).phi, prepared(self.errors, group))
+        P = self.errors.probabilities(V, self.mixing.error_parameters(theta), prepared(self.errors, group))
         Pq = P * q  # (J, n, R)
         X = self.design.values(group.rows)  # (K, J, n)
         varying = np.ascontiguousarray(X[self.mixing.tastes.varying].transpose(2, 0, 1))  # (n, V, J)
@@ -284,38 +283,43 @@ def require_worth(mixing: Any, theta: FloatArray, price: FloatArray, before: Des
     ------
     SpecificationError
     """
-    tastes, parts, s = mixing.tastes, mixing.split(theta), before.data.structure
-    if isinstance(tastes, ClassTastes):
-        for c in range(tastes.n_points):
-            slope = price @ (tastes.selection(c) @ parts.utility)
-            refuse_worthless(slope, before, per, f" for the people of class {c + 1}")
-        return
-    if not isinstance(tastes, RandomTastes):
-        raise SpecificationError("consumer_surplus is not computed for this kind of heterogeneity.")
-    terms = terms_of(tastes, parts.utility, (price != 0).any(axis=0))
+    for one in alike(mixing, theta):
+        if one.tastes is None:
+            refuse_worthless(price @ one.utility, before, per, one.among)
+        else:
+            _require_worth_of(one, mixing, price, before, per)
+
+
+def _require_worth_of(of: Alike, mixing: Mixing, price: FloatArray, before: Design, per: str) -> None:
+    """Refuse a price coefficient of random law over which a surplus has no mean."""
+    tastes, s = of.tastes, before.data.structure
+    assert tastes is not None  # noqa: S101 - asked of random coefficients
+    terms = terms_of(tastes, of.utility, (price != 0).any(axis=0))
     at = [terms.random[k] for k in np.flatnonzero((price != 0).any(axis=0)) if terms.random[k] >= 0]
     if not at:
-        refuse_worthless(price @ terms.fixed, before, per)
+        refuse_worthless(price @ terms.fixed, before, per, of.among)
         return
     table, first = np.unique(np.hstack([price, mixing.covariates(before.data)[s.unit]]), axis=0, return_index=True)
     K = price.shape[1]
-    found = sign_of(tastes, (parts.utility, parts.own), table[:, :K], table[:, K:])
+    found = sign_of(tastes, (of.utility, of.own), table[:, :K], table[:, K:])
     wrong = ~(found.has_mean & (found.sign < 0))
     if wrong.any():
         laws = " and ".join(f"`{tastes.names[i]}` ({tastes.distributions[i].code})" for i in at)
-        where = before.data.name_of(int(first[wrong].min()))
+        where = before.data.name_of(int(first[wrong].min())) + of.among
         raise _no_surplus(laws, where, per, rises=bool((found.sign[wrong] > 0).all()))
 
 
 def known_slopes(mixing: Any, theta: FloatArray, price: FloatArray) -> FloatArray:
     """Derivatives by the price that are the same for all people, or for all of a class (n,); none where random."""
-    tastes, utility = mixing.tastes, mixing.split(theta).utility
-    if isinstance(tastes, ClassTastes):
-        return np.concatenate([price @ (tastes.selection(c) @ utility) for c in range(tastes.n_points)])
-    terms = terms_of(tastes, utility, (price != 0).any(axis=0))
-    if (price[:, terms.random >= 0] != 0).any():
-        return np.zeros(0)
-    return np.asarray(price @ terms.fixed)
+    found = [np.zeros(0)]
+    for one in alike(mixing, theta):
+        if one.tastes is None:
+            found.append(price @ one.utility)
+            continue
+        terms = terms_of(one.tastes, one.utility, (price != 0).any(axis=0))
+        if not (price[:, terms.random >= 0] != 0).any():
+            found.append(price @ terms.fixed)
+    return np.concatenate(found)
 
 
 def _no_surplus(laws: str, where: str, per: str, *, rises: bool) -> SpecificationError:
