@@ -102,6 +102,25 @@ def influence_of(x: FloatArray, weight: FloatArray, wanted: Wanted, sign: float)
     return out
 
 
+def influence_of_weights(v: FloatArray, weight: FloatArray, wanted: Wanted, sign: float) -> FloatArray:
+    """Weights (M, n) that turn derivatives of the weights, which add up to zero, into those of the statistics."""
+    out, finite = np.zeros((len(wanted), len(weight))), np.where(np.abs(v) < _HUGE, v, 0.0)
+    for row, one in zip(out, wanted, strict=True):
+        if one == MEAN:
+            row[:] = finite
+        elif one == SD:
+            off = finite - weight @ finite
+            sd = np.sqrt(weight @ off**2)
+            row[:] = off**2 / (2 * sd) if sd > 0 else 0.0
+        elif one == WRONG:
+            row[:] = v * sign < 0
+        else:
+            q = 0.5 if isinstance(one, str) else float(one)
+            slope = _near(v, weight, q, _window(q))[1]
+            row[:] = -slope * (v < quantiles(v, weight, np.array([q]))[0])
+    return out
+
+
 def weighed(influence: FloatArray, x: FloatArray) -> FloatArray:
     """Sums of influence times values (M,); values that have none may be infinite."""
     used = (influence != 0).any(axis=0)

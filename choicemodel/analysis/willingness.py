@@ -21,10 +21,12 @@ from choicemodel.analysis.effects import (
     require_used,
 )
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
+from choicemodel.analysis.willingness_classes import willingness_of_class_mixture
 from choicemodel.analysis.willingness_mixed import Ratios, willingness_of_people
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number, numbers_or_nan, plain_label
 from choicemodel.exceptions import CovarianceWarning, MissingValueError, SpecificationError
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.utility import Design
@@ -184,7 +186,9 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     if model.mixes:
         of = Ratios((column, per), rates.column, rates.per, rates.group, rates.unit, rates.index, rates.grouped, factor)
         choices = given if conditional else None
-        found, more, below = willingness_of_people(result, (model, data), of, statistics, choices, inference)
+        inside = isinstance(getattr(model.mixing, "tastes", None), ClassMixture)
+        describe = willingness_of_class_mixture if inside else willingness_of_people
+        found, more, below = describe(result, (model, data), of, statistics, choices, inference)
         if below is not None:
             _warn_of_fixed(result, below, per)
     else:

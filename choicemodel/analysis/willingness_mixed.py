@@ -73,6 +73,8 @@ _QUANTILES = (0.05, 0.25, 0.75, 0.95)
 _POINTS, _FEWEST = 2**15, 8
 # Numbers in one piece of work.
 _PIECE = 2_000_000
+# From what is wanted to what is shown, notes, and denominators that should not be zero.
+_Settle = Callable[[Wanted | None], tuple[Wanted, list[str], Callable[[FloatArray], FloatArray] | None]]
 
 
 class Ratios(NamedTuple):
@@ -598,8 +600,9 @@ def _given_choices(
     ratios: Ratios,
     wanted: Wanted | None,
     inference: Inference,
+    settle: _Settle | None = None,
 ) -> Found:
-    """Statistics of each person's ratio given the choices."""
+    """Statistics of each person's ratio given the choices; `settle` says which, where there are classes."""
     model, rows, data = of
     mixing: Any = model.mixing
     posterior, facts = _posterior_of(result, model, data)
@@ -607,7 +610,10 @@ def _given_choices(
     theta = estimates_of(result)
     notes = ["Of each person, given the person's choices: over the points of the person by their posterior."]
     denominator = None
-    if isinstance(mixing.tastes, ClassTastes):
+    if settle is not None:
+        wanted, more, denominator = settle(wanted)
+        notes += more
+    elif isinstance(mixing.tastes, ClassTastes):
         if wanted is not None and any(one not in (MEAN, SD) for one in wanted):
             raise SpecificationError("With latent classes there are a mean and an sd of each person's value only.")
         wanted = wanted or (MEAN, SD)
