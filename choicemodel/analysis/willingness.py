@@ -114,7 +114,8 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     statistics : str, float or sequence of these, optional
         Where coefficients vary: ``"mean"``, ``"sd"``, ``"median"``, ``"share of wrong sign"`` (which the median does
         not have), and numbers between 0 and 1 for quantiles. Default all of the names that exist, with the quantiles
-        0.05, 0.25, 0.75 and 0.95; of latent classes the value in each, with mean and sd.
+        0.05, 0.25, 0.75 and 0.95; of latent classes the value in each, with mean and sd, and of classes in which
+        coefficients vary the statistics of each class and of ``all classes``.
     conditional : bool
         Where coefficients vary: of each person given the person's choices, instead of the population. Mean, sd and
         median by default, in rows (person, statistic); ``matrix()`` has a row for each person.
@@ -136,7 +137,9 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
 
         Where coefficients vary, by statistic: of the population, in which each person of the data counts by weight
         once, and one row of each is taken at random where the ratio depends on the data. It is computed from closed
-        forms or from Sobol points of its own, not from the persons' draws. Quantiles have standard errors too.
+        forms or from Sobol points of its own, not from the persons' draws. Quantiles have standard errors too. Where
+        coefficients also vary within persons, it is over persons and situations together; with ``conditional=True``, of
+        what a person has on average over situations.
 
     Raises
     ------
