@@ -86,6 +86,8 @@ def influence_of(x: FloatArray, weight: FloatArray, wanted: Wanted, sign: float)
     w, g, C = x
     out = np.zeros((len(wanted), 3, len(weight)))
     flux = _crossing(C, weight) * np.sign(g)  # what moves from one infinity to the other, per unit of C
+    side = np.where(C == 0, _side(C), np.sign(C))
+    leap = side * _crossing_where(C == 0, g, weight)  # the same per unit of g, where C is zero for a part of the people
     for row, one in zip(out, wanted, strict=True):
         if one == MEAN:
             row[0] = weight
@@ -94,11 +96,19 @@ def influence_of(x: FloatArray, weight: FloatArray, wanted: Wanted, sign: float)
             sd = np.sqrt(weight @ off**2)
             row[0] = weight * off / sd if sd > 0 else 0.0
         elif one == WRONG:
-            row[1], row[2] = -sign * _crossing(g, weight) * np.sign(C), -sign * flux
+            row[1], row[2] = -sign * _crossing(g, weight) * side, -sign * flux
         else:
             q = 0.5 if isinstance(one, str) else float(one)
             row[0], slope = _near(w, weight, q, _window(q))
-            row[2] = slope * flux
+            row[1], row[2] = slope * leap, slope * flux
+    return out
+
+
+def _crossing_where(here: NDArray[np.bool_], x: FloatArray, weight: FloatArray) -> FloatArray:
+    """Weights (n,) that turn derivatives of x at some of the points into that of the share of these above zero."""
+    out, total = np.zeros(len(x)), float(weight[here].sum())
+    if total > 0:
+        out[here] = total * _crossing(x[here], weight[here] / total)
     return out
 
 
@@ -182,9 +192,13 @@ def influence_in_posterior(v: FloatArray, w: FloatArray, one: str | float) -> tu
 
 def divided(g: FloatArray, C: FloatArray) -> FloatArray:
     """Ratios; infinite where there is nothing below the line, on the side from which it gets there."""
-    side = 1.0 if C.max(initial=0.0) > 0 or C.min(initial=0.0) == 0 else -1.0
     zero = C == 0
     out: FloatArray = g / np.where(zero, 1.0, C)
     if zero.any():
-        out[zero] = np.sign(g[zero]) * side * _HUGE
+        out[zero] = np.sign(g[zero]) * _side(C) * _HUGE
     return np.asarray(np.clip(out, -_HUGE, _HUGE))
+
+
+def _side(C: FloatArray) -> float:
+    """Sign with which denominators come to zero."""
+    return 1.0 if C.max(initial=0.0) > 0 or C.min(initial=0.0) == 0 else -1.0

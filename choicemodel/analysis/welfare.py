@@ -169,8 +169,11 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
     inference = Inference(method, draws, rng, alpha)
     surplus = case.surplus(result.settings.threads)
 
-    def function(theta: FloatArray) -> FloatArray:
-        return wanted(surplus(theta))
+    def function(t: FloatArray) -> FloatArray:
+        found = wanted(surplus(t))
+        # a mean over people that does not exist at some of the draws has no interval
+        looked_at = method != "delta" and isinstance(surplus, MixedSurplus)
+        return found if not looked_at or _has_worth(case, t, per) else np.full_like(found, np.nan)
 
     jacobian = None
     if isinstance(surplus, MixedSurplus) and method == "delta":
@@ -178,7 +181,23 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
     found = uncertainty(result, function, index, **inference._asdict(), jacobian=jacobian)
     _warn_of_money(result, case, per)
     title = "Change of consumer surplus" + ("" if by is None else f" by {by}")
-    return replace_text(found, title, _notes(data, per, lacking, situations=situations))
+    notes = _notes(data, per, lacking, situations=situations)
+    lost = 0 if found.draws is None else int(np.isnan(found.draws).all(axis=1).sum())
+    if lost:
+        notes.append(
+            f"At {lost:,} of {draws:,} draws of the parameters the surplus has no mean, so that it has no interval: "
+            "the coefficient of the price may have density at zero or the wrong sign."
+        )
+    return replace_text(found, title, notes)
+
+
+def _has_worth(case: _Comparison, theta: FloatArray, per: str) -> bool:
+    """Whether money is worth something to everybody at these parameters."""
+    try:
+        _check_money(case, theta, per)
+    except SpecificationError:
+        return False
+    return True
 
 
 def expected_maximum(gamma: FloatArray, design: Design, errors: ErrorDistribution) -> FloatArray:

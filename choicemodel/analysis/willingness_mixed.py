@@ -233,18 +233,20 @@ def _of_population(
     known = _denominator(mixing, theta, cells, ratios)
     wanted, notes = _settled(wanted, known, mixing, cells, ratios)
     exact = _Exact.of(mixing, cells, ratios.factor) if len(cells.group) == len(ratios.labels) else None
-    of_law = exact is not None and exact.law(theta, 0) is not None
+    of_law = exact is not None and all(exact.law(theta, m) is not None for m in range(len(ratios.labels)))
     described: _Exact | _Points = exact if exact is not None and of_law else _Points.of(mixing, cells, ratios.factor)
     signs = described.signs(theta)
 
     def function(t: FloatArray) -> FloatArray:
-        return described.statistics(t, wanted, signs)
+        found = described.statistics(t, wanted, signs)
+        return found if inference.method == "delta" else _existing(found, wanted, _sign_below(mixing, t, cells))
 
     index = _labels(ratios, [_label(one) for one in wanted])
     jacobian = described.jacobian(result, wanted, signs) if inference.method == "delta" else None
     found = uncertainty(result, function, index, **inference._asdict(), jacobian=jacobian)
     if WRONG in wanted:
         notes.append("Of the wrong sign: which the median does not have.")
+    notes += _not_everywhere(found)
     notes.append(_how(described, mixing, cells, ratios))
     return Found(found, notes, _fixed_denominator(mixing, cells))
 
@@ -264,14 +266,38 @@ def _how(described: _Exact | _Points, mixing: Mixing, cells: _Cells, ratios: Rat
 
 def _denominator(mixing: Mixing, theta: FloatArray, cells: _Cells, ratios: Ratios) -> Sign:
     """What is known of the denominators at the estimates; refuse one that is zero for everybody."""
-    parts, tastes = mixing.split(theta), mixing.tastes
-    assert isinstance(tastes, RandomTastes)  # noqa: S101 - asked of these alone
-    involved = ((cells.a != 0) | (cells.c != 0)).any(axis=0)
-    known = sign_of(tastes, (parts.utility, parts.own), cells.c, cells.z, terms_of(tastes, parts.utility, involved))
     fixed = _fixed_denominator(mixing, cells)
     if fixed is not None and np.any(fixed(theta) == 0):
         raise _worthless(ratios.names[1])
-    return known
+    return _sign_below(mixing, theta, cells)
+
+
+def _sign_below(mixing: Mixing, theta: FloatArray, cells: _Cells) -> Sign:
+    """Which signs the denominators take, and whether ratios have moments."""
+    parts, tastes = mixing.split(theta), mixing.tastes
+    assert isinstance(tastes, RandomTastes)  # noqa: S101 - asked of these alone
+    involved = ((cells.a != 0) | (cells.c != 0)).any(axis=0)
+    return sign_of(tastes, (parts.utility, parts.own), cells.c, cells.z, terms_of(tastes, parts.utility, involved))
+
+
+def _existing(values: FloatArray, wanted: Wanted, known: Sign) -> FloatArray:
+    """Statistics without those that do not exist at these parameters."""
+    out = values.reshape(-1, len(wanted)).copy()
+    for name, exists in ((MEAN, known.has_mean.all()), (SD, known.has_variance.all())):
+        if name in wanted and not exists:
+            out[:, wanted.index(name)] = np.nan
+    return out.ravel()
+
+
+def _not_everywhere(found: Estimates) -> list[str]:
+    """Say that moments do not exist at some of the parameters that the data allow for."""
+    if found.draws is None or not np.isnan(found.draws).any():
+        return []
+    lost = int(np.isnan(found.draws).any(axis=1).sum())
+    return [
+        f"At {lost:,} of {len(found.draws):,} draws of the parameters the mean or the sd does not exist, so that it "
+        "has no interval: the price may have density at zero. Take the median and quantiles."
+    ]
 
 
 def _worthless(per: str) -> SpecificationError:

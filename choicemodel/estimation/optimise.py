@@ -171,7 +171,8 @@ class Objective:
         spread = self.likelihood.spread(self._full(values))[self.working.free]
         slope = np.abs(np.diag(self.working.jacobian(values)))  # how fast a parameter moves with its eta
         step = self.likelihood.step if isinstance(self.likelihood, UnitLikelihood) else STEP
-        steps = step * np.where(slope > 0, spread / np.where(slope > 0, slope, 1.0), 1.0)
+        with np.errstate(over="ignore"):  # a spread next to zero hardly moves with its logarithm
+            steps = step * np.where(slope > 0, spread / np.where(slope > 0, slope, 1.0), 1.0)
         moving = ~self.working.is_linear()
         steps[moving] = np.minimum(steps[moving], 0.1)  # as logarithms
         return difference_hessian(lambda e: self.score(e)[1], eta, steps)

@@ -268,7 +268,7 @@ def test_simulation_and_verification(data) -> None:
         ({"components": {"x": ["b"]}, "random": {"x": "normal"}}, SpecificationError, "and of a random coefficient"),
         ({"components": PUBLIC, "scale": ["x", "public"]}, SpecificationError, "overall scale does not multiply"),
         ({"components": PUBLIC, "correlated": [("public", "x")]}, SpecificationError, "names 'x', which is not random"),
-        ({"random": {}, "components": {}}, SpecificationError, "nothing varies over persons"),
+        ({"random": {}, "components": {}}, SpecificationError, "Nothing varies over persons"),
     ],
 )
 def test_a_wrong_specification_is_refused(data, options, error, message) -> None:

@@ -1,6 +1,7 @@
 """Willingness to pay where coefficients vary over persons: closed forms, brute force, and what does not exist."""
 
 import warnings
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -655,3 +656,75 @@ def test_a_figure_of_the_distribution() -> None:
     ax = cm.plots.willingness_to_pay(found)
     assert ax.get_xlabel() == "Value of a reduction of time (cost)"
     plt.close(ax.figure)
+
+
+# --- what a review found ----------------------------------------------------------------------------------------------
+
+
+@cache
+def uniform_price() -> cm.ChoiceResults:
+    """A price whose distribution comes near zero at the estimates, and over it at other likely parameters."""
+    start = {"cost": -1.0, "time": -1.0, "comfort": 0.5, "sd[time]": 0.8, "width[cost]": 0.8}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChoiceModelWarning)
+        model = mixed({"time": "normal", "cost": "uniform"}, survey(60))
+        return model.fit(start=start, fixed={"cost": -1.0, "width[cost]": 0.93})
+
+
+def near_zero() -> cm.ChoiceResults:
+    """The same with a width that was estimated with a standard error of a tenth."""
+    result = uniform_price()
+    V = result.cov_params().to_numpy().copy()
+    k = list(result.params.index).index("width[cost]")
+    V[k], V[:, k] = 0.0, 0.0
+    V[k, k] = 0.01
+    free = result._fit.free.copy()
+    free[k] = True
+    return replace(result, _fit=replace(result._fit, free=free), _covariance=V)
+
+
+def test_a_mean_that_does_not_exist_at_likely_parameters_has_no_interval() -> None:
+    result = near_zero()
+    by_draws = cm.willingness_to_pay(
+        result, "time", per="cost", statistics=["mean", "median"], method="krinsky-robb", draws=200, rng=0
+    )
+    assert np.isfinite(by_draws.estimate["mean"])
+    assert np.isnan(by_draws.std_error["mean"])
+    assert np.isfinite(by_draws.std_error["median"])
+    assert "draws of the parameters the mean or the sd does not exist" in " ".join(str(by_draws).split())
+    surplus = cm.consumer_surplus(
+        result, None, {"time": {"air": "-20%"}}, per="cost", method="krinsky-robb", draws=60, rng=0
+    )
+    assert np.isnan(surplus.std_error).all()
+    assert "draws of the parameters the surplus has no mean" in " ".join(str(surplus).split())
+
+
+def test_errors_with_a_censored_price_count_those_who_do_not_care_for_it() -> None:
+    """Their ratio is infinite, on the side that the coefficient of time says."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChoiceModelWarning)
+        start = {"time": -1.0, "mu[cost]": 0.5, "comfort": 0.5, "sd[time]": 0.8, "sigma[cost]": 0.6}
+        result = mixed({"time": "normal", "cost": "-censored-normal"}).fit(start=start, fixed={"mu[cost]": 0.5})
+    found = cm.willingness_to_pay(result, "time", per="cost", statistics=["share of wrong sign", "median"])
+    m, s = result.params["time"], result.params["sd[time]"]
+    assert found.estimate["share of wrong sign"] == pytest.approx(stats.norm.cdf(m / s), abs=2e-4)
+    slope = stats.norm.pdf(m / s) * np.array([1 / s, -m / s**2])
+    names = ["time", "sd[time]"]
+    exact = np.sqrt(slope @ result.cov_params().loc[names, names].to_numpy() @ slope)
+    assert found.std_error["share of wrong sign"] == pytest.approx(exact, rel=0.02)
+    drawn = cm.willingness_to_pay(
+        result, "time", per="cost", statistics="median", method="krinsky-robb", draws=1500, rng=0
+    )
+    assert found.std_error["median"] == pytest.approx(drawn.std_error, rel=0.08)
+
+
+def test_groups_of_which_only_some_have_a_closed_form() -> None:
+    data = survey().assign(fare=lambda d: d.cost)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChoiceModelWarning)
+        result = mixed({"time": "normal", "cost[bus]": "-lognormal"}, data, "time | 0 | cost").fit()
+        found = cm.willingness_to_pay(result, "time", per="cost", statistics=["median", 0.25])
+    assert len(found.estimate) == 6
+    assert np.isfinite(found.std_error).all()
+    P = result.params
+    assert found.estimate[("air", "median")] == pytest.approx(-P["time"] / P["cost[air]"], rel=2e-3)
