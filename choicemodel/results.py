@@ -25,10 +25,12 @@ from choicemodel.estimation.delta import COLUMNS, delta_method, difference_jacob
 from choicemodel.estimation.em import QUICK_STARTS
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.optimise import MOST_ASSIGNMENTS
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.estimation.taste_words import Who, care_in_words, describe_tastes
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
 from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.random_utility import Derived, ErrorDistribution, Scaled
 from choicemodel.tables import (
@@ -406,11 +408,23 @@ class ChoiceResults:
         return self._fit.optima
 
     @property
+    def fit_notes(self) -> tuple[str, ...]:
+        """What else there is to say of the fit, such as how many draws were found to be enough."""
+        return self._fit.notes
+
+    @property
     def starts(self) -> int:
-        """Number of starting points: those asked for, or the ten from which latent classes start unasked."""
+        """Number of starting points: those asked for, or the ten from which latent classes start unasked.
+
+        Classes with something inside start unasked from the best classes without it, in every way in which these may
+        be of the kinds asked for: from so many points.
+        """
         mixing, asked = self.model.heterogeneity_or_none, self.settings
-        classes = isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassTastes) and mixing.n_points > 1
-        return QUICK_STARTS if classes and asked.starts == 1 and asked.start is None else asked.starts
+        if not isinstance(mixing, Mixing) or asked.starts > 1 or asked.start is not None:
+            return asked.starts
+        if isinstance(mixing.tastes, ClassMixture):
+            return min(len(mixing.tastes.assignments()), MOST_ASSIGNMENTS)
+        return QUICK_STARTS if isinstance(mixing.tastes, ClassTastes) and mixing.n_points > 1 else 1
 
     @property
     def message(self) -> str:
@@ -879,7 +893,7 @@ class ChoiceResults:
         undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))].difference(list(self.at_bound))
         if len(undefined):
             notes.append(f"Standard errors are undefined for {', '.join(shown.names[n] for n in undefined)}.")
-        notes += [*self._notes_on_the_search(shown), *self._fit.notes]
+        notes += [*self._notes_on_the_search(shown), *self.fit_notes]
         never = [str(self.model.alternatives[j]) for j in self._null[1]]
         if never:
             notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
