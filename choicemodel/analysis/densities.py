@@ -179,6 +179,11 @@ def random_tastes(result: Any, what: str) -> tuple[ChoiceModel, Mixing, RandomTa
     assert isinstance(model, ChoiceModel)  # noqa: S101 - what fits are of
     mixing = model.mixing
     if not isinstance(mixing, Mixing) or not isinstance(mixing.tastes, RandomTastes):
+        if model.draws is not None:
+            raise SpecificationError(
+                f"{what} is not offered for coefficients that vary within classes: result.derived has their means and "
+                "standard deviations class by class."
+            )
         hint = " Latent classes are drawn by class_profiles." if model.mixes else ""
         raise SpecificationError(
             f"{what} is for random coefficients, which this {model.title.lower()} does not have.{hint}"
