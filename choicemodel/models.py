@@ -517,7 +517,7 @@ class ChoiceModel:
             _covariance=found.covariances["nonrobust"],
             _stored=stored,
         )
-        return plain.with_cov(wanted, groups)
+        return plain.covered_by(wanted, groups)
 
     def _by_choice(
         self, shares: Mapping[Any, float] | pd.Series[float], fixed: Mapping[str, float] | None, cov_type: str | None

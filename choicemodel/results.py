@@ -475,6 +475,10 @@ class ChoiceResults:
         SpecificationError
             If the type is unknown, groups are missing or not wanted, or they cut through a unit.
         """
+        return self.covered_by(cov_type, groups)
+
+    def covered_by(self, cov_type: str, groups: Any) -> ChoiceResults:
+        """As `with_cov`, for callers who stand between it and the user: warnings are at the line of their caller."""
         if cov_type not in COV_TYPES:
             raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {cov_type!r}.")
         if (cov_type == "cluster") != (groups is not None):
@@ -495,7 +499,7 @@ class ChoiceResults:
                 f"The {cov_type} covariance is undefined for {', '.join(self._names[lost])}: there are fewer "
                 "independent units than parameters, or their scores are collinear. Use another cov_type.",
                 CovarianceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return replace(self, cov_type=cov_type, groups=None, _covariance=self._noisy(covariance))
 
