@@ -297,7 +297,7 @@ def nests_of(errors: Any) -> list[tuple[Any, Sequence[Any]]]:
 
 
 def _short_name(errors: Any) -> str:
-    kind = errors.to_dict()["kind"]
+    kind = str(errors.to_dict()["kind"])
     return {"gumbel": "independent Gumbel", "nested": "nested", "cross_nested": "cross-nested"}.get(kind, kind)
 
 
