@@ -162,8 +162,8 @@ def willingness_of_people(
     mixing: Any = model.mixing
     if not isinstance(mixing.tastes, (RandomTastes, ClassTastes)):
         raise SpecificationError(
-            "willingness_to_pay is not computed where coefficients vary within classes, or classes have errors of "
-            "their own: value with random coefficients, or with plain latent classes."
+            "willingness_to_pay is not computed for this kind of heterogeneity: value with random coefficients, or "
+            "with latent classes."
         )
     if data is not None:
         return _given_choices(result, (model, rows, data), ratios, read_statistics(statistics), inference)
