@@ -347,9 +347,9 @@ class ChoiceModel:
 
     @property
     def draws(self) -> Draws | None:
-        """How the points of random coefficients are drawn; None where nothing is."""
+        """How the points of random coefficients, also those within classes, are drawn; None where nothing is."""
         spec = self.mixing.spec if isinstance(self.mixing, Mixing) else None
-        return spec.sampler if isinstance(spec, RandomCoefficients) else None
+        return spec.sampler if isinstance(spec, (RandomCoefficients, LatentClasses)) else None
 
     def with_draws(self, draws: Draws | str | NDArray[np.float64]) -> ChoiceModel:
         """Return the same model with other draws.
@@ -365,7 +365,8 @@ class ChoiceModel:
         Raises
         ------
         SpecificationError
-            If no coefficients are drawn, or draws given as an array are for other persons.
+            If no coefficients are drawn, draws given as an array are for other persons, or those of coefficients
+            that vary within classes have no number.
 
         Examples
         --------
@@ -380,7 +381,7 @@ class ChoiceModel:
         if self.draws is None or not isinstance(self.mixing, Mixing):
             raise SpecificationError(
                 f"Nothing is drawn in this {self.title.lower()}, so it has no draws to change: those of random "
-                "coefficients are given to a MixedLogit."
+                "coefficients are given to a MixedLogit, or to a LatentClassLogit with random=."
             )
         wanted = as_draws(draws)
         if self.data is not None:
@@ -516,7 +517,7 @@ class ChoiceModel:
             _covariance=found.covariances["nonrobust"],
             _stored=stored,
         )
-        return plain.with_cov(wanted, groups)
+        return plain.covered_by(wanted, groups)
 
     def _by_choice(
         self, shares: Mapping[Any, float] | pd.Series[float], fixed: Mapping[str, float] | None, cov_type: str | None

@@ -25,10 +25,12 @@ from choicemodel.estimation.delta import COLUMNS, delta_method, difference_jacob
 from choicemodel.estimation.em import QUICK_STARTS
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.optimise import MOST_ASSIGNMENTS
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.estimation.taste_words import Who, care_in_words, describe_tastes
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
 from choicemodel.heterogeneity import Homogeneous
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.random_utility import Derived, ErrorDistribution, Scaled
 from choicemodel.tables import (
@@ -406,11 +408,23 @@ class ChoiceResults:
         return self._fit.optima
 
     @property
+    def fit_notes(self) -> tuple[str, ...]:
+        """What else there is to say of the fit, such as how many draws were found to be enough."""
+        return self._fit.notes
+
+    @property
     def starts(self) -> int:
-        """Number of starting points: those asked for, or the ten from which latent classes start unasked."""
+        """Number of starting points: those asked for, or the ten from which latent classes start unasked.
+
+        Classes with something inside start unasked from the best classes without it, in every way in which these may
+        be of the kinds asked for: from so many points.
+        """
         mixing, asked = self.model.heterogeneity_or_none, self.settings
-        classes = isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassTastes) and mixing.n_points > 1
-        return QUICK_STARTS if classes and asked.starts == 1 and asked.start is None else asked.starts
+        if not isinstance(mixing, Mixing) or asked.starts > 1 or asked.start is not None:
+            return asked.starts
+        if isinstance(mixing.tastes, ClassMixture):
+            return min(len(mixing.tastes.assignments()), MOST_ASSIGNMENTS)
+        return QUICK_STARTS if isinstance(mixing.tastes, ClassTastes) and mixing.n_points > 1 else 1
 
     @property
     def message(self) -> str:
@@ -461,6 +475,10 @@ class ChoiceResults:
         SpecificationError
             If the type is unknown, groups are missing or not wanted, or they cut through a unit.
         """
+        return self.covered_by(cov_type, groups)
+
+    def covered_by(self, cov_type: str, groups: Any) -> ChoiceResults:
+        """As `with_cov`, for callers who stand between it and the user: warnings are at the line of their caller."""
         if cov_type not in COV_TYPES:
             raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {cov_type!r}.")
         if (cov_type == "cluster") != (groups is not None):
@@ -481,7 +499,7 @@ class ChoiceResults:
                 f"The {cov_type} covariance is undefined for {', '.join(self._names[lost])}: there are fewer "
                 "independent units than parameters, or their scores are collinear. Use another cov_type.",
                 CovarianceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return replace(self, cov_type=cov_type, groups=None, _covariance=self._noisy(covariance))
 
@@ -879,7 +897,7 @@ class ChoiceResults:
         undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))].difference(list(self.at_bound))
         if len(undefined):
             notes.append(f"Standard errors are undefined for {', '.join(shown.names[n] for n in undefined)}.")
-        notes += [*self._notes_on_the_search(shown), *self._fit.notes]
+        notes += [*self._notes_on_the_search(shown), *self.fit_notes]
         never = [str(self.model.alternatives[j]) for j in self._null[1]]
         if never:
             notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")

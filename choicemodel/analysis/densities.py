@@ -23,6 +23,7 @@ from choicemodel.estimation.fit import likelihood_of
 from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.densities import density, mass_at_zero
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.random_tastes import RandomTastes
@@ -179,6 +180,11 @@ def random_tastes(result: Any, what: str) -> tuple[ChoiceModel, Mixing, RandomTa
     assert isinstance(model, ChoiceModel)  # noqa: S101 - what fits are of
     mixing = model.mixing
     if not isinstance(mixing, Mixing) or not isinstance(mixing.tastes, RandomTastes):
+        if isinstance(mixing, Mixing) and isinstance(mixing.tastes, ClassMixture):
+            raise SpecificationError(
+                f"{what} is not offered for classes in which coefficients vary or errors differ: result.derived has "
+                "what follows from their parameters, class by class."
+            )
         hint = " Latent classes are drawn by class_profiles." if model.mixes else ""
         raise SpecificationError(
             f"{what} is for random coefficients, which this {model.title.lower()} does not have.{hint}"

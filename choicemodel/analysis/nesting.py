@@ -1,4 +1,4 @@
-"""Whether one model is a special case of another: its utilities, the scales of its errors, and the errors themselves.
+"""Whether one model is a special case of another: utilities, tastes, the scales of errors, and the errors themselves.
 
 Every parameter of the larger model's errors must be able to be what the smaller one makes it, its *image*: a parameter
 of the smaller model, or a number. A nest that the smaller tree lacks has the lambda of the nest it is in; without nests
@@ -13,9 +13,10 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.analysis.nesting_tastes import named_alike, tastes_inside
 from choicemodel.estimation.parameters import Parameter
 from choicemodel.models import ChoiceModel
-from choicemodel.random_utility import ErrorDistribution, Gumbel, Nested, Scaled
+from choicemodel.random_utility import ErrorDistribution, ErrorsByClass, Gumbel, Nested, Scaled
 from choicemodel.random_utility.nests import Nest
 from choicemodel.results import ChoiceResults
 
@@ -26,7 +27,15 @@ Image = str | float | None  # a parameter of the smaller model, a number, or wha
 
 def is_special_case(smaller: ChoiceResults, larger: ChoiceResults) -> bool:
     """Whether the first model is the second with some of its parameters at certain values; both need their data."""
-    return errors_inside(smaller, larger) and _spans(utility_differences(larger), utility_differences(smaller))
+    if not errors_inside(smaller, larger):
+        return False
+    if any(r.model.mixes and _holds_utility(r) for r in (smaller, larger)):  # what is held is no column's coefficient
+        return named_alike(smaller, larger, "utility")
+    return _spans(utility_differences(larger), utility_differences(smaller))
+
+
+def _holds_utility(result: ChoiceResults) -> bool:
+    return any(p.role == "utility" and p.name in result.fixed for p in result.model.parameters.items)
 
 
 def error_parameters(result: ChoiceResults) -> list[Parameter]:
@@ -48,7 +57,7 @@ def errors_inside(restricted: ChoiceResults, unrestricted: ChoiceResults) -> boo
         return False
     if not _components_alike(restricted, unrestricted):
         return False
-    return _scales_inside(restricted, unrestricted) and named_alike(restricted, unrestricted, "heterogeneity")
+    return _scales_inside(restricted, unrestricted) and tastes_inside(restricted, unrestricted)
 
 
 def _components_alike(restricted: ChoiceResults, unrestricted: ChoiceResults) -> bool:
@@ -98,8 +107,43 @@ def _images(restricted: ChoiceResults, unrestricted: ChoiceResults) -> dict[str,
     values: dict[str, Image] = {n: float(restricted.params[n]) for n in restricted.fixed}
     if isinstance(smaller, Nested) and isinstance(larger, Nested):
         return _images_of_trees(smaller, larger, values)
+    if isinstance(smaller, ErrorsByClass) or isinstance(larger, ErrorsByClass):
+        return _images_by_class(smaller, larger, restricted, values)
     same = smaller.to_dict() == larger.to_dict()
     return {p.name: values.get(p.name, p.name) for p in own} if same else None
+
+
+def _images_by_class(
+    smaller: ErrorDistribution, larger: ErrorDistribution, restricted: ChoiceResults, values: dict[str, Image]
+) -> dict[str, Image] | None:
+    """Compare errors class by class; None if a class has others, or classes that share theirs would have to differ."""
+    labels = cast(ChoiceModel, restricted.model).recipe.alternatives
+    numbers = {e.n_classes for e in (smaller, larger) if isinstance(e, ErrorsByClass)}
+    if len(numbers) > 1:
+        return None
+    (number,) = numbers
+    mine, theirs = (_by_class(e, number) for e in (smaller, larger))
+    found: dict[str, Image] = {}
+    for (errors, ending), (own, own_ending) in zip(theirs, mine, strict=True):
+        plain = isinstance(own, Gumbel)
+        if not plain and own.to_dict() != errors.to_dict():
+            return None
+        for p in errors.parameters(labels):
+            name = p.name + own_ending
+            image = p.null if plain else values.get(name, name)
+            if found.setdefault(p.name + ending, image) != image:
+                return None
+    return found
+
+
+def _by_class(errors: ErrorDistribution, number: int) -> list[tuple[ErrorDistribution, str]]:
+    """The errors of each class, and what is behind the names of their parameters."""
+    if not isinstance(errors, ErrorsByClass):
+        return [(errors, "")] * number
+    own = {c for c, _ in errors.own}
+    return [
+        (errors.distributions[which], f"[class {c + 1}]" if c in own else "") for c, which in enumerate(errors.of_class)
+    ]
 
 
 def _is_logit(result: ChoiceResults) -> bool:
@@ -154,21 +198,6 @@ def left_behind(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[
             same = (mine[image].lower, mine[image].upper) == (theirs[name].lower, theirs[name].upper)
             out[image] = out.get(image, True) and same
     return list(out.items())
-
-
-def named_alike(restricted: ChoiceResults, unrestricted: ChoiceResults, role: str) -> bool:
-    """Whether the parameters of a role of the first model are among those of the second, by their names.
-
-    Parameters that the first does not have are zero there.
-    """
-    smaller, larger = (
-        {p.name: float(r.params[p.name]) for p in r.model.parameters.items if p.role == role}
-        for r in (restricted, unrestricted)
-    )
-    free = set(smaller) - set(restricted.fixed)
-    held = {name: value for name, value in larger.items() if name in unrestricted.fixed}
-    same = all(name not in free and np.isclose(smaller.get(name, 0.0), value) for name, value in held.items())
-    return same and smaller.keys() <= larger.keys()
 
 
 # --- scales of groups ------------------------------------------------------------------------------------------------

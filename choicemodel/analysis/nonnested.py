@@ -25,7 +25,6 @@ from choicemodel.analysis.nesting import is_special_case, model_name
 from choicemodel.analysis.score_test import fitted_model
 from choicemodel.analysis.validation import situation_loglik
 from choicemodel.exceptions import SpecificationError
-from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import Block, Cell, Column, Table, format_count, format_loglik, format_p, format_statistic
 
@@ -210,7 +209,7 @@ def nonnested_test(
 
 def _refuse_nested(first: ChoiceResults, second: ChoiceResults) -> None:
     """Refuse models of which one is a special case of the other, or both are the same."""
-    inside = _is_inside(first, second), _is_inside(second, first)
+    inside = is_special_case(first, second), is_special_case(second, first)
     if all(inside):
         raise SpecificationError(
             f"{model_name(first)} and {model_name(second)} give the same probabilities: there is nothing to compare."
@@ -221,20 +220,6 @@ def _refuse_nested(first: ChoiceResults, second: ChoiceResults) -> None:
             f"{model_name(small)} is a special case of {model_name(large)}: these tests are for models that "
             "are not nested. Use lr_test, or wald_test of the larger model."
         )
-
-
-def _is_inside(smaller: ChoiceResults, larger: ChoiceResults) -> bool:
-    """Whether one model is a special case of another, its tastes included."""
-    tastes = [r.model.heterogeneity for r in (smaller, larger)]  # type: ignore[attr-defined]
-    if all(isinstance(t, RandomCoefficients) for t in tastes):
-        mine, theirs = tastes
-        alike = (mine.wtp_space, mine.scale) == (theirs.wtp_space, theirs.scale)
-        laws = {name: c.law for name, c in theirs.coefficients.items()}
-        if not alike or any(laws.get(name) != c.law for name, c in mine.coefficients.items()):
-            return False
-    elif None not in tastes and type(tastes[0]) is not type(tastes[1]):
-        return False
-    return is_special_case(smaller, larger)
 
 
 def _vuong(m: FloatArray, more: int) -> tuple[pd.DataFrame, float]:

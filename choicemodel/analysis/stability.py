@@ -249,7 +249,7 @@ def draw_stability(
     Parameters
     ----------
     result : ChoiceResults
-        Of a model with random coefficients, with its data.
+        Of a model with random coefficients, those within classes included, with its data.
     refits : int, default 5
         Fits with the same number of draws and other seeds. The simulation error is a standard deviation over them and
         the fit itself: with 5 it is known to about a third.
@@ -315,7 +315,7 @@ def _drawn_model(result: ChoiceResults) -> ChoiceModel:
     if draws is None:
         raise SpecificationError(
             f"Nothing is drawn in this {model.title.lower()}, so its estimates depend on no draws: draw_stability is "
-            "for random coefficients."
+            "for random coefficients, of everybody or within classes."
         )
     if draws.kind == "given":
         raise SpecificationError(

@@ -19,9 +19,9 @@ from choicemodel.analysis.nesting import (
     is_special_case,
     left_behind,
     model_name,
-    named_alike,
     too_wide,
 )
+from choicemodel.analysis.nesting_tastes import named_alike, spreads_of
 from choicemodel.analysis.spreads import spread_weights
 from choicemodel.estimation.covariance import expand, invert
 from choicemodel.exceptions import ComparisonWarning, SpecificationError
@@ -258,7 +258,10 @@ def _on_bound(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[in
 
 def _new_spreads(restricted: ChoiceResults, unrestricted: ChoiceResults) -> list[str]:
     """Spreads of random coefficients that the smaller model does not have, or holds at zero."""
-    known = restricted.params.drop([n for n in restricted.fixed if restricted.params[n] == 0])
+    known = set(restricted.params.drop([n for n in restricted.fixed if restricted.params[n] == 0]).index)
+    # what is a spread in the one may be the diagonal of a Cholesky factor in the other
+    mine = spreads_of(restricted)
+    known |= {name for of, name in spreads_of(unrestricted).items() if mine.get(of) in known}
     return [
         p.name
         for p in unrestricted.model.parameters.items

@@ -13,7 +13,8 @@ from choicemodel.estimation.checkpoint import Journal
 from choicemodel.estimation.fit import Fit, fit, open_journal
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.optimise import Composition, FitSettings
-from choicemodel.exceptions import ChoiceModelWarning, ConvergenceWarning
+from choicemodel.estimation.taste_words import singular_blocks
+from choicemodel.exceptions import ChoiceModelWarning, ConvergenceWarning, TasteWarning
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.placement import can_be_placed
 from choicemodel.heterogeneity.random_tastes import RandomTastes
@@ -66,7 +67,8 @@ def fit_with_enough(
     Returns
     -------
     Enough
-        The last fit, whose notes say what was found; with the warnings of that fit alone.
+        The last fit, whose notes say what was found; with the warnings of that fit alone, and those of the starting
+        values, which the first fit alone looks for.
 
     Warns
     -----
@@ -76,17 +78,22 @@ def fit_with_enough(
     journal = open_journal(model_with(draws), settings)  # its key is that of draws whose number is open
     draws, numbers = _plan(model_with(draws.with_number(1)), draws)
     steps: list[tuple[int, Fit]] = []
+    of_start: list[ChoiceModelWarning] = []
     move = _Move(np.inf, 0.0)
     for number in numbers:
         model = model_with(draws.with_number(number))
         fits = [f for _, f in steps]
         found, caught = _fitted(model, _warm(settings, model, fits), journal)
+        if steps:
+            caught += of_start
+        else:
+            of_start = _of_start(caught, model, found)
         steps.append((number, found))
         move = _move([*fits, found], model, draws, cov_type)
         if move.is_small or _never_converges([*fits, found]):
             break
     for warning in caught:
-        warnings.warn(warning, stacklevel=4)
+        warnings.warn(warning, stacklevel=3)
     return Enough(_with_notes(steps, move, draws, settings), draws.with_number(number))
 
 
@@ -112,6 +119,13 @@ def _fitted(model: Composition, settings: FitSettings, journal: Journal) -> tupl
         warnings.simplefilter("always", ChoiceModelWarning)
         found = fit(model, settings, journal)
     return found, [w.message for w in caught if isinstance(w.message, ChoiceModelWarning)]
+
+
+def _of_start(caught: Sequence[ChoiceModelWarning], model: Composition, found: Fit) -> list[ChoiceModelWarning]:
+    """Warnings of a fit that are of its starting values: of the tastes, and not of the estimates."""
+    assert isinstance(model.heterogeneity, Mixing)  # noqa: S101 - nobody else has draws
+    of_estimates = singular_blocks(model.heterogeneity, found.theta)
+    return [w for w in caught if isinstance(w, TasteWarning) and str(w) not in of_estimates]
 
 
 def _warm(settings: FitSettings, model: Composition, fits: Sequence[Fit]) -> FitSettings:
@@ -155,7 +169,7 @@ def _with_notes(steps: Sequence[tuple[int, Fit]], move: _Move, draws: Draws, set
             f"{number:,} {what} are the most that are tried, and may not suffice: {_moved(move, draws)}. Ask for more "
             f'with a number, such as cm.Draws("{kind}", {2 * number}), or see whether the data determine the spreads.',
             ConvergenceWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
     optima = found.optima
     if settings.starts > 1:

@@ -341,7 +341,7 @@ def fit_prepared(
         separation = _separation(optimum, products, (likelihood, utility_free, settings), pool)
     fitted = _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
     for remark in _remarks(model, likelihood, fitted, (prepared, settings)):
-        warnings.warn(remark, LatentClassWarning, stacklevel=5)
+        warnings.warn(remark, LatentClassWarning, stacklevel=4)
     if isinstance(model.heterogeneity, Mixing):
         for remark in singular_blocks(model.heterogeneity, fitted.theta):
             warnings.warn(remark, TasteWarning, stacklevel=4)

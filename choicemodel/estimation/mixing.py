@@ -154,7 +154,10 @@ class Mixing:
     def with_draws(self, draws: Draws, columns: Sequence[str]) -> Mixing:
         """Return the same coefficients, on the columns of the design, with other draws."""
         spec = self.spec.with_draws(draws)
-        return replace(self, spec=spec, tastes=spec.on(list(columns), self.names))
+        tastes = spec.on(list(columns), self.names)
+        if isinstance(self.tastes, ClassMixture):  # shares stay those over the same persons
+            tastes = replace(tastes, classes=self.tastes.classes)
+        return replace(self, spec=spec, tastes=tastes)
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the heterogeneity for a file."""

@@ -45,7 +45,7 @@ _THERE = 1e-8
 # How often parameters on edges may be let go or put there.
 _MOST_CHANGES = 12
 # In how many ways the classes found without what is inside them are taken for classes of different kinds.
-_MOST_ASSIGNMENTS = 6
+MOST_ASSIGNMENTS = 6
 # Log-likelihoods of two optima that differ by less are those of one and the same.
 _SAME = 1e-4
 
@@ -333,7 +333,7 @@ def _of_mixed_classes(
 ) -> tuple[FloatArray, Search]:
     """Search from every way in which the classes may be of their kinds, and around the best if more is asked for."""
     model, settings, journal = task
-    points = sorted(points, key=lambda t: -likelihood.value(t))[:_MOST_ASSIGNMENTS]
+    points = sorted(points, key=lambda t: -likelihood.value(t))[:MOST_ASSIGNMENTS]
     found = _search(likelihood, points[0], free, Task(model, replace(settings, starts=1), journal), points[1:])
     if settings.starts == 1:
         return points[0], found

@@ -95,8 +95,9 @@ def search_placed(
     MixedLikelihood
         With the nodes with which it was found.
     """
-    there = placed(likelihood, starting_values(likelihood, (theta, free), task, logit))
-    found = search(there, theta, free, task, logit)
+    first = starting_values(likelihood, (theta, free), task, logit)
+    there = placed(likelihood, first)
+    found = search(there, first, free, _from(first, task), logit)
     optima = found.optima
     for _ in range(_MOST_PLACEMENTS):
         at = theta.copy()
@@ -107,7 +108,12 @@ def search_placed(
             break
         begin = at.copy()
         begin[free] = np.where(found.at_bound, theta[free], at[free])  # from a bound there is no way back
-        start = dict(zip(task.model.parameters.names, begin.tolist(), strict=True))
-        there, warm = again, task._replace(settings=replace(task.settings, start=start, starts=1))
-        found = search(there, begin, free, warm, logit)
+        warm = _from(begin, task._replace(settings=replace(task.settings, starts=1)))
+        there, found = again, search(again, begin, free, warm, logit)
     return replace(found, optima=optima if task.settings.starts > 1 else found.optima), there
+
+
+def _from(theta: FloatArray, task: Task) -> Task:
+    """The same task with starting values that are known."""
+    start = dict(zip(task.model.parameters.names, theta.tolist(), strict=True))
+    return task._replace(settings=replace(task.settings, start=start))

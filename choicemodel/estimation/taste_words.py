@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.estimation.mixing import Mixing
+from choicemodel.estimation.person_draws import EACH
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.distributions import JohnsonSB
+from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.latent_classes import LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficient, RandomCoefficients
 from choicemodel.heterogeneity.random_tastes import RandomTastes
@@ -77,34 +81,90 @@ def describe_tastes(mixing: Mixing, who: Who) -> list[str]:
         Sentences.
     """
     if isinstance(mixing.spec, LatentClasses):
-        return _classes(mixing.spec, who)
+        return [*_classes(mixing.spec, who), *_inside_classes(mixing, who)]
     if not isinstance(mixing.spec, RandomCoefficients):
         return []
-    assert isinstance(mixing.tastes, RandomTastes)  # noqa: S101 - what random coefficients are bound to
-    return [*_random(mixing.spec, who), _draws(mixing.tastes, who)]
+    return [f"Random over {who}: {_what(mixing.spec)}.", *_more(mixing.spec), _draws(mixing, who)]
 
 
 def varying_in_words(mixing: Mixing) -> str:
     """Say in one line what varies, and by which draws: for tables with little room."""
-    if isinstance(mixing.spec, LatentClasses):
-        return f"{mixing.spec.classes} classes"
-    if not isinstance(mixing.spec, RandomCoefficients):
+    spec = mixing.spec
+    if isinstance(spec, LatentClasses):
+        what = [_number_of_classes(spec)]
+        what += [f"within {_class_list(at)} ({_in_short(inside)})" for at, inside in _alike(spec.within)]
+        what += [f"{_short_name(e)} errors in {_class_list(at)}" for at, e in _alike(spec.own_errors)]
+    elif isinstance(spec, RandomCoefficients):
+        what = [_in_short(spec)]
+    else:
         return "coefficients vary over persons"
-    assert isinstance(mixing.tastes, RandomTastes)  # noqa: S101 - what random coefficients are bound to
-    what = [_by_distribution(mixing.spec)] if mixing.spec.coefficients else []
-    what += [f"correlated {_blocks(mixing.spec)}"] if mixing.spec.blocks else []
-    what += [f"WTP space of {mixing.spec.wtp_space}"] if mixing.spec.wtp_space is not None else []
-    what += ["an overall scale"] if mixing.spec.scale else []
-    what += [f"error components {', '.join(mixing.spec.components)}"] if mixing.spec.components else []
-    return "; ".join([*what, _points(mixing.tastes)])
+    return "; ".join([*what, _points(mixing)] if spec.sampler is not None else what)
+
+
+class _Part(NamedTuple):
+    """Random coefficients of everybody, or of a class.
+
+    Parameters
+    ----------
+    spec : RandomCoefficients
+    tastes : RandomTastes
+    of_class : int or None
+        Counted from zero; None for everybody.
+    place : slice
+        Their parameters among the own ones.
+    """
+
+    spec: RandomCoefficients
+    tastes: RandomTastes
+    of_class: int | None
+    place: slice
+
+    @property
+    def ending(self) -> str:
+        """What is behind the names of the class."""
+        return "" if self.of_class is None else f"[class {self.of_class + 1}]"
+
+    def values(self, mixing: Mixing, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Parameters of utility, a column each, and its own."""
+        parts = mixing.split(theta)
+        if self.of_class is None:
+            return parts.utility, parts.own
+        assert isinstance(mixing.tastes, ClassMixture)  # noqa: S101 - nobody else has classes with something inside
+        return mixing.tastes.coefficients_of(parts.utility, self.of_class), parts.own[self.place]
+
+
+def _parts(mixing: Mixing) -> Iterator[_Part]:
+    """The random coefficients of a mixture, class by class where there are classes."""
+    spec, tastes = mixing.spec, mixing.tastes
+    if isinstance(spec, RandomCoefficients) and isinstance(tastes, RandomTastes):
+        yield _Part(spec, tastes, None, slice(None))
+    if isinstance(spec, LatentClasses) and isinstance(tastes, ClassMixture):
+        for c, inside in enumerate(tastes.within):
+            if inside.tastes is not None:
+                yield _Part(spec.within[c + 1], inside.tastes, c, inside.own)
 
 
 # --- random coefficients ---------------------------------------------------------------------------------------------
 
 
-def _random(spec: RandomCoefficients, who: Who) -> list[str]:
-    what = _by_distribution(spec) or ("error components" if spec.components else "the scale of utility")
-    out = [f"Random over {who}: {what}."]
+def _what(spec: RandomCoefficients) -> str:
+    """What is random."""
+    return _by_distribution(spec) or ("error components" if spec.components else "the scale of utility")
+
+
+def _in_short(spec: RandomCoefficients) -> str:
+    """What is random, without further explanation."""
+    what = [_by_distribution(spec)] if spec.coefficients else []
+    what += [f"correlated {_blocks(spec)}"] if spec.blocks else []
+    what += [f"WTP space of {spec.wtp_space}"] if spec.wtp_space is not None else []
+    what += ["an overall scale"] if spec.scale else []
+    what += [f"error components {', '.join(spec.components)}"] if spec.components else []
+    return "; ".join(what)
+
+
+def _more(spec: RandomCoefficients) -> list[str]:
+    """What else there is to say of random coefficients."""
+    out = []
     if spec.blocks:
         out.append(f"Correlated: {_blocks(spec)}.")
     if spec.components:
@@ -149,17 +209,20 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _draws(tastes: RandomTastes, who: Who) -> str:
-    more = f", seed {tastes.sampler.seed}" if tastes.sampler.seed is not None else ""
-    return f"Integrated by {_points(tastes, seed=False)} for each {who.unit}{more}."
+def _draws(mixing: Mixing, who: Who) -> str:
+    seed = mixing.spec.sampler.seed
+    more = f", seed {seed}" if seed is not None else ""
+    placed = mixing.spec.sampler.adaptive
+    each = f", placed for each {who.unit}" if placed else f" for each {who.unit}"
+    inside = f", with {EACH} in each situation for every one" if mixing.varies_within else ""
+    return f"Integrated by {_points(mixing, seed=False, placed=False)}{each}{inside}{more}."
 
 
-def _points(tastes: RandomTastes, *, seed: bool = True) -> str:
-    """How the mean is taken, with number and seed."""
-    sampler, D = tastes.sampler, len(tastes.variates)
+def _points(mixing: Mixing, *, seed: bool = True, placed: bool = True) -> str:
+    """How the mean is taken, with number and seed, and whether nodes are placed."""
+    sampler: Draws = mixing.spec.sampler
     if sampler.kind == "quadrature":
-        each = round(tastes.n_points ** (1 / D))
-        return f"quadrature with {each:,} nodes" + (f" in each of {D} dimensions" if D > 1 else "")
+        return _nodes(mixing) + (", placed for each person" if placed and sampler.adaptive else "")
     if sampler.kind == "given":
         return f"{sampler.number:,} draws that were given as an array"
     number = "" if sampler.number is None else f"{sampler.number:,} "
@@ -167,13 +230,21 @@ def _points(tastes: RandomTastes, *, seed: bool = True) -> str:
     return f"{number}{_KINDS.get(sampler.kind, f'{sampler.kind} draws')}{of}"
 
 
+def _nodes(mixing: Mixing) -> str:
+    """The nodes of a quadrature, of which each class may have another number of dimensions."""
+    number = mixing.spec.sampler.number
+    D = max(len(part.tastes.variates) for part in _parts(mixing))
+    several = mixing.spec.within if isinstance(mixing.spec, LatentClasses) else ()
+    dimensions = "each dimension" if len(several) > 1 else f"each of {D} dimensions"
+    return "quadrature" + (f" with {number:,} nodes" if number else "") + (f" in {dimensions}" if D > 1 else "")
+
+
 # --- classes ---------------------------------------------------------------------------------------------------------
 
 
 def _classes(spec: LatentClasses, who: Who) -> list[str]:
     by = "the same for everybody" if spec.membership is None else f"a logit of {spec.membership}, class 1 the base"
-    number = f"{spec.classes} class{'es' if spec.classes > 1 else ''}"
-    out = [f"Latent classes: {number} of {who}; the probability of belonging to one is {by}."]
+    out = [f"Latent classes: {_number_of_classes(spec)} of {who}; the probability of belonging to one is {by}."]
     if spec.membership is not None:
         out.append(f"Shares of the classes are means over these {who.unit}s.")
     if spec.common:
@@ -182,6 +253,77 @@ def _classes(spec: LatentClasses, who: Who) -> list[str]:
         zeros = "; ".join(f"{', '.join(names)} in class {c}" for c, names in spec.zeros.items())
         out.append(f"Zero: {zeros}.")
     return out
+
+
+def _inside_classes(mixing: Mixing, who: Who) -> list[str]:
+    """What varies within classes, and what errors they have."""
+    spec: LatentClasses = mixing.spec
+    out = []
+    for at, inside in _alike(spec.within):
+        out.append(f"Random within {_class_list(at)}: {_what(inside)}.")
+        out += _more(inside)
+    rest = [c for c in range(1, spec.classes + 1) if c not in spec.within]
+    if spec.within and rest:
+        out.append(f"Nothing varies within {_class_list(rest)}.")
+    if spec.own_errors:
+        own = [f"{errors_in_words(e)} in {_class_list(at)}" for at, e in _alike(spec.own_errors)]
+        out.append(f"Errors differ by class: {'; '.join(own)}" + _others(spec) + ".")
+    return [*out, _draws(mixing, who)] if spec.within else out
+
+
+def _others(spec: LatentClasses) -> str:
+    return "; the model's own in the others" if len(spec.own_errors) < spec.classes else ""
+
+
+def errors_in_words(errors: Any) -> str:
+    """Say what errors a class has.
+
+    Examples
+    --------
+    >>> from choicemodel.random_utility import Nested
+    >>> errors_in_words(Nested({"public": ["bus", "train"]}))
+    'nested (public: bus, train)'
+    """
+    nests = [f"{name}: {', '.join(map(str, labels))}" for name, labels in nests_of(errors)]
+    return _short_name(errors) + (f" ({'; '.join(nests)})" if nests else "")
+
+
+def nests_of(errors: Any) -> list[tuple[Any, Sequence[Any]]]:
+    """Nests of an error distribution with their alternatives, those inside others included; none without nests."""
+    kind = errors.to_dict()["kind"]
+    if kind == "nested":
+        return [(nest.name, nest.all_alternatives()) for nest in errors.root.all_nests()]
+    return list(errors.nests.items()) if kind == "cross_nested" else []
+
+
+def _short_name(errors: Any) -> str:
+    kind = str(errors.to_dict()["kind"])
+    return {"gumbel": "independent Gumbel", "nested": "nested", "cross_nested": "cross-nested"}.get(kind, kind)
+
+
+def _number_of_classes(spec: LatentClasses) -> str:
+    return f"{spec.classes} class{'es' if spec.classes > 1 else ''}"
+
+
+def _alike(by_class: dict[int, Any]) -> list[tuple[list[int], Any]]:
+    """Classes that have the same, and what it is."""
+    out: list[tuple[list[int], Any]] = []
+    for c, what in sorted(by_class.items()):
+        same = next((at for at, known in out if known == what), None)
+        if same is None:
+            out.append(([c], what))
+        else:
+            same.append(c)
+    return out
+
+
+def _class_list(numbers: Sequence[int]) -> str:
+    """Numbers of classes in words: class 1; classes 1 and 3; classes 1 to 4."""
+    if len(numbers) == 1:
+        return f"class {numbers[0]}"
+    if len(numbers) > 2 and all(b == a + 1 for a, b in pairwise(numbers)):
+        return f"classes {numbers[0]} to {numbers[-1]}"
+    return f"classes {_listed([str(c) for c in numbers])}"
 
 
 # --- what needs care -------------------------------------------------------------------------------------------------
@@ -206,25 +348,31 @@ def care_in_words(mixing: Mixing, theta: FloatArray, who: Who, covariates: Float
             "told apart from the errors by the form of the distributions alone, so that spreads and classes are "
             f"fragile.{tail}"
         )
-    if isinstance(mixing.tastes, RandomTastes):
-        shares = other_sign(mixing, theta, covariates)
-        large = [f"{name} {share:.0%}" for name, share in shares.items() if share > _LARGE_SHARE]
-        if large:
-            out.append(f"Share of {who.unit}s whose coefficient has not the sign of its mean: {', '.join(large)}.")
+    shares = other_sign(mixing, theta, covariates)
+    large = [f"{name} {share:.0%}" for name, share in shares.items() if share > _LARGE_SHARE]
+    if large:
+        out.append(f"Share of {who.unit}s whose coefficient has not the sign of its mean: {', '.join(large)}.")
     return out
 
 
 def other_sign(mixing: Mixing, theta: FloatArray, covariates: FloatArray | None) -> dict[str, float]:
     """Share of persons whose coefficient has not the sign of its mean in the population, by coefficient.
 
-    Those that covariates shift are left out where the covariates are not known.
+    Those that covariates shift are left out where the covariates are not known. Of a class it is the share in it.
     """
-    tastes = mixing.tastes
-    assert isinstance(tastes, RandomTastes)  # noqa: S101 - asked of those alone
+    out: dict[str, float] = {}
+    for part in _parts(mixing):
+        for name, share in _other_sign(mixing, part, theta, covariates).items():
+            out[name + part.ending] = share
+    return out
+
+
+def _other_sign(mixing: Mixing, part: _Part, theta: FloatArray, covariates: FloatArray | None) -> dict[str, float]:
+    """The same of the random coefficients of everybody, or of a class."""
+    tastes, out = part.tastes, {}
     shifted = {*tastes.layout.mean_shifts.column.tolist(), *tastes.layout.spread_shifts.column.tolist()}
-    parts, out = mixing.split(theta), {}
     persons = np.zeros((1, len(mixing.names))) if covariates is None or not shifted else covariates
-    m, s = tastes.margins(parts.utility, parts.own, persons)  # (p, B)
+    m, s = tastes.margins(*part.values(mixing, theta), persons)  # (p, B)
     for i, (name, law) in enumerate(zip(tastes.names, tastes.distributions, strict=True)):
         if (i in shifted and covariates is None) or i >= len(tastes.layout.location):
             continue
@@ -239,20 +387,21 @@ def other_sign(mixing: Mixing, theta: FloatArray, covariates: FloatArray | None)
 
 def singular_blocks(mixing: Mixing, theta: FloatArray) -> list[str]:
     """Say which blocks of correlated coefficients have a covariance without an inverse, but for spreads of zero."""
-    tastes = mixing.tastes
-    if not isinstance(tastes, RandomTastes) or not isinstance(mixing.spec, RandomCoefficients):
-        return []
-    B, load = len(tastes.names), tastes.layout.loadings
-    L = load.matrix(mixing.split(theta).own, (B, B))
-    out = []
-    for block in mixing.spec.blocks:
+    return [words for part in _parts(mixing) for words in _singular_of(part, part.values(mixing, theta)[1])]
+
+
+def _singular_of(part: _Part, own: FloatArray) -> list[str]:
+    tastes, out = part.tastes, []
+    B = len(tastes.names)
+    L = tastes.layout.loadings.matrix(own, (B, B))
+    for block in part.spec.blocks:
         rows = [tastes.names.index(name) for name in block]
         if np.any(np.diag(L)[rows] <= 0):
             continue  # on the edge, which is warned about for itself
         unit = L[rows] / np.linalg.norm(L[rows], axis=1, keepdims=True)
         C = unit @ unit.T
         if np.linalg.eigvalsh(C)[0] < _SINGULAR:
-            out.append(_singular(block, C))
+            out.append(_singular([name + part.ending for name in block], C))
     return out
 
 
@@ -277,22 +426,25 @@ def edges_in_words(names: Sequence[str], mixing: object) -> str:
         Parameters on the edge of their range.
     mixing : Mixing or Homogeneous
     """
-    if not isinstance(mixing, Mixing) or not isinstance(mixing.tastes, RandomTastes):
+    if not isinstance(mixing, Mixing):
         return ""
-    load, tastes, own = mixing.tastes.layout.loadings, mixing.tastes, [p.name for p in mixing.tastes.own]
+    return "".join(_edges_of(names, part) for part in _parts(mixing))
+
+
+def _edges_of(names: Sequence[str], part: _Part) -> str:
+    tastes, end = part.tastes, part.ending
+    load, own = tastes.layout.loadings, [p.name + end for p in tastes.own]
     of = {own[h]: tastes.names[r] for r, c, h in zip(load.row, load.column, load.at, strict=True) if r == c}
     at = [n for n in names if n in of]
-    if not at:
-        return ""
-    blocks = mixing.spec.blocks if isinstance(mixing.spec, RandomCoefficients) else ()
-    inside = [block for block in blocks if any(of[n] in block[1:] for n in at)]
-    alone = [of[n] for n in at if not any(of[n] in block[1:] for block in inside)]
+    inside = [block for block in part.spec.blocks if any(of[n] in block[1:] for n in at)]
+    alone = [of[n] + end for n in at if not any(of[n] in block[1:] for block in inside)]
     out = ""
     if alone:
+        everybody = "everybody" if part.of_class is None else "everybody in the class"
         out += (
             f" The data show no variation of {', '.join(alone)} over people: this is the fit of a model in which "
-            "everybody has the same. cm.lr_test(restricted, this) tests spreads by the chi-bar-square, whose p-value "
-            "knows that zero is an edge."
+            f"{everybody} has the same. cm.lr_test(restricted, this) tests spreads by the chi-bar-square, whose "
+            "p-value knows that zero is an edge."
         )
     for block in inside:
         what = (
@@ -301,6 +453,7 @@ def edges_in_words(names: Sequence[str], mixing: object) -> str:
             else "one of them is a combination of those before it, such as one with which its correlation is one"
         )
         out += (
-            f" The covariance of {_listed(block)} is singular: {what}. Leave it out of correlated= or out of random=."
+            f" The covariance of {_listed([name + end for name in block])} is singular: {what}. Leave it out of "
+            "correlated= or out of random=."
         )
     return out

@@ -396,8 +396,10 @@ def _rename(utility: list[TasteParameter], classes: ClassTastes, tastes: RandomT
 
 def _kind(classes: ClassTastes, c: int, random: Any, errors: Any) -> str:
     """What tells kinds of classes apart."""
-    described = [None if e is None else e.to_dict() for e in (random, errors)]
-    return json.dumps([(classes.place[:, c] >= 0).tolist(), *described], default=str)
+    inside = None if random is None else (random.coefficients, random.blocks, random.wtp_space, random.scale)
+    described = None if errors is None else errors.to_dict()
+    # a distribution may be a function, which has no description but is what it is
+    return json.dumps([(classes.place[:, c] >= 0).tolist(), repr(inside), described], default=str)
 
 
 def _of_class(draws: FloatArray | None, w: _Within) -> FloatArray | None:

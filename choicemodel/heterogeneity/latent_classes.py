@@ -668,7 +668,7 @@ def _with_sampler(
     Raises
     ------
     SpecificationError
-        If two classes bring different ones, draws are given where nothing varies, or have no number.
+        If two classes bring different ones, draws are given where nothing varies, have no number, or are placed.
     """
     if not random:
         if draws is not None:
@@ -687,6 +687,11 @@ def _with_sampler(
             f'draws="{sampler.kind}" without a number finds it for a mixed logit. With classes give it yourself, as in '
             f'cm.Draws("{"sobol" if sampler.kind == "auto" else sampler.kind}", '
             f"{1000 if sampler.kind == 'auto' else 64}), and compare with twice as many."
+        )
+    if sampler.adaptive:
+        raise SpecificationError(
+            "adaptive=True places the nodes of a mixed logit where each person's integrand is, which is not offered "
+            'within classes. Leave it out and give more nodes, such as cm.Draws("quadrature", 64).'
         )
     out = {}
     for c, spec in random.items():

@@ -9,9 +9,12 @@ import numpy as np
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.describe import KINDS
+from choicemodel.estimation.em import QUICK_STARTS
 from choicemodel.estimation.mixing import Mixing
-from choicemodel.estimation.taste_words import describe_tastes
+from choicemodel.estimation.taste_words import describe_tastes, nests_of
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
+from choicemodel.random_utility import ErrorsByClass
 from choicemodel.results import ChoiceResults
 from choicemodel.storage import software_versions
 
@@ -82,7 +85,7 @@ _CROSS_NESTED = (
     r"Y_{nl}^{\lambda_l}}, \qquad Y_{nm} = \sum_i (\alpha_{im} e^{V_{ni}})^{1/\lambda_m}",
 )
 _BY_CLASS = (
-    "The errors of each class have a distribution of their own, and so has the probability of a choice:",
+    "Classes differ in the distribution of the errors, and so in the choice probabilities, which are listed by class:",
     "",
     "",
 )
@@ -107,7 +110,18 @@ def _model(result: ChoiceResults) -> Paragraph:
             ", given the coefficients. These vary over the population, and the probability of a person's choices is "
             "the mean, over their distribution, of the product of these:"
         )
-    return Paragraph("Model", f"{result.model.title}. {text}", (*filter(None, (plain, latex)), *_nest_lines(errors)))
+    lines = _lines_by_class(errors) if isinstance(errors, ErrorsByClass) else _nest_lines(errors)
+    return Paragraph("Model", f"{result.model.title}. {text}", (*filter(None, (plain, latex)), *lines))
+
+
+def _lines_by_class(errors: ErrorsByClass) -> tuple[str, ...]:
+    """Formula and nests of each class."""
+    out = []
+    for c, which in enumerate(errors.of_class, start=1):
+        own = errors.distributions[which]
+        _, plain, latex = _MODELS[own.to_dict()["kind"]]
+        out += [f"class {c}: {line}" for line in (plain, latex, *_nest_lines(own))]
+    return tuple(out)
 
 
 def varies(model: Any) -> bool:
@@ -120,18 +134,11 @@ def _tastes(result: ChoiceResults) -> list[Paragraph]:
     mixing = result.model.heterogeneity_or_none
     if not isinstance(mixing, Mixing):
         return []
-    return [Paragraph("Heterogeneity", " ".join(describe_tastes(mixing, result.who())))]
+    return [Paragraph("Heterogeneity", " ".join([*describe_tastes(mixing, result.who()), *result.fit_notes]))]
 
 
 def _nest_lines(errors: Any) -> tuple[str, ...]:
-    kind = errors.to_dict()["kind"]
-    if kind == "nested":
-        members = [(nest.name, nest.all_alternatives()) for nest in errors.root.all_nests()]
-    elif kind == "cross_nested":
-        members = list(errors.nests.items())
-    else:
-        return ()
-    return tuple(f"nest {name}: {', '.join(map(str, labels))}" for name, labels in members)
+    return tuple(f"nest {name}: {', '.join(map(str, labels))}" for name, labels in nests_of(errors))
 
 
 def _utilities(result: ChoiceResults) -> Paragraph:
@@ -238,7 +245,15 @@ def _starts(result: ChoiceResults) -> str:
 
 
 def _starts_of_mixtures(result: ChoiceResults) -> str:
-    if result.starts > 1 and isinstance(result.model.heterogeneity_or_none.tastes, ClassTastes):  # type: ignore[union-attr]
+    tastes = result.model.heterogeneity_or_none.tastes  # type: ignore[union-attr]
+    if isinstance(tastes, ClassMixture) and tastes.n_classes > 1:
+        asked = result.settings.starts
+        number = asked if asked > 1 else QUICK_STARTS
+        return (
+            "The search starts from the same classes with Gumbel errors and nothing that varies within them, the best "
+            f"of those found by EM from {number} points, in every way in which they may be of the kinds asked for."
+        )
+    if result.starts > 1 and isinstance(tastes, ClassTastes):
         return "The search starts from the ends of short runs of EM, from classes spread around the logit estimates."
     return "The search starts from the logit estimates, with spreads of half the size of the coefficients."
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from choicemodel.data import ChoiceData
 from choicemodel.models import ChoiceModel
+from choicemodel.random_utility import Scaled
+from choicemodel.report.code import Code, call, errors_argument, literal, nests_of
 from choicemodel.report.methods import varies
+from choicemodel.report.mixture_code import mixture_code
 from choicemodel.results import ChoiceResults
 from choicemodel.tables.grid import clean
 
-_LONGEST = 100
 # What a result calls groups that were given as values and not by the name of a column.
 GIVEN = "the groups given"
 _DEFAULTS = {"tolerance": 1e-8, "max_iterations": 100, "starts": 1}
-
-
-class Unwritable(Exception):  # noqa: N818 - it is no error: a comment takes the place of the code
-    """A label or setting that has no form as code."""
 
 
 def script(result: ChoiceResults, data: ChoiceData | None, reading: str | None) -> str:
@@ -61,55 +56,6 @@ def script(result: ChoiceResults, data: ChoiceData | None, reading: str | None) 
     return "\n".join(line for part in parts for line in part)
 
 
-def literal(value: Any) -> str:
-    """Write a value as code.
-
-    Raises
-    ------
-    Unwritable
-        If its representation would not give it back.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> literal({"public": ["bus", np.int64(3)], None: (1.5,)})
-    "{'public': ['bus', 3], None: (1.5,)}"
-    """
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, (bool, int)) or (isinstance(value, float) and np.isfinite(value)):
-        return repr(value)
-    if isinstance(value, str):
-        return repr(str(value))
-    if isinstance(value, list):
-        return f"[{', '.join(map(literal, value))}]"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{literal(k)}: {literal(v)}' for k, v in value.items())}}}"
-    raise Unwritable(type(value).__name__)
-
-
-def _call(start: str, positional: list[str], named: Mapping[str, Any]) -> list[str]:
-    """A call on one line if it fits, else an argument a line; what cannot be written becomes a comment."""
-    arguments, comments = list(positional), []
-    for name, value in named.items():
-        try:
-            arguments.append(f"{name}={value if isinstance(value, _Code) else literal(value)}")
-        except Unwritable:
-            comments.append(f"# {name} was {clean(repr(value))}, which has no form as code: set it by hand")
-    line = f"{start}({', '.join(arguments)})"
-    if len(line) <= _LONGEST:
-        return [*comments, line]
-    return [*comments, f"{start}(", *(f"    {argument}," for argument in arguments), ")"]
-
-
-class _Code(str):
-    """Text that is code already."""
-
-    __slots__ = ()
-
-
 def _reading(data: ChoiceData | None, reading: str | None) -> list[str]:
     if reading is not None:
         return [*reading.strip("\n").splitlines()]
@@ -130,49 +76,30 @@ def _reading(data: ChoiceData | None, reading: str | None) -> list[str]:
     }
     named |= {k: v for k in ("person", "weight") if (v := getattr(roles, k)) is not None}
     about = "# frame: the long table of the estimation data, data.frame, with a row for each available alternative"
-    return [about, *notes, *_call("data = cm.ChoiceData.from_long", ["frame"], named)]
+    return [about, *notes, *call("data = cm.ChoiceData.from_long", ["frame"], named)]
 
 
 def _model(result: ChoiceResults) -> list[str]:
     model: Any = result.model
+    formula, others = literal(model.formula), {"base": model.base, **_scales(model)}
     if varies(model):
-        return [f"# model: a {clean(model.title)}, {clean(repr(model.formula))}; its heterogeneity is not written here"]
-    errors = model.errors.to_dict()
+        return mixture_code(model, formula, others)
+    errors = model.errors.errors if isinstance(model.errors, Scaled) else model.errors
     names = {"gumbel": "MultinomialLogit", "nested": "NestedLogit", "cross_nested": "CrossNestedLogit"}
-    name = names.get(errors["kind"])
-    if name is None:
-        return _composed(model)
-    return _call(f"model = cm.{name}", ["data", literal(model.formula)], {**_nests(model.errors), "base": model.base})
-
-
-def _composed(model: ChoiceModel) -> list[str]:
-    """A model that has no name of its own."""
-    inner: Any = getattr(model.errors, "errors", model.errors)
-    names = {"gumbel": "Gumbel", "nested": "Nested", "cross_nested": "CrossNested"}
-    name = names.get(inner.to_dict()["kind"])
+    name = names.get(errors.to_dict()["kind"])
     if name is None:
         return [f"# model: {clean(repr(model))}"]
-    named: dict[str, Any] = {"base": model.base}
-    if name != "Gumbel":
-        named["errors"] = _Code("".join(line.strip() + " " for line in _call(f"cm.{name}", [], _nests(inner))).strip())
+    if isinstance(model.errors, Scaled):
+        return call("model = cm.ChoiceModel", ["data", formula], {**errors_argument(errors), **others})
+    return call(f"model = cm.{name}", ["data", formula], {**nests_of(errors), **others})
+
+
+def _scales(model: ChoiceModel) -> dict[str, Any]:
     scales = model.recipe.scales
-    if scales is not None:
-        named |= {} if scales.column is None else {"scale_groups": scales.column}
-        named |= {"stage_scale": True} if scales.stages else {}
-    return _call("model = cm.ChoiceModel", ["data", literal(model.formula)], named)
-
-
-def _nests(errors: Any) -> dict[str, Any]:
-    """Arguments of the errors, as a user writes them."""
-    content = errors.to_dict()
-    if content["kind"] == "nested":
-        named = {"nests": errors.root.written(), "shared": content["shared"], "restrict": content["restrict"]}
-    elif content["kind"] == "cross_nested":
-        named = {"nests": {name: list(members) for name, members in errors.nests.items()}}
-        named |= {"allocation": errors.allocation, "shared": content["shared"]}
-    else:
+    if scales is None:
         return {}
-    return {k: v for k, v in named.items() if v is not None and v is not False}
+    named: dict[str, Any] = {} if scales.column is None else {"scale_groups": scales.column}
+    return named | ({"stage_scale": True} if scales.stages else {})
 
 
 def _fit(result: ChoiceResults) -> list[str]:
@@ -188,5 +115,5 @@ def _fit(result: ChoiceResults) -> list[str]:
         named["groups"] = result.groups
         if result.groups == GIVEN or (data is not None and result.groups not in data.columns):
             comments = ["# groups: the values given to the fit, one for each row of data.frame"]
-            named["groups"] = _Code("groups")
-    return [*comments, *_call("result = model.fit", [], named)]
+            named["groups"] = Code("groups")
+    return [*comments, *call("result = model.fit", [], named)]

@@ -16,6 +16,7 @@ from choicemodel.data.codes import is_number
 from choicemodel.data.words import listed
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
+from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.models import ChoiceModel
@@ -343,8 +344,11 @@ def _classes(result: Any) -> tuple[ChoiceModel, ClassTastes]:
         raise SpecificationError(f"class_profiles takes a result, not {type(result).__name__}: fit the model first.")
     model = cast(ChoiceModel, result.model)
     if not isinstance(model.mixing, Mixing) or not isinstance(model.mixing.tastes, ClassTastes):
+        inside = isinstance(model.mixing, Mixing) and isinstance(model.mixing.tastes, ClassMixture)
+        no = f"which this {model.title.lower()} does not have"
+        no = "and not offered for classes in which coefficients vary or errors differ" if inside else no
         raise SpecificationError(
-            f"class_profiles is for latent classes of coefficients, which this {model.title.lower()} does not have. "
+            f"class_profiles is for latent classes of coefficients, {no}. "
             "cm.plots.coefficients draws the parameters of any model."
         )
     return model, model.mixing.tastes

@@ -12,6 +12,7 @@ import pytest
 
 import choicemodel as cm
 from choicemodel.heterogeneity.distributions import JohnsonSB, Quantile
+from choicemodel.random_utility import by_class
 
 ALTERNATIVES = ("car", "bus", "train", "walk")
 
@@ -81,6 +82,12 @@ def mixed(name: str, formula: str, random: dict[str, Any], draws: tuple[str, int
 def random_constant(names: dict[str, str]) -> cm.RandomCoefficients:
     random = {f"ASC[{names.get('train', 'train')}]": "normal", "time": "normal"}
     return cm.RandomCoefficients(random, draws=cm.Draws("mlhs", 48, rng=1))
+
+
+def components(names: dict[str, str]) -> cm.RandomCoefficients:
+    public = [names.get(a, a) for a in ("bus", "train")]
+    draws = cm.Draws("sobol", 48, rng=1)
+    return cm.RandomCoefficients({"time": "normal"}, draws=draws, components={"public": public})
 
 
 MIXED = [
@@ -157,6 +164,19 @@ MIXED = [
         common="time",
         rescaled="time",
     ),
+    mixed(
+        "within persons",
+        "cost + time",
+        {"time": cm.RandomCoefficient("normal", within=True)},
+        ("sobol", 32),
+        survey="tastes of situations",
+    ),
+    Case(
+        "mixed, error components",
+        lambda d: cm.ChoiceModel(d, "cost + time", heterogeneity=components({}), base="car"),
+        "tastes, public",
+        tastes=components,
+    ),
     Case(
         "mixed, random constant",
         lambda d: cm.ChoiceModel(d, "cost + time", heterogeneity=random_constant({}), base="car"),
@@ -170,7 +190,28 @@ def common_constant(names: dict[str, str]) -> cm.LatentClasses:
     return cm.LatentClasses(2, "income", common=[f"ASC[{names.get(a, a)}]" for a in ALTERNATIVES[1:]])
 
 
+def varying_class(names: dict[str, str]) -> cm.LatentClasses:
+    return cm.LatentClasses(2, "sex", random={1: {"time": "normal"}}, draws=cm.Draws("sobol", 32, rng=1))
+
+
+def nested_class(names: dict[str, str]) -> cm.LatentClasses:
+    public = [names.get(a, a) for a in ("bus", "train")]
+    return cm.LatentClasses(2, "income", errors={2: cm.Nested({"public": public})})
+
+
 CLASSES = [
+    Case(
+        "classes, one with a random coefficient",
+        lambda d: cm.ChoiceModel(d, "cost + time | 0", heterogeneity=varying_class({}), base="car"),
+        "classes",
+        tastes=varying_class,
+    ),
+    Case(
+        "classes, one with nested errors",
+        lambda d: cm.ChoiceModel(d, "cost + time | 0", heterogeneity=nested_class({}), base="car"),
+        "correlated classes",
+        tastes=nested_class,
+    ),
     Case(
         "classes, two with membership and common constants",
         lambda d: cm.ChoiceModel(d, "cost + time", heterogeneity=common_constant({}), base="car"),
@@ -306,6 +347,8 @@ def survey_frame(kind: str) -> pd.DataFrame:
     frame["weight"] = rng.integers(1, 4, n)[person].astype(float)
     frame["quality"] = np.random.default_rng(3).uniform(0, 6, n * J).round(2)
     of_cost, of_time, of_quality, of_train = tastes(kind, n, rng)[:, person]
+    if "of situations" in kind:
+        of_time = of_time + 0.08 * rng.normal(size=n)[frame.situation]
     if "classes" in kind:
         frame["income"] += 2 * (of_cost < -0.5)  # covariates say something of who belongs to which
     V = (
@@ -316,6 +359,8 @@ def survey_frame(kind: str) -> pd.DataFrame:
         + 0.3 * (frame.comfort == "high")
         + 0.2 * (frame["mode"] == names[-1])
     )
+    if "public" in kind:
+        V += 1.5 * rng.normal(size=n)[person] * frame["mode"].isin(["bus", "train"])
     if not all_sets_are_full(kind):
         # the first alternative is always there, the others mostly
         frame = frame[(rng.random(n * J) < 0.7) | (frame["mode"] == names[0])]
@@ -378,7 +423,7 @@ def full_sets(data: cm.ChoiceData) -> np.ndarray:
 
 def with_shared_draws(model: cm.ChoiceModel) -> cm.ChoiceModel:
     """The model with the same draws for everybody, whatever people are called."""
-    if not isinstance(model.heterogeneity, cm.RandomCoefficients) or model.heterogeneity.sampler.kind == "quadrature":
+    if model.draws is None or model.draws.kind == "quadrature":
         return model
     somebody = model.mixing.tastes.draws(np.array([7], dtype=np.uint64))
     shared = np.tile(somebody.transpose(0, 2, 1), (model.data.structure.n_units, 1, 1))  # (U, R, D)
@@ -397,6 +442,12 @@ def error_params(model: cm.ChoiceModel) -> np.ndarray:
     return np.array([p.start * (0.9 - 0.1 * (i % 3)) for i, p in enumerate(own)])
 
 
+def error_points(model: cm.ChoiceModel) -> list[np.ndarray]:
+    """Parameters of the errors as they are asked for: where classes have errors of their own, with each class."""
+    phi = error_params(model)
+    return [np.append(phi, c) for c in range(model.mixing.tastes.n_classes)] if by_class(model.errors) else [phi]
+
+
 def trial_params(model: cm.ChoiceModel, seed: int = 5) -> np.ndarray:
     """Parameters away from the optimum: of the size of the design's columns, and inside the range of the errors."""
     size = dict(zip(model.design_on().names, np.abs(model.design_on().matrix()).max(axis=0), strict=True))
@@ -411,5 +462,5 @@ def trial_params(model: cm.ChoiceModel, seed: int = 5) -> np.ndarray:
 def column_of(parameter: str) -> str:
     """The column of the design that a parameter belongs to; its own name if there is none."""
     plain = re.sub(r"\[class \d+\]$", "", parameter)
-    inside = re.fullmatch(r"(?:mu|sigma|sd|width|chol|mean)\[([^,:]+?)(?:[,:].*)?\]", plain)
+    inside = re.fullmatch(r"(?:mu|sigma|sd|width|within|chol|mean)\[([^,:]+?)(?:[,:].*)?\]", plain)
     return inside[1] if inside else plain

@@ -153,6 +153,44 @@ def test_nodes_are_doubled_and_have_no_noise(data) -> None:
     assert 'cm.Draws("quadrature", 20)' in coarse.verdict
 
 
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
+def test_draws_within_classes_are_changed_and_looked_at(data) -> None:
+    model = cm.LatentClassLogit(
+        data, "x + z | 0", 2, membership="g", random={1: {"x": "normal"}}, draws=cm.Draws("sobol", 32, rng=0)
+    )
+    assert model.draws == cm.Draws("sobol", 32, rng=0)
+    other = model.with_draws(cm.Draws("mlhs", 20, rng=3))
+    assert other.draws == cm.Draws("mlhs", 20, rng=3)
+    assert other.mixing.n_points == 21  # and the class without
+    result = model.fit()
+    own = [p.name == "class[2]" or ":g" in p.name for p in model.parameters.items]
+    assert sum(own) == 2
+    # shares are means over the persons of the data still
+    assert other.derived_numbers(result._fit.theta)[1] == pytest.approx(
+        model.derived_numbers(result._fit.theta)[1], abs=1e-12
+    )
+    stability = cm.draw_stability(result, refits=1, rng=1)
+    doubled = stability.path.iloc[-1]
+    assert (doubled["run"], doubled["draws"]) == ("doubled", 64)
+    at = dict(zip(model.parameters.names, doubled[list(result.params.index)], strict=True))
+    evaluated = model.with_draws(cm.Draws("sobol", 64, rng=0)).evaluate(at)
+    assert evaluated.value == pytest.approx(doubled["llf"], abs=1e-8)
+    assert np.abs(evaluated.score).max() < 0.01
+    assert abs(model.evaluate(at).score).max() > 0.1  # with other draws it is no maximum
+
+
+@pytest.mark.parametrize(
+    ("draws", "message"),
+    [("auto", "finds it for a mixed logit"), (cm.Draws("quadrature", 8, adaptive=True), "not offered within classes")],
+)
+def test_draws_that_classes_do_not_take_are_refused(data, draws, message) -> None:
+    model = cm.LatentClassLogit(data, "x + z | 0", 2, random={1: {"x": "normal"}}, draws=cm.Draws("sobol", 8, rng=0))
+    with pytest.raises(SpecificationError, match=message):
+        model.with_draws(draws)
+    with pytest.raises(SpecificationError, match="Nothing is drawn"):
+        cm.LatentClassLogit(data, "x + z | 0", 2).with_draws("sobol")
+
+
 def test_what_was_found_by_doubling_is_looked_at_too(data) -> None:
     stability = cm.draw_stability(mixed(data, "quadrature").fit())
     assert stability.suffices

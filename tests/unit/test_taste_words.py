@@ -1,8 +1,6 @@
 """Heterogeneity in words: what summaries say of it, what they point out, and what fits warn of."""
 
 import warnings
-from copy import copy
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,15 +76,112 @@ def test_a_summary_names_blocks_scale_and_wtp_space(data) -> None:
 
 
 def test_error_components_and_coefficients_within_persons_are_said(data) -> None:
-    model = mixed(data, {"x": "normal", "z": "uniform"})
-    spec = copy(model.mixing.spec)
-    inside = copy(spec.coefficients["x"])
-    object.__setattr__(inside, "within", True)
-    object.__setattr__(spec, "random", {**spec.random, "x": inside})
-    object.__setattr__(spec, "components", {"new": ("b", "c")})
-    found = describe_tastes(replace(model.mixing, spec=spec), _at_start(model).who())
-    assert found[0].endswith("on average: x normal (over situations too); z uniform.")
-    assert found[1] == "Error components, normal with mean zero: new (b, c)."
+    inside = mixed(data, {"x": cm.RandomCoefficient("normal", within=True), "z": "normal"})
+    assert said(inside)[0].endswith("on average: x normal (over situations too); z normal.")
+    assert said(inside)[1] == (
+        "Integrated by 32 scrambled Sobol draws for each person, with 4 in each situation for every one, seed 7."
+    )
+    assert "x normal (over situations too); z normal; 32 scrambled" in varying_in_words(inside.mixing)
+    components = mixed(data, {"x": "normal"}, components={"new": ["b", "c"]})
+    assert said(components)[1] == "Error components, normal with mean zero: new (b, c)."
+    alone = mixed(data, {}, components={"new": ["b", "c"]})
+    assert said(alone)[0].endswith("on average: error components.")
+    assert varying_in_words(alone.mixing) == "error components new; 32 scrambled Sobol draws, seed 7"
+
+
+def test_nodes_that_are_placed_are_said(data) -> None:
+    placed = mixed(data, {"x": "normal", "z": "normal"}, draws=cm.Draws("quadrature", 6, adaptive=True))
+    assert said(placed)[-1] == "Integrated by quadrature with 6 nodes in each of 2 dimensions, placed for each person."
+    assert varying_in_words(placed.mixing).endswith("6 nodes in each of 2 dimensions, placed for each person")
+
+
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
+def test_how_many_draws_were_enough_is_said_in_summary_and_report(data, tmp_path) -> None:
+    result = mixed(data, {"x": "normal"}, draws="quadrature").fit()
+    (note,) = result.fit_notes
+    number = result.model.draws.number
+    assert note.startswith(f"The integral is taken with {number} nodes per dimension, placed for each person: the last")
+    assert note in result.summary().notes
+    assert note in cm.report(result, tmp_path / "report.html", date="").read_text(encoding="utf-8")
+
+
+# --- classes with something inside -----------------------------------------------------------------------------------
+
+
+def classes(data: cm.ChoiceData, number: int = 2, **options) -> cm.ChoiceModel:
+    if options.get("random"):
+        options = {"draws": cm.Draws("sobol", 16, rng=7)} | options
+    return cm.LatentClassLogit(data, COLUMNS, number, **options)
+
+
+def test_what_varies_within_which_class_is_said(data) -> None:
+    block = cm.RandomCoefficients({"x": "normal", "z": "-lognormal"}, correlated=True)
+    one = classes(data, 3, random={2: block})
+    assert said(one)[1:] == [
+        "Random within class 2: x normal; z -lognormal.",
+        "Correlated: x and z.",
+        "Nothing varies within classes 1 and 3.",
+        "Integrated by 16 scrambled Sobol draws for each person, seed 7.",
+    ]
+    assert varying_in_words(one.mixing) == (
+        "3 classes; within class 2 (x normal; z -lognormal; correlated x and z); 16 scrambled Sobol draws, seed 7"
+    )
+    two = classes(data, random={1: {"x": "normal"}, 2: cm.RandomCoefficients({"x": "uniform"}, scale=True)})
+    assert said(two)[1:4] == [
+        "Random within class 1: x normal.",
+        "Random within class 2: x uniform.",
+        "A log-normal scale of mean one, with the spread tau, multiplies all coefficients.",
+    ]
+    nodes = classes(data, 4, random={"x": "normal"}, draws=cm.Draws("quadrature", 8))
+    assert said(nodes)[1:] == [
+        "Random within classes 1 to 4: x normal.",
+        "Integrated by quadrature with 8 nodes for each person.",
+    ]
+
+
+def test_errors_of_classes_are_said(data, tmp_path) -> None:
+    own = {2: cm.Nested({"new": ["b", "c"]})}
+    model = classes(data, errors=own, random={1: {"x": "normal"}})
+    assert "Errors differ by class: nested (new: b, c) in class 2; the model's own in the others." in said(model)
+    assert varying_in_words(model.mixing).startswith("2 classes; within class 1 (x normal); nested errors in class 2; ")
+    both = classes(data, errors={1: cm.CrossNested({"p": ["a", "b"], "q": ["b", "c"]}), **own})
+    assert said(both)[1:] == [
+        "Errors differ by class: cross-nested (p: a, b; q: b, c) in class 1; nested (new: b, c) in class 2."
+    ]
+    assert varying_in_words(both.mixing) == "2 classes; cross-nested errors in class 1; nested errors in class 2"
+    text = cm.report(_at_start(model), tmp_path / "report.html", date="").read_text(encoding="utf-8")
+    assert "class 1: P_nj = exp(V_nj) / sum_i exp(V_ni)" in text
+    assert "class 2: nest new: b, c" in text
+
+
+def test_shares_blocks_and_edges_of_classes_are_named(data) -> None:
+    random = {2: cm.RandomCoefficients({"x": "normal", "z": "normal"}, correlated=True), 1: {"z": "uniform"}}
+    model = classes(data, random=random)
+    names, theta = model.parameters.names, model.vector(None)
+    values = {"z[class 1]": -1.0, "width[z][class 1]": 2.0, "x[class 2]": 1.0, "z[class 2]": -1.0}
+    values |= {"chol[x,x][class 2]": 1.0, "chol[z,x][class 2]": 1.0, "chol[z,z][class 2]": 0.01}
+    for name, value in values.items():
+        theta[names.index(name)] = value
+    below = 0.15866  # a standard normal is below -1
+    expected = {"z[class 1]": 0.25, "x[class 2]": below, "z[class 2]": below}
+    assert other_sign(model.mixing, theta, None) == pytest.approx(expected, abs=1e-4)
+    (words,) = singular_blocks(model.mixing, theta)
+    assert "The covariance of x[class 2] and z[class 2] is singular: the correlation" in words
+    words = edges_in_words(["width[z][class 1]", "chol[z,z][class 2]"], model.mixing)
+    assert "no variation of z[class 1] over people: this is the fit of a model in which everybody in the class" in words
+    assert "The covariance of x[class 2] and z[class 2] is singular: their correlation" in words
+
+
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
+def test_starting_points_of_classes_with_something_inside_are_counted(data) -> None:
+    """From the classes without it, in every way in which they may be of the kinds asked for."""
+    result = classes(data, random={1: {"x": "normal"}}).fit(max_iterations=30)
+    assert result.starts == 2
+    assert sum(count for _, count in result.optima) <= 2
+    text = " ".join(result.summary().as_text().split())
+    assert "Log-likelihoods of the optima found, and from how many starting points" in text
+    assert _at_start(classes(data, random={"x": "normal"})).starts == 1
+    assert _at_start(classes(data, 4, random={1: {"x": "normal"}, 2: {"z": "normal"}})).starts == 6
 
 
 def test_draws_that_were_given_and_no_persons_are_said() -> None:
