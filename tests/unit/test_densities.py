@@ -148,7 +148,7 @@ def test_what_has_no_density_is_refused(data) -> None:
     result = at(data, {"x": "normal"}, {"x": 0.5, "sd[x]": 0.0})
     with pytest.raises(SpecificationError, match="everybody has the same"):
         coefficient_density(result, "x")
-    with pytest.raises(SpecificationError, match="does not vary over people in this model: .* those of 'x'"):
+    with pytest.raises(SpecificationError, match=r"does not vary over people in this model: .* those of 'x'"):
         coefficient_density(result, "z")
     with pytest.raises(SpecificationError, match="nothing can be valued"):
         ratio_density(result, "x", "z", 1.0)
