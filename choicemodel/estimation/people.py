@@ -23,7 +23,7 @@ IntArray = NDArray[np.int64]
 
 # Bytes of the probabilities of one block, for all draws: a few megabytes stay in the outer cache, and each call into
 # NumPy still takes long enough for threads to pay (measured on one and two threads).
-_BLOCK_BYTES = 2_400_000
+_BLOCK_BYTES = 4_800_000
 
 
 @dataclass(frozen=True)
