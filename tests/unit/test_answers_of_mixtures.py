@@ -41,6 +41,7 @@ def predicted(kind: str, **columns: Any) -> np.ndarray:
     return result(kind).predict(data().assign(**columns) if columns else None).to_numpy().reshape(-1, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_shares_and_scenarios_are_means_of_predictions(kind: str) -> None:
     P = predicted(kind)
@@ -53,6 +54,7 @@ def test_shares_and_scenarios_are_means_of_predictions(kind: str) -> None:
     np.testing.assert_allclose(found["dearer", "change"], (Q - P).mean(axis=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_effects_are_differences_of_predictions(kind: str) -> None:
     P, h = predicted(kind), 1e-4
@@ -74,6 +76,7 @@ def test_effects_are_differences_of_predictions(kind: str) -> None:
         np.testing.assert_allclose(again.std_error, found.std_error, rtol=0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_rest_answers_too(kind: str) -> None:
     with warnings.catch_warnings():
@@ -109,6 +112,7 @@ def with_components(**options: Any) -> cm.ChoiceResults:
         return model.fit(fixed={n: guess[n] for n in model.parameters.names})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"wtp_space": "cost"}], ids=["utility space", "WTP space"])
 def test_surplus_with_components_against_simulated_utilities(options: dict) -> None:
     """Utilities written out, the component of a person shared by bus and car, before and after alike."""

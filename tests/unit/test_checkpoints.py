@@ -83,6 +83,7 @@ def test_a_fit_that_was_cut_off_repeats_no_iteration_but_the_last(kind, tmp_path
     assert counter.count == 0  # a fit that is over is read, not repeated
 
 
+@pytest.mark.slow
 def test_the_optima_of_several_starts_are_those_of_each(tmp_path, monkeypatch) -> None:
     # two classes that are cut off after the first of three climbs: the other two are not replaced by it
     of = model("classes")
@@ -129,6 +130,7 @@ def test_another_start_is_not_mistaken_for_the_one_in_the_file(tmp_path) -> None
     np.testing.assert_allclose(again.params, whole.params, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["one climb", "classes"])
 def test_other_attributes_of_the_same_choices_are_not_answered_from_the_file(kind, tmp_path) -> None:
     path, data = tmp_path / "c", survey()

@@ -388,6 +388,7 @@ def recovered(persons: int = 200) -> cm.ChoiceResults:
     return cm.LatentClassLogit(data, "time + cost | 0", 2, draws=draws, **options).fit()
 
 
+@pytest.mark.slow
 def test_a_fit_recovers_who_is_of_which_kind() -> None:
     result = recovered()
     assert result.converged
@@ -480,12 +481,14 @@ def test_shares_over_persons_survive_a_file(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(cm.load_results(tmp_path / "again.json").derived, result.derived)
 
 
+@pytest.mark.slow
 def test_choices_given_are_those_observed() -> None:
     result = recovered()
     same = cm.simulate(result, rng=1, conditional=True)
     assert (same.frame["choice"].to_numpy() == result.data.frame["choice"].to_numpy()).all()
 
 
+@pytest.mark.slow
 def test_a_start_and_held_parameters_are_kept() -> None:
     result = recovered()
     held = result.model.fit(fixed={"lambda[public][class 2]": 0.5, "cost[class 1]": -0.3})

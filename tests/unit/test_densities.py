@@ -29,6 +29,7 @@ NAMES = [
 LAWS = [*(read_distribution(n, "b") for n in NAMES), JohnsonSB(-2, 1), LOGISTIC]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS, ids=[*NAMES, "johnson-sb", "quantile"])
 @pytest.mark.parametrize(("m", "s"), [(0.4, 0.7), (-0.3, 0.5)])
 def test_a_density_is_one_over_the_slope_of_the_quantile_function(law, m: float, s: float) -> None:

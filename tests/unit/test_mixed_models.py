@@ -373,6 +373,7 @@ def test_robust_errors_and_convergence_do_not_depend_on_the_scale_of_weights(sca
         np.testing.assert_allclose(nonrobust[1] * np.sqrt(scale), nonrobust[0], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_bootstrap_finds_spreads_that_the_sample_did_not_show():
     table = frame(60, 4, seed=8)
     flat = table.assign(y=0)

@@ -155,6 +155,7 @@ def test_replications_have_the_labels_of_the_truth_however_they_end() -> None:
     np.testing.assert_allclose(found[1].distance, found[0].distance, rtol=0.02)
 
 
+@pytest.mark.slow
 def test_a_bootstrap_that_searches_from_several_points_keeps_the_labels() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)

@@ -140,6 +140,7 @@ def test_a_special_case_is_one_in_one_direction(case) -> None:
     assert is_special_case(larger, larger)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", APART)
 def test_models_that_are_not_nested_are_told_whatever_their_parameters_are_called(case) -> None:
     first, second = (quick(build()) for build in APART[case])

@@ -183,6 +183,7 @@ FIGURES: dict[str, Callable[..., Axes]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("width", ["single", "double"])
 def test_a_column_holds_everything(name: str, width: str) -> None:
@@ -212,6 +213,7 @@ def test_words_above_the_squares_have_room(width: str) -> None:
             assert not any(box.overlaps(other) for other in boxes[:i])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["density", "profiles", "stability"])
 def test_axes_of_the_caller_are_used(name: str) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")

@@ -65,6 +65,7 @@ def test_placed_nodes_give_the_integral_of_very_many_plain_ones(panel, case) -> 
     assert abs(few - there.value) < 0.1 * abs(plain - there.value)
 
 
+@pytest.mark.slow
 def test_placed_nodes_for_two_coefficients_that_are_correlated(panel) -> None:
     random, theta = {"x": "normal", "z": "normal"}, [1.0, -0.8, 1.0, 0.3, 0.6]
     exact = mixed(panel, cm.Draws("quadrature", 120), random, correlated=True).evaluate(theta)
@@ -170,6 +171,7 @@ def test_files_keep_the_number_that_was_found(panel, tmp_path) -> None:
     assert str(again.summary()) == str(result.summary())
 
 
+@pytest.mark.slow
 def test_a_fit_verifies(panel) -> None:
     result = mixed(panel, "quadrature").fit()
     assert cm.verify(result, rng=0, simulations=2000).passed
@@ -232,6 +234,7 @@ def test_starts_are_told_with_the_draws_that_compared_them(panel) -> None:
     assert "Starting points were compared with 128 draws." in str(result.summary())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["auto", "quadrature"])
 def test_before_a_fit_there_is_no_number(panel, kind) -> None:
     model, theta = mixed(panel, kind), [1.0, -0.8, 1.0]
@@ -269,6 +272,7 @@ def test_warnings_are_those_of_the_last_fit(panel) -> None:
     assert found.draws.number == 256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("random", [NORMAL, {"x": "normal", "z": "-lognormal"}], ids=["one", "two"])
 def test_what_it_is_worth_to_each_does_not_depend_on_how_the_integral_is_taken(random) -> None:
     """With answers enough that many plain nodes miss the peak of a person, and nodes that are placed do not."""

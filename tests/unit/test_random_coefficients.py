@@ -614,8 +614,8 @@ def test_unknown_columns_and_covariates_are_refused() -> None:
 @pytest.mark.parametrize("name", ["censored-normal", "-censored-normal", "lognormal", "johnson-sb"])
 def test_the_mean_over_a_normal_part_of_the_index_is_its_integral(name: str) -> None:
     law = read_distribution(name, "x")
-    z, w = np.polynomial.legendre.leggauss(4000)
-    z, w = 9 * z, 9 * w * np.exp(-0.5 * (9 * z) ** 2) / np.sqrt(2 * np.pi)
+    z = np.linspace(-9, 9, 200_001)
+    w = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi) * (z[1] - z[0])
     for x, s in ((-1.0, 2.0), (-1.0, 0.5), (0.3, 1.0)):
         expected = w @ law.transform(x + s * z)
         assert mean_over_normal(law, np.array([x]), s)[0] == pytest.approx(expected, rel=3e-5)

@@ -133,6 +133,7 @@ def test_independent_variances_have_binomial_weights() -> None:
         np.testing.assert_allclose(found, stats.binom.pmf(np.arange(m + 1), m, 0.5), atol=0.015)
 
 
+@pytest.mark.slow
 def test_weights_of_three_by_their_angles_and_by_enumeration() -> None:
     V = np.array([[1.0, 0.5, -0.2], [0.5, 2.0, 0.3], [-0.2, 0.3, 0.5]])
     found = chi_bar_weights(V)

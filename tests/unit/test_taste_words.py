@@ -95,6 +95,7 @@ def test_nodes_that_are_placed_are_said(data) -> None:
     assert varying_in_words(placed.mixing).endswith("6 nodes in each of 2 dimensions, placed for each person")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
 def test_how_many_draws_were_enough_is_said_in_summary_and_report(data, tmp_path) -> None:
     result = mixed(data, {"x": "normal"}, draws="quadrature").fit()
@@ -139,6 +140,7 @@ def test_what_varies_within_which_class_is_said(data) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_errors_of_classes_are_said(data, tmp_path) -> None:
     own = {2: cm.Nested({"new": ["b", "c"]})}
     model = classes(data, errors=own, random={1: {"x": "normal"}})
@@ -172,6 +174,7 @@ def test_shares_blocks_and_edges_of_classes_are_named(data) -> None:
     assert "The covariance of x[class 2] and z[class 2] is singular: their correlation" in words
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
 def test_starting_points_of_classes_with_something_inside_are_counted(data) -> None:
     """From the classes without it, in every way in which they may be of the kinds asked for."""
@@ -332,6 +335,7 @@ def test_a_summary_shows_no_likelihood_ratio_against_equal_shares(data) -> None:
     assert "LR against" not in text
 
 
+@pytest.mark.slow
 def test_a_report_draws_what_varies(data, tmp_path) -> None:
     result = _at_start(mixed(data, {"x": "normal", "z": "-lognormal"}))
     text = cm.report(result, tmp_path / "mixed.html", date="").read_text(encoding="utf-8")

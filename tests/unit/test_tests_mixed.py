@@ -31,6 +31,7 @@ MODELS: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_score_test_of_a_column_that_was_left_out(name: str) -> None:
     """Scores are those of the larger model at a coefficient of zero; the statistic is near that of the ratio."""
@@ -79,6 +80,7 @@ def test_vuong_by_hand() -> None:
     assert found.pvalue == pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_which_models_are_not_nested() -> None:
     normal, uniform = fit({"time": "normal"}), fit({"time": "uniform"})
     triangular = fit({"time": "triangular"})  # of the same parameter names as the uniform

@@ -308,6 +308,7 @@ def panel_recovery(n: int) -> dict[str, Evidence]:
     return {e.name: e for e in evidence}
 
 
+@pytest.mark.slow
 def test_scores_summed_over_the_person_recover() -> None:
     assert panel_recovery(200)["standard errors, robust"].passed
 
@@ -590,6 +591,7 @@ def on_a_bound(kind: str) -> cm.ChoiceResults:
     return cm.MixedLogit(survey(), "gc + ttme", {"gc": "normal"}, base="car", draws=cm.Draws("sobol", 128, rng=0)).fit()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lambda at 1", "spread of zero"])
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.CovarianceWarning")
 def test_a_fit_on_a_bound_is_a_maximum_of_its_range(kind: str) -> None:

@@ -121,6 +121,7 @@ def test_derivatives_are_those_of_differences(name: str) -> None:
     np.testing.assert_array_equal(surplus(theta), case.surplus(2)(theta))  # to the last bit for any number of threads
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["-lognormal cost", "wtp space", "nested", "classes", "shifts"])
 def test_against_simulated_utilities_with_the_same_errors(name: str) -> None:
     """Coefficients from their distribution, errors the same before and after: the mean change of max U over money."""
@@ -230,6 +231,7 @@ def test_refuses_a_surplus_that_has_no_mean(law: str) -> None:
         assert part in str(error.value)
 
 
+@pytest.mark.slow
 def test_refuses_money_that_is_worth_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)

@@ -225,6 +225,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_points_of_the_population_against_pseudo_random_ones(name: str) -> None:
     random, options = CASES[name]
@@ -278,6 +279,7 @@ def test_derivatives_of_points_are_those_of_large_steps(name: str) -> None:
     np.testing.assert_allclose(by_step / size, np.array(expected).T / size, atol=0.06)
 
 
+@pytest.mark.slow
 def test_krinsky_robb_is_near_the_delta_method() -> None:
     result = fit({"time": "normal", "cost": "-lognormal"})
     options: dict[str, Any] = {"per": "cost", "direction": "reduction", "statistics": ["median", 0.25, 0.75]}
@@ -504,6 +506,7 @@ def test_of_each_person_given_the_choices(random: dict) -> None:
     assert each.loc["p007", "median"] == pytest.approx(np.interp(0.5, np.cumsum(h[order]) - h[order] / 2, w[order]))
 
 
+@pytest.mark.slow
 def test_standard_errors_of_each_person() -> None:
     """Those of means and sds are the derivatives of what is reported; those of medians are near them."""
     result = fit({"time": "normal", "cost": "-lognormal"})
@@ -563,6 +566,7 @@ def test_of_each_ranking_where_no_persons_are_declared() -> None:
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["normal", "-truncated-normal", "-censored-normal", "uniform"])
 def test_refuses_means_that_do_not_exist(law: str) -> None:
     model = mixed({"cost": law})
@@ -699,6 +703,7 @@ def test_a_mean_that_does_not_exist_at_likely_parameters_has_no_interval() -> No
     assert "draws of the parameters the surplus has no mean" in " ".join(str(surplus).split())
 
 
+@pytest.mark.slow
 def test_errors_with_a_censored_price_count_those_who_do_not_care_for_it() -> None:
     """Their ratio is infinite, on the side that the coefficient of time says."""
     with warnings.catch_warnings():

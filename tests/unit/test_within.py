@@ -158,6 +158,7 @@ def test_many_draws_are_the_integrals() -> None:
     assert abs(many) < abs(few)
 
 
+@pytest.mark.slow
 def test_the_simulated_probability_is_unbiased() -> None:
     """The mean over people of the same choices, whose draws differ, of a probability, against its integral."""
     one, n = frame(1, 4, seed=5), 4000
@@ -262,6 +263,7 @@ def person_by_integrals(b: pd.Series, rows: pd.DataFrame, nodes: np.ndarray, mea
     return float(h @ mean), float(np.sqrt(h @ (mean - h @ mean) ** 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["normal", "lognormal"])
 def test_individual_coefficients_are_posteriors_of_the_persons_part(law) -> None:
     table = frame(14, 6, seed=7)

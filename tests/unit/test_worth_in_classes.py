@@ -88,6 +88,7 @@ def test_surplus_by_hand_in_each_class() -> None:
 SURPLUS = [k for k in KINDS if k != "normal price in one"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SURPLUS)
 def test_derivatives_of_the_surplus_are_those_of_differences(name: str) -> None:
     held = result(name)
@@ -100,6 +101,7 @@ def test_derivatives_of_the_surplus_are_those_of_differences(name: str) -> None:
     np.testing.assert_allclose(G, H, rtol=1e-6, atol=1e-7 * np.abs(H).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SURPLUS)
 def test_surplus_against_simulated_utilities_with_the_same_errors(name: str) -> None:
     """A class, coefficients and errors of it for each person: the mean change of the best utility over money."""
@@ -169,6 +171,7 @@ def test_membership_by_covariates_counts_over_the_people() -> None:
     assert value("normal in one")["class 1", "sd"] == pytest.approx(0.6 / 1.1, rel=1e-9)  # in closed form
 
 
+@pytest.mark.slow
 def test_ratios_without_a_closed_form_against_random_people() -> None:
     rng, n = np.random.default_rng(4), 400_000
     second = rng.random(n) < shares()[1]
@@ -203,6 +206,7 @@ def test_what_does_not_exist_in_a_class_does_not_for_all() -> None:
     assert list(each.matrix().columns) == ["median"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["normal in one", "own errors", "both, -lognormal price"])
 def test_derivatives_are_those_of_differences(name: str) -> None:
     """Of moments to the last digits that differences give; of quantiles those of large steps of the parameters."""
@@ -262,6 +266,7 @@ def test_by_alternative() -> None:
     assert [found[a, "class 1", "sd"] for a in ("air", "bus", "car")] == pytest.approx([0, 0.5, 0])
 
 
+@pytest.mark.slow
 def test_methods_agree() -> None:
     options = {**KINDS["normal in one"], "draws": cm.Draws("sobol", 16, rng=0)}
     with warnings.catch_warnings():

@@ -144,6 +144,7 @@ def test_the_price_may_vary_within_persons_where_it_cancels() -> None:
     assert 0.2 < people["mean"].std() < 0.8  # of 0.8 between persons
 
 
+@pytest.mark.slow
 def test_standard_errors_of_each_person() -> None:
     data = read(frame(12, 4))
     model = mixed(data, {"x": varying()}, FORMULA, draws=cm.Draws("sobol", 16, rng=2))
@@ -227,6 +228,7 @@ def test_derivatives_of_the_surplus_are_those_of_differences(name: str) -> None:
     np.testing.assert_allclose(G, H, rtol=1e-6, atol=1e-7 * np.abs(H).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["normal over -lognormal", "both within", "wtp space"])
 def test_surplus_against_simulated_utilities_with_the_same_errors(name: str) -> None:
     """Coefficients of each situation from their distribution, errors the same before and after."""
