@@ -297,14 +297,13 @@ CASES = [
 ANSWERS = {"ranking": ("rank",), "best-worst": ("best", "worst")}
 
 
-# What the fast suite runs: every kind of error distribution and of data once; the slow suite runs the others too.
+# What the fast suite runs: every kind of errors and of data once; the slow suite runs the others, mixtures among them.
 FAST = (
     "logit",
     "logit, panel, unequal sets",
     "nested, two levels",
     "cross-nested",
     "logit of rankings",
-    "mixed, WTP space",
 )
 PARAMS = [pytest.param(c, id=c.name, marks=[] if c.name in FAST else [pytest.mark.slow]) for c in CASES]
 

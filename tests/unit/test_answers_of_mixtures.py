@@ -91,6 +91,7 @@ def test_the_rest_answers_too(kind: str) -> None:
     assert cm.validate(result(kind), data()).llf == pytest.approx(result(kind).llf, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_spread_on_its_bound_is_free_again_in_resampled_data() -> None:
     assert result("components").at_bound == ("sd[ground]",)
     with warnings.catch_warnings():
@@ -133,6 +134,7 @@ def test_surplus_with_components_against_simulated_utilities(options: dict) -> N
     assert error < 0.01 * abs(found)
 
 
+@pytest.mark.slow
 def test_components_do_not_stand_in_a_ratio() -> None:
     """Over the population; of each person they count, since they say something of the choices."""
     found = cm.willingness_to_pay(with_components(), "time", per="cost", direction="reduction").estimate

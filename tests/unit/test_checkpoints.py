@@ -61,6 +61,7 @@ class Counter:
         self.count, self.most = 0, most
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fit_that_was_cut_off_repeats_no_iteration_but_the_last(kind, tmp_path, monkeypatch) -> None:
     counter, of, how = Counter(monkeypatch), model(kind), KINDS[kind]
@@ -100,6 +101,7 @@ def test_the_optima_of_several_starts_are_those_of_each(tmp_path, monkeypatch) -
     assert [v for v, _ in resumed.optima] == pytest.approx([v for v, _ in whole.optima], rel=1e-10)
 
 
+@pytest.mark.slow
 def test_more_iterations_go_on_from_where_fewer_stopped(tmp_path) -> None:
     of, path = model("one climb"), tmp_path / "c"
     whole = of.fit()
@@ -110,6 +112,7 @@ def test_more_iterations_go_on_from_where_fewer_stopped(tmp_path) -> None:
     assert resumed.iterations < whole.iterations
 
 
+@pytest.mark.slow
 def test_draws_of_another_seed_are_another_fit(tmp_path) -> None:
     data, path = survey(), tmp_path / "c"
     for seed in (0, 1):
@@ -122,6 +125,7 @@ def test_draws_of_another_seed_are_another_fit(tmp_path) -> None:
         of.with_draws(cm.Draws("sobol", 32, rng=0)).fit(checkpoint=path)
 
 
+@pytest.mark.slow
 def test_another_start_is_not_mistaken_for_the_one_in_the_file(tmp_path) -> None:
     of, path = model("one climb"), tmp_path / "c"
     whole = of.fit(checkpoint=path)
@@ -142,6 +146,7 @@ def test_other_attributes_of_the_same_choices_are_not_answered_from_the_file(kin
     np.testing.assert_allclose(resumed.params, whole.params, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_other_values_of_fixed_parameters_are_not_answered_from_the_file(tmp_path) -> None:
     of, path = model("one climb"), tmp_path / "c"
     for value in (0.5, 1.5):

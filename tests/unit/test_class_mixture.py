@@ -312,6 +312,7 @@ def test_what_needs_the_same_errors_for_everybody_says_so() -> None:
 # --- labels -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options", [{"random": {"time": "normal"}}, {"errors": {1: cm.Nested(NESTS), 2: cm.Nested(NESTS)}}]
 )
@@ -408,6 +409,7 @@ def test_a_fit_recovers_who_is_of_which_kind() -> None:
     assert result.llf > plain.llf + 5  # two parameters
 
 
+@pytest.mark.slow
 def test_what_people_are_like_by_bayes() -> None:
     result = recovered()
     of, theta = result.model, result.params.to_numpy()
@@ -430,6 +432,7 @@ def test_what_people_are_like_by_bayes() -> None:
     assert P[chosen].mean() > result.predict()[chosen].mean() + 0.05
 
 
+@pytest.mark.slow
 def test_of_a_person_who_says_nothing_the_membership_is_all_that_is_known() -> None:
     table = recovered().data.frame
     table = table[(table.person != 3) | (table["mode"] == "car")]
@@ -447,6 +450,7 @@ def test_of_a_person_who_says_nothing_the_membership_is_all_that_is_known() -> N
     assert 0 < entropy < 1
 
 
+@pytest.mark.slow
 def test_effects_are_those_of_differences() -> None:
     result = recovered()
     found = cm.marginal_effects(result, "time", of="car", to="car").estimate
@@ -470,6 +474,7 @@ def test_a_file_gives_the_same_model(tmp_path: Path) -> None:
     np.testing.assert_array_equal(cm.individual_coefficients(loaded, result.data), cm.individual_coefficients(result))
 
 
+@pytest.mark.slow
 def test_shares_over_persons_survive_a_file(tmp_path: Path) -> None:
     result = cm.LatentClassLogit(recovered().data, "time + cost | 0", 2, membership="income").fit()
     assert "share[class 2]" in result.derived.index
@@ -666,6 +671,7 @@ def by_class(of: pd.Series, rows: pd.DataFrame, c: int, z: np.ndarray) -> np.nda
     return out
 
 
+@pytest.mark.slow
 def test_whose_class_is_which_by_bayes() -> None:
     """Of classes with something inside, and of plain ones: share times probability of the choices, over the sum."""
     inside = recovered()

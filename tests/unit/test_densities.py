@@ -78,6 +78,7 @@ def test_mass_at_zero_is_counted_apart(data) -> None:
     assert found.other_sign == 0
 
 
+@pytest.mark.slow
 def test_products_and_ratios_are_smoothed_points(data) -> None:
     """A log-normal scale times a normal; the ratio of a normal and a log-normal; the ratio of log-normals."""
     values = {"mu[x]": 0.0, "sigma[x]": 0.5, "tau": 0.4}

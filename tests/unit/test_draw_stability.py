@@ -40,6 +40,7 @@ def stability(few) -> DrawStability:
     return cm.draw_stability(few, refits=9, rng=1)
 
 
+@pytest.mark.slow
 def test_the_path_holds_fits_that_anybody_can_repeat(data, few, stability) -> None:
     path = stability.path
     assert path["run"].tolist() == ["fitted", "fewer", *["scrambled"] * 9, "doubled"]
@@ -68,6 +69,7 @@ def test_the_columns_of_the_table_are_what_they_say(few, stability) -> None:
     assert stability.llf_shift == pytest.approx(doubled["llf"] - few.llf)
 
 
+@pytest.mark.slow
 def test_the_simulation_error_is_that_of_fits_with_many_seeds(data, stability) -> None:
     by_hand = np.array([mixed(data, cm.Draws("sobol", 32, rng=100 + s)).fit().params for s in range(20)])
     found, exact = stability.to_frame()["simulation_error"].to_numpy(), by_hand.std(axis=0, ddof=1)
@@ -76,6 +78,7 @@ def test_the_simulation_error_is_that_of_fits_with_many_seeds(data, stability) -
     assert np.all(found**2 / exact**2 < 5.4)
 
 
+@pytest.mark.slow
 def test_the_verdict_says_what_the_numbers_say(data, few, stability) -> None:
     assert not stability.suffices
     frame = stability.to_frame()
@@ -153,6 +156,7 @@ def test_nodes_are_doubled_and_have_no_noise(data) -> None:
     assert 'cm.Draws("quadrature", 20)' in coarse.verdict
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
 def test_draws_within_classes_are_changed_and_looked_at(data) -> None:
     model = cm.LatentClassLogit(
@@ -191,6 +195,7 @@ def test_draws_that_classes_do_not_take_are_refused(data, draws, message) -> Non
         cm.LatentClassLogit(data, "x + z | 0", 2).with_draws("sobol")
 
 
+@pytest.mark.slow
 def test_what_was_found_by_doubling_is_looked_at_too(data) -> None:
     stability = cm.draw_stability(mixed(data, "quadrature").fit())
     assert stability.suffices

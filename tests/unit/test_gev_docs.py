@@ -98,6 +98,7 @@ def test_the_share_of_situations_of_the_page_is_that_of_its_condition(names) -> 
     assert f"fails in {fails:.0%} of the situations" in PAGE
 
 
+@pytest.mark.slow
 def test_ru1_is_ru2_with_utilities_multiplied_by_tau(names) -> None:
     """Greene's fit of travel mode, as mlogit's polished estimates give it (unscaled, nests fly and ground)."""
     b = {"air": 6.04233555618609, "train": 5.06460299128063, "bus": 4.09631498924995, "car": 0.0}

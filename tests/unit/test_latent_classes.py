@@ -274,6 +274,7 @@ def by_loops(of: cm.ChoiceModel, theta: np.ndarray) -> dict[Any, float]:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_value_by_loops(name: str) -> None:
     of = model(persons=30, **VARIANTS[name])
@@ -281,6 +282,7 @@ def test_value_by_loops(name: str) -> None:
     np.testing.assert_allclose(likelihood(of).unit_values(theta), list(by_loops(of, theta).values()), rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_score_and_hessian_by_differences(name: str) -> None:
     of = model(**VARIANTS[name])
@@ -435,6 +437,7 @@ def test_starting_points_come_best_first_with_errors_and_held_parameters_as_they
 # --- fits -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_fit_orders_the_classes_and_says_which_optima_there_are() -> None:
     result = fitted()
     assert result.converged
@@ -554,6 +557,7 @@ def test_coefficients_that_the_data_do_not_determine_are_named() -> None:
     assert class_remarks(found, theta, covariance, None, ONE / 2) == []  # in other units it is known
 
 
+@pytest.mark.slow
 def test_a_class_of_people_who_never_choose_an_alternative_is_said() -> None:
     data = cm.ChoiceData.from_long(
         cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
@@ -608,6 +612,7 @@ def test_an_optimum_that_was_found_once_is_said() -> None:
     assert class_remarks(found, theta, covariance, None, ONE) == []
 
 
+@pytest.mark.slow
 def test_a_fit_says_what_is_wrong_with_its_classes() -> None:
     nobody = {"time[class 2]": 1.0, "cost[class 2]": 1.0, "class[2]": -6.0}
     with pytest.warns(LatentClassWarning, match="all but empty"):

@@ -356,6 +356,7 @@ def test_standard_errors_of_a_censored_normal_do_not_miss_its_kinks():
     assert (drawn.with_cov("nonrobust").bse / drawn.with_cov("opg").bse).between(0.8, 1.25).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1e-4, 1e3])
 def test_robust_errors_and_convergence_do_not_depend_on_the_scale_of_weights(scale):
     table = frame(80, 4, seed=3)

@@ -69,6 +69,7 @@ def resampled(frame: pd.DataFrame, times: np.ndarray) -> pd.DataFrame:
 # --- the bootstrap ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "weighted"), [("normal", False), ("normal", True), ("classes", False), ("inside", False)]
 )
@@ -101,6 +102,7 @@ def swapped(result: cm.ChoiceResults) -> np.ndarray:
     return mixing.relabelled(np.asarray(result.params), np.array([1, 0]), result.model.errors)
 
 
+@pytest.mark.slow
 def test_other_labels_of_a_fit_are_taken_back_with_all_that_belongs_to_it() -> None:
     result = fitted("classes")
     composition = result.model.composition()
@@ -135,6 +137,7 @@ def test_parameters_that_are_held_or_undefined_follow_their_class() -> None:
     assert back.at_bound == (to,)
 
 
+@pytest.mark.slow
 def test_replications_have_the_labels_of_the_truth_however_they_end() -> None:
     result = fitted("classes")
     sim = simulator(result, None, None)

@@ -132,6 +132,7 @@ APART: dict[str, tuple[Any, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", NESTED)
 def test_a_special_case_is_one_in_one_direction(case) -> None:
     smaller, larger = (quick(build()) for build in NESTED[case])
@@ -148,6 +149,7 @@ def test_models_that_are_not_nested_are_told_whatever_their_parameters_are_calle
     assert not is_special_case(second, first)
 
 
+@pytest.mark.slow
 def test_what_is_held_must_be_held_in_both() -> None:
     free, held = quick(mixed(TWO)), quick(mixed(TWO), fixed={"sd[x]": 0.5})
     assert is_special_case(held, free)
@@ -174,6 +176,7 @@ def fitted(random: dict, **options: Any) -> cm.ChoiceResults:
     return cm.MixedLogit(correlated(), "x + z | 0", random, draws=cm.Draws("sobol", 64, rng=1), **options).fit()
 
 
+@pytest.mark.slow
 def test_a_test_of_correlations_is_an_ordinary_one() -> None:
     """Independent coefficients are inside the range of the correlated ones: no spread is tested."""
     small, large = fitted(TWO), fitted(TWO, correlated=True)

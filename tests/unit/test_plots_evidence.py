@@ -384,6 +384,7 @@ def test_one_histogram_has_the_density_that_standard_errors_promise() -> None:
     np.testing.assert_allclose(y, stats.norm.pdf(x, result().params["gc"], error), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_few_wild_estimates_do_not_make_a_thousand_bins() -> None:
     arrays = {k: v.copy() for k, v in study().arrays[0].items()}
     arrays["estimates"].reshape(-1, len(study().names))[0, 0] = 1e12
@@ -461,6 +462,7 @@ def test_densities_are_those_of_scipy_and_integrate_to_one() -> None:
         assert quad(lambda t, f=density: float(f(np.array(t))), -50, 50)[0] == pytest.approx(1, abs=1e-8)
 
 
+@pytest.mark.slow
 def test_gumbel_draws_densities_and_histograms_that_agree() -> None:
     ax = gumbel(draws=40_000, bins=32)
     x, y = line(ax, "Gumbel density")

@@ -96,6 +96,7 @@ def test_what_is_exactly_zero_is_a_bar_of_its_share() -> None:
     assert legend_texts(ax) == ["population, censored-normal", f"{100 * share:.1f} % at exactly zero"]
 
 
+@pytest.mark.slow
 def test_with_a_scale_the_product_is_drawn() -> None:
     ax = cm.plots.coefficient_density(at("scaled"), "z")
     x, f = line(ax, "population, smoothed")
@@ -104,6 +105,7 @@ def test_with_a_scale_the_product_is_drawn() -> None:
     assert x[-1] <= 0
 
 
+@pytest.mark.slow
 def test_willingness_to_pay_has_the_sign_and_units_that_were_asked_for() -> None:
     ax = cm.plots.wtp_density(at("cost"), "x", per="z", multiply=60, names={"x": "speed", "z": "francs"})
     x, f = line(ax, "population, smoothed")
@@ -117,6 +119,7 @@ def test_willingness_to_pay_has_the_sign_and_units_that_were_asked_for() -> None
     assert less.get_xlabel().replace("\n", " ") == "Willingness to pay for less x (francs)"
 
 
+@pytest.mark.slow
 def test_profiles_are_the_coefficients_times_standard_deviations_within_sets() -> None:
     result, ax = classes(), cm.plots.class_profiles(classes(), alpha=0.1)
     table = data().frame
@@ -140,6 +143,7 @@ def test_profiles_are_the_coefficients_times_standard_deviations_within_sets() -
     assert plain.lines[1].get_xdata()[0] == pytest.approx(result.params["x[class 1]"])
 
 
+@pytest.mark.slow
 def test_stability_draws_the_fits_and_the_standard_error() -> None:
     found = stability()
     ax = cm.plots.draw_stability(found, "x")
@@ -200,6 +204,7 @@ def test_a_column_holds_everything(name: str, width: str) -> None:
             assert not any(box.overlaps(other) for other in boxes[:i])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", ["single", "double"])
 def test_words_above_the_squares_have_room(width: str) -> None:
     with style(width):
@@ -226,6 +231,7 @@ def test_axes_of_the_caller_are_used(name: str) -> None:
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_loaded_result_draws_what_it_can(tmp_path: Path) -> None:
     for result in (at("normal"), classes()):
         result.save(tmp_path / "result.json")

@@ -48,6 +48,7 @@ THETAS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", THETAS)
 def test_placed_nodes_give_the_integral_of_very_many_plain_ones(panel, case) -> None:
     random, theta = THETAS[case]
@@ -114,6 +115,7 @@ def test_persons_of_whom_nothing_is_known_keep_the_whole_range() -> None:
 # --- fits -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_panel_is_fitted_with_nodes_that_are_placed_and_enough(panel) -> None:
     result = mixed(panel, "quadrature").fit()
     exact = mixed(panel, cm.Draws("quadrature", 400)).fit()
@@ -133,6 +135,7 @@ def test_a_panel_is_fitted_with_nodes_that_are_placed_and_enough(panel) -> None:
     assert draws.number == 32 or abs(quarter.llf / half.llf - 1) > 1e-6
 
 
+@pytest.mark.slow
 def test_who_people_are_does_not_depend_on_how_the_integral_is_taken(panel) -> None:
     theta = [1.0, -0.8, 1.0]
     exact = mixed(panel, cm.Draws("quadrature", 400)).fit(start=theta)
@@ -162,6 +165,7 @@ def test_triangular_coefficients_get_plain_nodes(panel) -> None:
         mixed(panel, cm.Draws("quadrature", 32, adaptive=True), {"x": "triangular"})
 
 
+@pytest.mark.slow
 def test_files_keep_the_number_that_was_found(panel, tmp_path) -> None:
     result = mixed(panel, "quadrature").fit()
     result.save(tmp_path / "r.json")
@@ -202,6 +206,7 @@ def test_auto_doubles_on_while_estimates_move(panel, monkeypatch) -> None:
     assert result.model.draws.number > 16
 
 
+@pytest.mark.slow
 def test_the_most_draws_are_warned_about(panel, monkeypatch) -> None:
     monkeypatch.setattr(enough, "FIRST_DRAWS", 4)
     monkeypatch.setattr(enough, "MOST_DRAWS", 9)
@@ -214,6 +219,7 @@ def test_the_most_draws_are_warned_about(panel, monkeypatch) -> None:
         mixed(panel, "quadrature").fit()
 
 
+@pytest.mark.slow
 def test_a_spread_of_zero_and_fixed_values_are_no_reason_to_go_on() -> None:
     data = survey(60, 4, spread=0.0)
     with pytest.warns(cm.exceptions.CovarianceWarning):
@@ -295,6 +301,7 @@ def test_what_it_is_worth_to_each_does_not_depend_on_how_the_integral_is_taken(r
     assert np.abs(same / there[["mean", "sd"]] - 1).max().max() > 1e-3  # as many that are the same for everybody
 
 
+@pytest.mark.slow
 def test_standard_errors_of_what_it_is_worth_to_each() -> None:
     data = survey(15, 12)
     exact = mixed(data, cm.Draws("quadrature", 400)).fit()
@@ -306,6 +313,7 @@ def test_standard_errors_of_what_it_is_worth_to_each() -> None:
     np.testing.assert_allclose(here, there, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_score_test_is_of_the_likelihood_that_was_fitted() -> None:
     data = survey(30, 20, spread=2.0).assign(v=lambda d: np.sin(7.0 * np.arange(len(d))))
     exact = mixed(data, cm.Draws("quadrature", 400)).fit()

@@ -117,6 +117,7 @@ def test_the_code_is_the_users_own() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
 def test_what_has_no_form_as_code_is_told() -> None:
     given = np.random.default_rng(0).standard_normal((60, 5, 1))

@@ -611,6 +611,7 @@ def test_whole_numbers_and_texts_have_one_key_whatever_their_type() -> None:
 # --- the page --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_snippets_of_the_page_print_what_stands_below_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (Path(__file__).parents[2] / "docs" / "verification.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)  # one of them saves a file

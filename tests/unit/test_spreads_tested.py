@@ -64,6 +64,7 @@ def test_two_spreads_are_tested_with_the_weights_of_their_correlation(data, logi
     assert "mixture of chi-squares" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "random",
     [
@@ -84,6 +85,7 @@ def test_the_weights_do_not_depend_on_the_distributions(data, logit, random) -> 
     np.testing.assert_allclose(spread_weights(logit, fitted, spreads), by_hand, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_spread_more_beside_one_that_stays(data) -> None:
     """The smaller model has a spread itself, and the larger one two more."""
     small = mixed(data, {"x": "normal"}, draws=cm.Draws("sobol", 256, rng=3))
@@ -103,6 +105,7 @@ def test_shifts_that_are_tested_too_are_free_on_both_sides(data) -> None:
     assert found.pvalue == pytest.approx(mixture)
 
 
+@pytest.mark.slow
 def test_wtp_space_is_tested_against_the_logit(data, logit) -> None:
     """A spread of the cost coefficient moves all coefficients of the logit in proportion."""
     larger = mixed(data, {"x": "normal"}, wtp_space="z", draws=cm.Draws("sobol", 128, rng=3))
@@ -111,6 +114,7 @@ def test_wtp_space_is_tested_against_the_logit(data, logit) -> None:
     assert sum(found.weights) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("random", "options"),
     [({"x": "normal", "z": "normal"}, {"correlated": True}), ({"x": "normal"}, {"scale": True})],
@@ -127,6 +131,7 @@ def test_what_the_weights_are_not_known_of_is_warned_about(data, logit, random, 
 # --- the cone --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_independent_variances_have_binomial_weights() -> None:
     for m in (2, 3, 4):
         found = chi_bar_weights(np.diag(np.arange(1.0, m + 1)))

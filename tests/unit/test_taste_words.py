@@ -115,6 +115,7 @@ def classes(data: cm.ChoiceData, number: int = 2, **options) -> cm.ChoiceModel:
     return cm.LatentClassLogit(data, COLUMNS, number, **options)
 
 
+@pytest.mark.slow
 def test_what_varies_within_which_class_is_said(data) -> None:
     block = cm.RandomCoefficients({"x": "normal", "z": "-lognormal"}, correlated=True)
     one = classes(data, 3, random={2: block})
@@ -197,6 +198,7 @@ def test_draws_that_were_given_and_no_persons_are_said() -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
 def test_a_summary_of_classes_says_who_and_from_how_many_points(data) -> None:
     model = cm.LatentClassLogit(data, COLUMNS, 2, membership="inc", common=["ASC[b]"], zero={2: ["z"]})
@@ -311,6 +313,7 @@ def test_an_edge_inside_a_block_is_a_correlation_of_one(data) -> None:
     assert "no variation of x over" in edges_in_words(["chol[x,x]"], model.mixing)
 
 
+@pytest.mark.slow
 def test_a_fit_warns_of_a_correlation_of_one(data) -> None:
     """Both coefficients move with one number of a person: the search ends on the edge, or nearly so."""
     rng = np.random.default_rng(0)

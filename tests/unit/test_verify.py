@@ -64,6 +64,7 @@ def test_the_same_seed_gives_the_same_report_on_any_number_of_threads() -> None:
     assert one.evidence != cm.verify(result(), rng=4, simulations=500, replications=30).evidence
 
 
+@pytest.mark.slow
 def test_a_panel_is_verified_in_pairs_of_situations_too() -> None:
     frame = make_frame().assign(person=lambda d: d.situation // 3)
     report = cm.verify(logit(frame, "x + z | income", person="person").fit(), rng=1)
@@ -93,6 +94,7 @@ def test_every_kind_of_data_can_be_verified(kind: str) -> None:
     assert report.passed, report
 
 
+@pytest.mark.slow
 def test_parameters_that_are_not_the_optimum_fail_that_check_only() -> None:
     report = cm.verify(result(), result().params * 1.3, rng=1, replications=30)
     assert report.failed_checks == ("optimum",)
@@ -199,6 +201,7 @@ def test_a_wrong_closed_form_fails_nothing_else(errors: Gumbel) -> None:
     assert verify_with(errors).failed_checks == ("probabilities",)
 
 
+@pytest.mark.slow
 def test_the_minimum_kind_shows_in_choices_only_with_three_alternatives_or_more() -> None:
     frame = make_frame()
     two = frame[frame["mode"] != "bus"]
@@ -351,6 +354,7 @@ def test_one_certain_cell_says_nothing() -> None:
     assert pearson(np.array([1000.0, 0.0]), np.array([1.0 - 1e-9, 1e-9]), 1000, None) is None
 
 
+@pytest.mark.slow
 def test_a_report_is_saved_and_loaded(tmp_path: Path) -> None:
     report = cm.verify(result(), rng=1, simulations=200)
     report.save(tmp_path / "report.json")
@@ -359,6 +363,7 @@ def test_a_report_is_saved_and_loaded(tmp_path: Path) -> None:
     assert loaded.summary().as_text() == report.summary().as_text()
 
 
+@pytest.mark.slow
 def test_a_report_shows_itself(capsys: pytest.CaptureFixture[str]) -> None:
     report = cm.verify(result(), rng=1, simulations=200, progress=True)
     assert "verify" in capsys.readouterr().err
@@ -412,6 +417,7 @@ class Undefined(Gumbel):
         return found
 
 
+@pytest.mark.slow
 def test_undefined_numbers_fail() -> None:
     with np.errstate(all="ignore"):
         report = verify_with(Undefined(), simulations=500)
@@ -419,6 +425,7 @@ def test_undefined_numbers_fail() -> None:
     assert "derivatives" in report.failed_checks
 
 
+@pytest.mark.slow
 def test_a_result_with_fixed_parameters_is_verified_in_the_free_ones() -> None:
     # x2 is not identified beside x, so a refit that freed it would fail
     frame = make_frame().assign(x2=lambda d: 2 * d.x)
@@ -428,6 +435,7 @@ def test_a_result_with_fixed_parameters_is_verified_in_the_free_ones() -> None:
     assert "x2" not in " ".join(e.note for e in report.evidence)
 
 
+@pytest.mark.slow
 def test_sets_without_an_alternative_in_common() -> None:
     frame = make_frame().query("mode != 'car'")
     frame = frame[frame.groupby("situation").choice.transform("sum") == 1]
@@ -439,6 +447,7 @@ def test_sets_without_an_alternative_in_common() -> None:
     assert "expected 2" in constants.tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e3, 1e5])
 def test_choices_that_are_certain_leave_nothing_to_see(size: float) -> None:
     frame = make_frame(60).assign(x=lambda d: d.x * size)
@@ -460,6 +469,7 @@ def test_a_hopeless_alternative_raises_no_false_alarm() -> None:
     assert "fewer than one choice bears on them: ASC[bus]" in notes
 
 
+@pytest.mark.slow
 def test_a_separated_fit_fails_the_optimum_or_nothing() -> None:
     frame = make_frame()
     card = (frame["mode"] == "bus") & (frame.choice == 1) & (frame.situation % 4 == 1)
@@ -478,6 +488,7 @@ def test_few_persons_are_no_reason_to_fail(persons: int) -> None:
     assert failed <= ({"standard errors, robust", "coverage, robust"} if persons < 30 else set()), report
 
 
+@pytest.mark.slow
 def test_undefined_standard_errors_are_named() -> None:
     found = run(travel_task(), np.random.SeedSequence(1).spawn(40), "nonrobust")
     found.errors["robust"][:, 2] = np.nan

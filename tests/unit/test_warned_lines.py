@@ -93,6 +93,7 @@ def warned_at(model: cm.ChoiceModel, options: dict) -> tuple[list[warnings.Warni
     return caught, here
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_warnings_of_a_fit_point_at_its_line(case) -> None:
     build, options, kind = CASES[case]

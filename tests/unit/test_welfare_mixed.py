@@ -46,6 +46,7 @@ def held(name: str) -> cm.ChoiceResults:
         return model.fit(fixed={n: guess.get(n, 0.4) for n in model.parameters.names})
 
 
+@pytest.mark.slow
 def test_by_hand_at_each_draw() -> None:
     """Logsums and the cost coefficient of one person's draws, from the formula."""
     result = held("-lognormal cost")
@@ -108,6 +109,7 @@ def test_wtp_space_divides_by_lambda() -> None:
     np.testing.assert_allclose(found.loc[frame.situation.unique()], expected, rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*CASES, "classes"])
 def test_derivatives_are_those_of_differences(name: str) -> None:
     result = held(name)
@@ -157,6 +159,7 @@ def test_against_simulated_utilities_with_the_same_errors(name: str) -> None:
     assert error < 0.01 * abs(found)  # so that the comparison says something
 
 
+@pytest.mark.slow
 def test_collapses_to_the_logit() -> None:
     logit = cm.MultinomialLogit(survey(), FORMULA).fit()
     with warnings.catch_warnings():
@@ -170,12 +173,14 @@ def test_collapses_to_the_logit() -> None:
         np.testing.assert_allclose(found["std_error"], expected["std_error"], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_price_rise_for_all_costs_just_that() -> None:
     for name in CASES:
         found = cm.consumer_surplus(held(name), None, {"cost": "+2"}, per="cost").to_frame()
         np.testing.assert_allclose(found.loc["mean", "estimate"], -2, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_segments_add_up_and_weights_count() -> None:
     result = fit({"time": "normal", "cost": "-lognormal"})
     frame = survey().frame
@@ -193,6 +198,7 @@ def test_segments_add_up_and_weights_count() -> None:
     assert by["poor", "total"] + by["rich", "total"] == pytest.approx(total.estimate["total"], rel=1e-12)
 
 
+@pytest.mark.slow
 def test_methods_agree() -> None:
     result = fit({"time": "normal"})
     delta = cm.consumer_surplus(result, None, FASTER, per="cost")
@@ -201,6 +207,7 @@ def test_methods_agree() -> None:
     assert drawn.estimate["mean"] == delta.estimate["mean"]
 
 
+@pytest.mark.slow
 def test_new_alternatives_and_other_sets() -> None:
     result = held("-lognormal cost")
     tram = cm.consumer_surplus(result, None, Add("tram", {"time": "-30%"}, like="bus"), per="cost").estimate["mean"]

@@ -119,6 +119,7 @@ def test_ratio_of_two_log_normals(correlated: bool) -> None:
     _close_to(found, stats.lognorm(np.sqrt(variance), scale=np.exp(0.4)), 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlated", [False, True])
 def test_moments_of_a_normal_over_a_log_normal(correlated: bool) -> None:
     """By quadrature over the log-normal: given its index, the numerator is normal."""
@@ -183,6 +184,7 @@ def test_an_overall_scale_cancels() -> None:
     assert found["sd"] == pytest.approx(result.params["sd[time]"] / -result.params["cost"], rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["uniform", "triangular", "bounded-triangular", "truncated-normal", "johnson-sb"])
 def test_any_law_over_a_fixed_price(name: str) -> None:
     model = mixed({"comfort": name})
@@ -289,6 +291,7 @@ def test_krinsky_robb_is_near_the_delta_method() -> None:
     np.testing.assert_allclose(drawn.std_error, delta.std_error, rtol=0.2)
 
 
+@pytest.mark.slow
 def test_derivatives_of_points_are_those_of_the_law() -> None:
     """A case with closed form, once by the law and once by the points."""
     from choicemodel.analysis import willingness_mixed as w
@@ -309,6 +312,7 @@ def test_derivatives_of_points_are_those_of_the_law() -> None:
     np.testing.assert_allclose(errors, exact["std_error"][:7], rtol=0.02)
 
 
+@pytest.mark.slow
 def test_derivatives_where_the_denominator_changes_its_sign() -> None:
     """One over a normal, by hand: P(1 / x <= q) = Phi(-m / s) + 1 - Phi((1 / q - m) / s) for q > 0."""
     from choicemodel.analysis import willingness_mixed as w
@@ -354,6 +358,7 @@ def test_derivatives_where_the_denominator_changes_its_sign() -> None:
 # --- what the data have to do with it --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_collapses_to_the_logit() -> None:
     logit = cm.MultinomialLogit(survey(), FORMULA).fit()
     with warnings.catch_warnings():
@@ -371,6 +376,7 @@ def test_collapses_to_the_logit() -> None:
     np.testing.assert_allclose(each["sd"], 0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_each_person_counts_once_by_weight() -> None:
     """Income shifts the mean: the population's mean is that over persons, by their weights, not over their rows."""
     frame = survey().frame
@@ -410,6 +416,7 @@ def test_alternatives_and_multiples() -> None:
     assert list(up.index.get_level_values(1)[:2]) == ["quantile 0.1", "median"]
 
 
+@pytest.mark.slow
 def test_a_ratio_that_depends_on_the_data() -> None:
     """log(cost): the derivative is over the cost of the row, so that the distribution is over rows, too."""
     model = mixed({"time": "normal"}, formula="log(cost) + time + comfort | 0")
@@ -430,6 +437,7 @@ def test_a_ratio_that_depends_on_the_data() -> None:
 # --- latent classes --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_latent_classes_by_hand() -> None:
     result = cm.LatentClassLogit(survey(), FORMULA, 2, membership="income").fit()
     b, share = result.params, result.derived["estimate"]
@@ -459,6 +467,7 @@ def test_latent_classes_by_hand() -> None:
     np.testing.assert_allclose(each["mean"], h * w[0] + (1 - h) * w[1], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_class_without_the_price_has_no_value() -> None:
     model = cm.LatentClassLogit(survey(), FORMULA, 2, zero={2: ["cost"]})
     with warnings.catch_warnings():
@@ -476,6 +485,7 @@ def test_a_class_without_the_price_has_no_value() -> None:
 # --- given the choices -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("random", [{"time": "normal"}, {"time": "normal", "cost": "-lognormal"}])
 def test_of_each_person_given_the_choices(random: dict) -> None:
     result = fit(random)
@@ -532,6 +542,7 @@ def test_standard_errors_of_each_person() -> None:
     assert 0.5 < ratio.median() < 1.5
 
 
+@pytest.mark.slow
 def test_by_alternative_and_person() -> None:
     model = mixed({"time[bus]": "normal"}, formula="cost + comfort | 0 | time")
     with warnings.catch_warnings():
@@ -632,6 +643,7 @@ def test_refuses_what_cannot_be_asked(options: dict, message: str) -> None:
         cm.willingness_to_pay(fit({"time": "normal"}), "time", per="cost", **options)
 
 
+@pytest.mark.slow
 def test_refusals_of_logit_and_classes() -> None:
     logit = cm.MultinomialLogit(survey(), FORMULA).fit()
     for options in ({"conditional": True}, {"statistics": "median"}):
@@ -687,6 +699,7 @@ def near_zero() -> cm.ChoiceResults:
     return replace(result, _fit=replace(result._fit, free=free), _covariance=V)
 
 
+@pytest.mark.slow
 def test_a_mean_that_does_not_exist_at_likely_parameters_has_no_interval() -> None:
     result = near_zero()
     by_draws = cm.willingness_to_pay(

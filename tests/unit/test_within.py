@@ -93,6 +93,7 @@ SPECS: dict[str, dict] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unequal", [False, True], ids=["equal sets", "unequal sets"])
 @pytest.mark.parametrize("name", SPECS)
 def test_the_likelihood_is_that_written_out_by_hand(name, unequal) -> None:
@@ -122,6 +123,7 @@ def test_the_likelihood_is_that_written_out_by_hand(name, unequal) -> None:
     np.testing.assert_allclose(model.unit_scores(theta).sum(axis=0), found.score, rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_without_spread_within_persons_it_is_the_model_without(data) -> None:
     plain = mixed(data, {"x": "normal"})
     at = [0.5, -0.8, 0.2, -0.3, 1.0]
@@ -148,6 +150,7 @@ def exact(b: dict[str, float], table: pd.DataFrame) -> float:
     return float(total)
 
 
+@pytest.mark.slow
 def test_many_draws_are_the_integrals() -> None:
     table = frame(40, 5, seed=3)
     truth = exact(TRUTH, table)
@@ -195,6 +198,7 @@ def test_draws_of_situations_fill_evenly_and_are_independent(data) -> None:
     np.testing.assert_array_equal(quarters, np.broadcast_to(np.arange(4)[:, np.newaxis], (400, 2, 4, 64)))
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_other_people_and_threads_change_nothing(data) -> None:
     table = frame()
     theta = list(TRUTH.values())
@@ -216,6 +220,7 @@ def test_draws_that_are_made_block_by_block_are_the_same(data) -> None:
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_truth_is_inside_the_intervals(result) -> None:
     assert list(result.params.index) == list(TRUTH)
     assert (((result.params - pd.Series(TRUTH)) / result.bse).abs() < 3).all()
@@ -230,6 +235,7 @@ def test_the_spread_within_persons_is_tested_on_its_bound(data, result) -> None:
     assert found.pvalue == pytest.approx(stats.chi2.sf(found.statistic, 1) / 2)
 
 
+@pytest.mark.slow
 def test_prediction_averages_over_persons_and_situations(data, result) -> None:
     """One situation at a time knows only the sum of the two variances."""
     b = result.params
@@ -387,6 +393,7 @@ def test_one_answer_does_not_tell_persons_from_situations() -> None:
     mixed(data, draws=cm.Draws("sobol", 8, rng=0)).fit(fixed={"sd[x]": 0.0}, max_iterations=1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
 def test_random_constants_within_persons_obey_the_rank_condition() -> None:
     """Of two alternatives, what a constant varies by within persons is a part of the Gumbel errors; not of three."""

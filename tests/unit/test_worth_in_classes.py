@@ -69,6 +69,7 @@ def logsum(frame: pd.DataFrame, b: dict[str, Any], lam: float) -> np.ndarray:
     return np.log(np.exp(V[~ground]).sum(axis=0) + nest)
 
 
+@pytest.mark.slow
 def test_surplus_by_hand_in_each_class() -> None:
     held = result("own errors")
     model: Any = held.model
@@ -125,6 +126,7 @@ def test_surplus_against_simulated_utilities_with_the_same_errors(name: str) -> 
     assert error < 0.015 * abs(found)  # so that the comparison says something
 
 
+@pytest.mark.slow
 def test_a_price_rise_for_all_costs_just_that() -> None:
     for name in SURPLUS:
         found = cm.consumer_surplus(result(name), None, {"cost": "+2"}, per="cost")
@@ -144,6 +146,7 @@ def value(name: str, **options: Any) -> pd.Series:
     return found.to_frame()["estimate"]
 
 
+@pytest.mark.slow
 def test_of_each_class_by_its_law_and_of_all_by_their_shares() -> None:
     found = value("own errors")
     assert found.index.names == ["class", "statistic"]
@@ -161,6 +164,7 @@ def test_of_each_class_by_its_law_and_of_all_by_their_shares() -> None:
     assert of_all["quantile 0.95"] == pytest.approx(3.0)
 
 
+@pytest.mark.slow
 def test_membership_by_covariates_counts_over_the_people() -> None:
     income = survey().frame.groupby("person").income.first().to_numpy()
     share = shares(income, 0.5).mean(axis=1)
@@ -187,11 +191,13 @@ def test_ratios_without_a_closed_form_against_random_people() -> None:
         assert found[who, "share of wrong sign"] == pytest.approx((of < 0).mean(), abs=0.001)
 
 
+@pytest.mark.slow
 def test_wtp_space_in_a_class_gives_the_parameter() -> None:
     found = value("wtp space in one")
     assert found["class 1"][["mean", "sd"]].tolist() == pytest.approx([0.9, 0.6])
 
 
+@pytest.mark.slow
 def test_what_does_not_exist_in_a_class_does_not_for_all() -> None:
     found = cm.willingness_to_pay(result("normal price in one"), "time", per="cost")
     shown = found.to_frame()["estimate"]
@@ -239,6 +245,7 @@ def test_derivatives_are_those_of_differences(name: str) -> None:
         np.testing.assert_allclose(g[quantile], slope[quantile], rtol=0.05, atol=0.05 * np.abs(slope).max() + 0.01)
 
 
+@pytest.mark.slow
 def test_of_each_person_by_bayes() -> None:
     held = result("own errors")
     each = cm.willingness_to_pay(held, "time", per="cost", direction="reduction", conditional=True).matrix()
@@ -251,6 +258,7 @@ def test_of_each_person_by_bayes() -> None:
     assert model.mixing.n_points == 65
 
 
+@pytest.mark.slow
 def test_by_alternative() -> None:
     options = {"random": {1: {"time[bus]": "normal"}}, "draws": cm.Draws("sobol", 8, rng=0)}
     model = cm.LatentClassLogit(survey(), "cost + comfort | 0 | time", 2, **options)

@@ -53,6 +53,7 @@ def value(name: str, **options: Any) -> pd.Series:
 # --- the population ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_laws_are_those_of_persons_and_situations_together() -> None:
     found, total = value("normal over fixed"), np.hypot(0.8, 0.6)
     assert found[["mean", "sd"]].tolist() == pytest.approx([0.5 / 0.7, total / 0.7])
@@ -69,6 +70,7 @@ def test_laws_are_those_of_persons_and_situations_together() -> None:
     assert found[["mean", "sd"]].tolist() == pytest.approx([0.5 / 0.7, total / 0.7])
 
 
+@pytest.mark.slow
 def test_a_ratio_without_a_closed_form_against_random_numbers() -> None:
     rng, n = np.random.default_rng(1), 400_000
     z = rng.normal(size=(3, n))
@@ -79,6 +81,7 @@ def test_a_ratio_without_a_closed_form_against_random_numbers() -> None:
     np.testing.assert_allclose(found[names], expected, rtol=0.015)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["normal over fixed", "normal over -lognormal", "both within"])
 def test_derivatives_by_the_spread_within_persons(name: str) -> None:
     random, options = KINDS[name]
@@ -217,6 +220,7 @@ def test_surplus_by_hand_at_the_draws_of_persons_and_situations() -> None:
         assert found.loc[number] == pytest.approx(((sums[1] - sums[0]) / -cost).mean(), rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS)
 def test_derivatives_of_the_surplus_are_those_of_differences(name: str) -> None:
     held = result(name)
@@ -249,6 +253,7 @@ def test_surplus_against_simulated_utilities_with_the_same_errors(name: str) -> 
     assert error < 0.01 * abs(found)  # so that the comparison says something
 
 
+@pytest.mark.slow
 def test_refuses_a_price_that_is_normal_within_persons() -> None:
     model = mixed(read(frame(30)), {"cost": varying()}, FORMULA)
     held = quiet(model, fixed={n: {**VALUES, "sd[cost]": 0.0}[n] for n in model.parameters.names})
