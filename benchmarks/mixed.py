@@ -1,7 +1,7 @@
 """The mixed logit against the exponentials that it must compute, and against xlogit on the same draws.
 
-Electricity: 361 persons x 12 situations x 4 alternatives, six normal coefficients. Needs the extra `bench`; run it with
-nothing else on the machine:
+Electricity: 361 persons x 12 situations x 4 alternatives, six normal coefficients. Needs the extra `bench`, and takes
+Biogeme too where it is installed (its draws are its own); run it with nothing else on the machine:
     python benchmarks/mixed.py
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
+import tempfile
 import time
+from importlib.util import find_spec
 
 import numpy as np
 from common import best, forget_peak, in_fresh_process, report, resident
@@ -88,6 +90,41 @@ def against_xlogit(n_draws: int) -> None:
     print(f"log-likelihoods: {result.llf:.4f} and {float(peer.loglikelihood):.4f}; ours converged: {result.converged}")
 
 
+def against_biogeme(n_draws: int) -> None:
+    """The same model with as many draws of Biogeme's own kind, from its starting values to its optimum."""
+    import biogeme.biogeme as bio
+    import biogeme.database as db
+    from biogeme.expressions import Beta, Draws, MonteCarlo, PanelLikelihoodTrajectory, Variable, log
+    from biogeme.models import logit
+
+    frame = cm.datasets.electricity()
+    wide = frame.pivot(index=["id", "chid"], columns="alt", values=NAMES)
+    wide.columns = [f"{name}_{alt}" for name, alt in wide.columns]
+    chosen = frame.loc[frame.choice == 1].set_index(["id", "chid"]).alt
+    wide = wide.assign(chosen=chosen).reset_index().astype(float)
+    database = db.Database("electricity", wide)
+    database.panel("id")
+    alternatives = sorted(frame.alt.unique())
+    random = {
+        n: Beta(n, 0, None, None, 0) + Beta(f"sd_{n}", 0.5, None, None, 0) * Draws(f"z_{n}", "NORMAL_MLHS")
+        for n in NAMES
+    }
+    V = {int(a): sum(random[n] * Variable(f"{n}_{a}") for n in NAMES) for a in alternatives}
+    probability = PanelLikelihoodTrajectory(logit(V, None, Variable("chosen")))
+    began = time.perf_counter()
+    peer = bio.BIOGEME(database, log(MonteCarlo(probability)), number_of_draws=n_draws, seed=1, save_iterations=False)
+    peer.model_name = "electricity"
+    with contextlib.chdir(tempfile.mkdtemp()):  # it writes files where it is
+        found = peer.estimate()
+    theirs = time.perf_counter() - began
+    began = time.perf_counter()
+    result = model(cm.Draws("halton", n_draws, rng=0)).fit()
+    ours = time.perf_counter() - began
+    report(f"{n_draws} draws, Biogeme", theirs, "s")
+    report(f"{n_draws} draws, Biogeme / choicemodel", theirs / ours)
+    print(f"log-likelihoods: {result.llf:.4f} and {float(found.final_log_likelihood):.4f}; each with its own draws")
+
+
 def memory(n_draws: int) -> None:
     """Peak memory of a fit's evaluation above what the data take, in a process of its own."""
     mixed = model(cm.Draws("sobol", n_draws, rng=0))
@@ -104,6 +141,8 @@ if __name__ == "__main__":
         kernel()
         for number in (500, 1000):
             against_xlogit(number)
+        if find_spec("biogeme") is not None:
+            against_biogeme(100)
         few, many = (in_fresh_process(__file__, str(n)) for n in (500, 10_000))
         report("peak memory, 500 draws", few, "MB")
         report("peak memory, 10,000 draws, above that", many - few, "MB", 200)

@@ -1,6 +1,6 @@
 """Intervals of a panel mixed logit cover as often as they say, since the person is the unit; by situation they do not.
 
-The study is that of `benchmarks/coverage.py`, which runs it with more people and 1,000 replications.
+The study is that of `benchmarks/coverage_mixed.py`, which runs it with more people and 1,000 replications.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import choicemodel as cm
-from benchmarks.coverage import TRUTH, mixed_logit, situation_scores, study, survey
+from benchmarks.coverage_mixed import TRUTH, mixed_logit, situation_scores, study, survey
 
 
 def test_scores_by_situation_add_up_to_those_of_the_person() -> None:

@@ -3,8 +3,8 @@
 Persons with tastes of their own (normal for time, minus log-normal for cost) answer eight times. They are simulated
 from these distributions and refitted, and the 95 % intervals of each kind of standard error are counted:
 
-    python benchmarks/coverage.py          # 1,000 replications, about a quarter of an hour on one core
-    python benchmarks/coverage.py 100
+    python benchmarks/coverage_mixed.py          # 1,000 replications, about a quarter of an hour on one core
+    python benchmarks/coverage_mixed.py 100
 
 The unit of a panel is the person: L_n = mean over draws of prod_t P_nt, with score s_n. Programs that keep one score
 for each situation split it by Fisher's identity, s_n = sum_t s_nt with s_nt the posterior mean of the derivative of
