@@ -655,7 +655,10 @@ class ChoiceResults:
     def to_dict(self) -> dict[str, Any]:
         """The result as plain data: specification, estimates, covariances and facts of the sample, without the data."""
         fit = {k: v for k, v in vars(self._fit).items() if k != "covariances"}
-        beside = {"derived": dict(self._derived)} if self.model.mixes else {}
+        beside: dict[str, Any] = {}
+        mixing = self.model.heterogeneity_or_none
+        if isinstance(mixing, Mixing):
+            beside = {"derived": dict(self._derived), "care": self._care(mixing)}
         return {
             "model": self.model.to_dict(),
             "sample": asdict(self.sample),
@@ -676,7 +679,7 @@ class ChoiceResults:
     def from_dict(cls, content: Mapping[str, Any], model: FittedModel) -> ChoiceResults:
         """Rebuild a result, without its data, from what `to_dict` gave."""
         stored = {k: content[k] for k in ("ll_constants", "never_chosen", "fingerprint")}
-        stored |= {k: content[k] for k in ("derived",) if k in content}
+        stored |= {k: content[k] for k in ("derived", "care") if k in content}
         return cls(
             model=model,
             data=None,
@@ -923,11 +926,14 @@ class ChoiceResults:
         mixing = self.model.heterogeneity_or_none
         if not isinstance(mixing, Mixing):
             return []
+        return [*describe_tastes(mixing, self.who()), *self._care(mixing)]
+
+    def _care(self, mixing: Mixing) -> list[str]:
+        """What a reader should know of the heterogeneity; it may rest on covariates of persons: a file holds it."""
+        if self.data is None and "care" in self._stored:
+            return list(self._stored["care"])
         covariates = mixing.covariates(self.data) if self.data is not None and mixing.names else None
-        return [
-            *describe_tastes(mixing, self.who()),
-            *care_in_words(mixing, self._fit.theta, self.who(), covariates),
-        ]
+        return care_in_words(mixing, self._fit.theta, self.who(), covariates)
 
     def _notes_on_the_search(self, shown: Layout) -> list[str]:
         notes = []

@@ -343,8 +343,11 @@ def care_in_words(mixing: Mixing, theta: FloatArray, who: Who, covariates: Float
     out = []
     if who.each < _FEW and mixing.n_points > 1:
         tail = "" if who.n_persons is not None else " Declare persons where several situations are of one (person=)."
+        many = f"{who.each:.1f} situations of each {who.unit} are too few"
+        if who.n_persons is None:
+            many = f"One choice of each {who.unit} is too little"
         out.append(
-            f"{who.each:.1f} situations of each {who.unit} are too few to see how {who.unit}s differ: what varies is "
+            f"{many} to see how {who.unit}s differ: what varies is "
             "told apart from the errors by the form of the distributions alone, so that spreads and classes are "
             f"fragile.{tail}"
         )
