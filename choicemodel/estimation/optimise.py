@@ -20,7 +20,7 @@ from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import STOPPED, Optimum, maximise
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.quasi_newton import Smooth, State, climb, difference_hessian
-from choicemodel.estimation.unit_likelihood import UnitLikelihood
+from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError, TasteWarning
 from choicemodel.heterogeneity import Homogeneous
@@ -541,7 +541,8 @@ def _reported(optimum: Optimum, objective: Objective) -> Optimum:
             optimum, value=optimum.value * weight, score=optimum.score * weight, hessian=optimum.hessian * weight
         )
     values = working.reported(optimum.theta)
-    if optimum.decrement < _THERE:
+    kinked = isinstance(objective.likelihood, UnitLikelihood) and objective.likelihood.has_kinks
+    if optimum.decrement < (KINKED_TOLERANCE if kinked else _THERE):
         # Where the score is zero, second derivatives follow from those on the working scale by the chain rule alone.
         back = np.linalg.inv(working.jacobian(values))
         return replace(

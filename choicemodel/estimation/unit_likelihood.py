@@ -43,14 +43,14 @@ class UnitLikelihood(ABC):
     def has_kinks(self) -> bool:
         """Whether the score jumps at many places, as where a draw of a censored coefficient comes to zero.
 
-        Differences of the score then need steps over many of the kinks: between two of them their part of the second
-        derivative is missing.
+        Differences of the score that are to say how the log-likelihood bends then need steps over many of the kinks:
+        between two of them, where the second derivative is taken in the strict sense, their part of it is missing.
         """
         return False
 
     @property
     def step(self) -> float:
-        """Step of differences of the score, in standard errors."""
+        """Step of differences of the score by which a fit sees how the log-likelihood bends, in standard errors."""
         return WIDE_STEP if self.has_kinks else STEP
 
     def evaluate(self, theta: FloatArray) -> Evaluation:
@@ -73,7 +73,7 @@ class UnitLikelihood(ABC):
     def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
         """Compute value, score and Hessian, by differences of the score."""
         room = np.minimum(theta - self.lower, self.upper - theta)
-        steps = np.where(room > 1e-8, np.minimum(self.step * self.spread(theta), 0.01 * room), 0.0)
+        steps = np.where(room > 1e-8, np.minimum(STEP * self.spread(theta), 0.01 * room), 0.0)
         return self.evaluate(theta), difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
 
     def spread(self, theta: FloatArray) -> FloatArray:

@@ -208,7 +208,9 @@ def _checks(
         evidence += check_optimum(weighted, sim.theta, (subject.free, subject.edge), rngs[3])
     step("scores")
     # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.
-    informed = subject.free & (-np.diag(hessian) > _typical(prepared, subject.model) ** 2)
+    # A few extreme values of a column say nothing of how many choices bear on its coefficient.
+    size = np.minimum(reach, _EXTREME * _typical(prepared, subject.model))
+    informed = subject.free & (-np.diag(hessian) > size**2)
     evidence += check_scores(model, sim, prepared, informed, Plan(_samples(sim), streams[4], pool, _held(subject)))
     return evidence, counted
 
@@ -217,6 +219,10 @@ def _tests(sim: Simulator) -> int:
     """How many tests with a p-value the report will have, for the power that it states."""
     s = sim.design.data.structure
     return 6 + count_claims(sim) + (s.person is not None) + (s.stage is not None)
+
+
+# Differences beyond so many typical ones are extreme.
+_EXTREME = 3.0
 
 
 def _held(subject: _Subject) -> tuple[str, ...]:
@@ -244,18 +250,13 @@ def _by_coefficient(columns: FloatArray, K: int, heterogeneity: Any) -> FloatArr
 
 
 def _typical(prepared: Prepared, model: Composition) -> FloatArray:
-    """Typical difference of each coefficient's column where it differs at all (K,); zero for other parameters.
-
-    A few extreme values say nothing of how many choices bear on a coefficient. One that a distribution transforms is in
-    units of its own.
-    """
+    """Typical difference of each coefficient's column where it differs at all (K,); zero for other parameters."""
     squares, count = np.zeros((2, len(model.design.columns)))
     for block in prepared.blocks:
         squares += np.einsum("kjn,kjn->k", block.differences, block.differences)
         count += np.count_nonzero(block.differences, axis=(1, 2))
     columns = np.sqrt(squares / np.maximum(count, 1))
-    plain = np.array([p.role == "utility" and p.null is not None for p in model.parameters.items])
-    return np.where(plain, _by_coefficient(columns, len(plain), model.heterogeneity), 0.0)
+    return _by_coefficient(columns, len(model.parameters.items), model.heterogeneity)
 
 
 def _scale(hessian: FloatArray, reach: FloatArray, free: NDArray[np.bool_]) -> FloatArray:
