@@ -222,7 +222,7 @@ def _tests(sim: Simulator) -> int:
 
 
 # Differences beyond so many typical ones are extreme.
-_EXTREME = 3.0
+_EXTREME = 6.0
 
 
 def _held(subject: _Subject) -> tuple[str, ...]:
