@@ -26,6 +26,7 @@ from choicemodel.estimation.likelihood import Evaluation
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
+from choicemodel.estimation.sampled_alternatives import for_sampled_alternatives
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
@@ -119,6 +120,8 @@ class ChoiceModel:
             raise SpecificationError(f"stage_scale is True or False; got {self.stage_scale!r}.")
         scales = read_scales(self.data, self.scale_groups, stages=self.stage_scale)
         design = build_design(self.data, self.formula, self.base, scales, _components(self.heterogeneity))
+        if self.data.roles.correction is not None:
+            design = for_sampled_alternatives(design, self.errors, self.heterogeneity)
         self._settle(design.recipe, design.columns, design, self._mixing(design.columns))
 
     def _mixing(self, columns: tuple[DesignColumn, ...]) -> Homogeneous | Mixing:
