@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import choicemodel as cm
+from choicemodel.analysis import SamplingStability
 from choicemodel.exceptions import SpecificationError
 
 SIZE = np.array([1.0, 2.0, 4.0, 0.5, 1.5])
@@ -200,3 +201,53 @@ def test_models_without_a_known_correction_are_refused(data):
         sampled.sample_alternatives(3)
     with pytest.raises(SpecificationError, match="population_shares"):
         cm.MultinomialLogit(sampled, FORMULA).fit(population_shares=dict.fromkeys(data.alternatives, 1 / 40))
+
+
+# --- does the sample suffice? -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stability(data) -> SamplingStability:
+    sampled = data.sample_alternatives(8, "importance", weights="pull", rng=1)
+    return cm.sampling_stability(cm.MultinomialLogit(sampled, FORMULA).fit(), refits=6, rng=0)
+
+
+def test_sampling_error_is_what_estimates_from_other_samples_vary_by(data, stability):
+    table, path = stability.to_frame(), stability.path
+    assert path["run"].tolist() == ["fitted"] + ["sampled"] * 6 + ["doubled"] * 3
+    again = [
+        cm.MultinomialLogit(
+            data.sample_alternatives(8, "importance", weights="pull", rng=int(seed)), FORMULA
+        ).fit().params
+        for seed in path.loc[path["run"] != "doubled", "seed"]
+    ]  # fmt: skip
+    np.testing.assert_allclose(table["sampling_error"], pd.DataFrame(again).std(), rtol=1e-4)
+    # it is the part of the standard error that all alternatives would save: a variance from 7 fits, within F limits
+    full = cm.MultinomialLogit(data, FORMULA).fit()
+    saved = stability.result.bse**2 - full.bse**2
+    assert (table["sampling_error"] ** 2 / saved).between(0.1, 4.0).all()
+    doubled = path["alternatives"][path["run"] == "doubled"]
+    assert (doubled > 1.6 * path["alternatives"].iloc[0]).all()
+
+
+def test_the_verdict_follows_from_the_table(data, stability):
+    assert stability.suffices == bool((stability.to_frame()[["ratio", "shift_ratio"]] < 0.5).all(axis=None))
+    assert ("suffices" in stability.verdict) == stability.suffices
+    few = cm.MultinomialLogit(data.sample_alternatives(2, rng=1), FORMULA).fit()
+    small = cm.sampling_stability(few, refits=4, rng=0)
+    assert not small.suffices
+    assert "the sample is too small. Draw more alternatives" in small.verdict
+    assert small.verdict in " ".join(str(small).split())
+
+
+def test_what_has_no_sampling_to_look_at_is_refused(data):
+    full = cm.MultinomialLogit(data, FORMULA).fit()
+    with pytest.raises(SpecificationError, match="were not sampled"):
+        cm.sampling_stability(full)
+    changed = data.sample_alternatives(8, rng=1).query("s < 400")
+    with pytest.raises(SpecificationError, match="changed after their alternatives were sampled"):
+        cm.sampling_stability(cm.MultinomialLogit(changed, FORMULA).fit())
+    sampled = cm.MultinomialLogit(data.sample_alternatives(8, rng=1), FORMULA).fit()
+    for refits in (0, 1.5, True):
+        with pytest.raises(SpecificationError, match="refits is a whole number"):
+            cm.sampling_stability(sampled, refits)
