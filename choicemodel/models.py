@@ -26,6 +26,7 @@ from choicemodel.estimation.likelihood import Evaluation
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
+from choicemodel.estimation.sampled_alternatives import for_sampled_alternatives
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
@@ -119,6 +120,8 @@ class ChoiceModel:
             raise SpecificationError(f"stage_scale is True or False; got {self.stage_scale!r}.")
         scales = read_scales(self.data, self.scale_groups, stages=self.stage_scale)
         design = build_design(self.data, self.formula, self.base, scales, _components(self.heterogeneity))
+        if self.data.roles.correction is not None:
+            design = for_sampled_alternatives(design, self.errors, self.heterogeneity)
         self._settle(design.recipe, design.columns, design, self._mixing(design.columns))
 
     def _mixing(self, columns: tuple[DesignColumn, ...]) -> Homogeneous | Mixing:
@@ -131,6 +134,7 @@ class ChoiceModel:
         formulas = self.heterogeneity.covariate_formulas()
         covariates = read_covariates(self.data, formulas)
         spec = self.heterogeneity
+        spec = _without_offsets(spec, [c.name for c in columns if c.offset])
         if spec.sampler is not None:
             spec = spec.with_draws(spec.sampler.for_persons(unit_keys(self.data, 0)))
         tastes = spec.on([c.name for c in columns], covariates.names)
@@ -610,9 +614,15 @@ def _full_constants(columns: Sequence[DesignColumn], n_alternatives: int) -> boo
 
 def _utility(columns: Sequence[DesignColumn], mixing: Homogeneous | Mixing) -> list[Parameter]:
     """The utility parameters: the columns, where everybody has the same coefficients."""
-    if isinstance(mixing, Mixing):
-        return [Parameter(p.name, "utility", *p[1:]) for p in mixing.tastes.utility]
-    return [Parameter(c.name, "utility") for c in columns]
+    if not isinstance(mixing, Mixing):
+        return [_one(c.name) if c.offset else Parameter(c.name, "utility") for c in columns]
+    offsets = {c.name for c in columns if c.offset}
+    return [_one(p.name) if p.name in offsets else Parameter(p.name, "utility", *p[1:]) for p in mixing.tastes.utility]
+
+
+def _one(name: str) -> Parameter:
+    """The coefficient of an offset, which is one."""
+    return Parameter(name, "utility", 1.0, None, 1.0, 1.0)
 
 
 def _components(heterogeneity: Any) -> dict[str, tuple[Any, ...]]:
@@ -624,6 +634,34 @@ def _components(heterogeneity: Any) -> dict[str, tuple[Any, ...]]:
 def _own(mixing: Homogeneous | Mixing) -> list[Parameter]:
     """The parameters of the heterogeneity."""
     return [Parameter(p.name, "heterogeneity", *p[1:]) for p in mixing.tastes.own] if isinstance(mixing, Mixing) else []
+
+
+def _without_offsets(
+    spec: RandomCoefficients | LatentClasses, offsets: list[str]
+) -> RandomCoefficients | LatentClasses:
+    """Leave the coefficients of offsets at one for everybody.
+
+    Raises
+    ------
+    SpecificationError
+        If one is to be random, or is multiplied with all other coefficients.
+    """
+    if not offsets:
+        return spec
+    if isinstance(spec, LatentClasses):
+        return replace(spec, common=tuple(dict.fromkeys([*spec.common, *offsets])))
+    random = [n for n in offsets if n in spec.random]
+    if random:
+        raise SpecificationError(
+            f"The coefficient of {random[0]!r} is one for everybody and cannot be random: leave it out of random=, or "
+            "write the column without offset(...)."
+        )
+    if spec.wtp_space is not None or spec.scale is True or set(offsets) & set(spec.scale or ()):
+        raise SpecificationError(
+            f"{offsets[0]} has the coefficient one, and wtp_space= and scale= multiply coefficients: leave wtp_space= "
+            "out, or name the columns that scale= multiplies."
+        )
+    return spec
 
 
 def _with_own_errors(errors: ErrorDistribution, spec: Any) -> ErrorDistribution:
@@ -677,6 +715,9 @@ def _term(column: DesignColumn, *, latex: bool) -> str:
     if column.is_component:  # a standard normal number of the person, times its spread
         name = escape_latex(column.name) if latex else column.name
         return rf"\sigma_{{\text{{{name}}}}} z_{{\text{{{name}}}}}" if latex else f"sd[{name}] * z[{name}]"
+    if column.offset:
+        inner = column.name.removeprefix("offset(").removesuffix(")")
+        return rf"\text{{{escape_latex(inner)}}}" if latex else inner
     if latex:
         name = rf"\beta_{{\text{{{escape_latex(column.name)}}}}}"
         return name if column.is_constant else rf"{name}\,\text{{{escape_latex(_plain(column))}}}"

@@ -127,6 +127,8 @@ class Sample:
         Situations that offer more than one alternative; None for `nobs`.
     worst : tuple of int
         How often each alternative was the worst of what was left; empty where nobody was asked.
+    sampled : bool
+        Whether the alternatives were sampled.
     """
 
     n_rows: int
@@ -143,6 +145,7 @@ class Sample:
     kind: str = "choices"
     n_informative: int | None = None
     worst: tuple[int, ...] = ()
+    sampled: bool = False
 
     @property
     def noun(self) -> str:
@@ -179,6 +182,7 @@ class Sample:
             kind=data.roles.kind,
             n_informative=s.n_informative,
             worst=worst,
+            sampled=data.roles.correction is not None,
         )
 
 
@@ -803,7 +807,8 @@ class ChoiceResults:
             ("rho-bar-squared", self.rho_squared_bar, ".4f"),
             ("pseudo R-squared (constants)", self.prsquared, ".4f"),
         ]
-        if self.sample.weight is None or self.sample.counted:
+        # Among sampled alternatives equal shares, and constants without the correction, are no special case.
+        if (self.sample.weight is None or self.sample.counted) and not self.sample.sampled:
             items += self._likelihood_ratios()
         return Pairs(items)
 

@@ -8,6 +8,7 @@ from choicemodel.analysis.elasticities import elasticities
 from choicemodel.analysis.iia import IIASubset, IIATest, iia_test
 from choicemodel.analysis.individuals import individual_coefficients, individual_probabilities
 from choicemodel.analysis.nonnested import NonnestedTest, nonnested_test
+from choicemodel.analysis.sampling_stability import SamplingStability, sampling_stability
 from choicemodel.analysis.scenario import scenario
 from choicemodel.analysis.score_test import ScoreStatistic, ScoreTest, lm_test
 from choicemodel.analysis.shares import shares
@@ -29,6 +30,7 @@ __all__ = [
     "LikelihoodRatioTest",
     "NonnestedTest",
     "Remove",
+    "SamplingStability",
     "ScoreStatistic",
     "ScoreTest",
     "ValidationResult",
@@ -47,6 +49,7 @@ __all__ = [
     "lr_test",
     "marginal_effects",
     "nonnested_test",
+    "sampling_stability",
     "scenario",
     "shares",
     "uncertainty",

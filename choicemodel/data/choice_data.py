@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -33,6 +33,9 @@ from choicemodel.exceptions import (
     VaryingCovariateError,
     raise_problems,
 )
+
+if TYPE_CHECKING:
+    from choicemodel.data.sampling import Sampling
 
 # Since pandas 3 a shallow copy is never written through: it is a copy that costs nothing.
 _COPY_ON_WRITE = int(pd.__version__.split(".", maxsplit=1)[0]) >= 3
@@ -60,6 +63,8 @@ class ChoiceData:
         Which column says what.
     notes : tuple of str
         What was left out on the way, in words.
+    sampling : Sampling or None
+        How the alternatives were sampled, and from which data; None where they were not.
 
     Examples
     --------
@@ -76,6 +81,7 @@ class ChoiceData:
     alternatives: tuple[Any, ...]
     structure: Structure
     notes: tuple[str, ...] = ()
+    sampling: Sampling | None = None
 
     def __new__(cls, *arguments: Any, **fields: Any) -> Self:
         """Point to the two ways of reading a table whoever passes one here."""
@@ -793,6 +799,76 @@ class ChoiceData:
         keep = np.isin(s.unit, drawn)[s.situation_of_rows()]
         return self._rows(keep)
 
+    def sample_alternatives(
+        self,
+        n: int | Mapping[Any, int],
+        strategy: str = "uniform",
+        *,
+        weights: str | None = None,
+        strata: str | None = None,
+        rng: int | np.random.Generator | None = None,
+    ) -> ChoiceData:
+        """Keep the chosen alternative of every situation and a sample of the others.
+
+        For choices among hundreds or thousands of alternatives. A multinomial logit fitted to the sample has the
+        correction ln pi(D | j) in its likelihood, so that its estimates are those of the whole sets (McFadden 1978).
+        Other models refuse such data.
+
+        Parameters
+        ----------
+        n : int or dict
+            How many alternatives to keep in each set, the chosen one among them: with ``importance`` at most, since an
+            alternative may be drawn several times; with ``stratified`` of each stratum, or a dict of the strata.
+        strategy : {"uniform", "importance", "stratified"}
+            All others alike; with replacement and in proportion to `weights`; or so many from each of `strata`. The
+            nearer the weights are to the probabilities of the choice, the smaller the standard errors.
+        weights : str, optional
+            Column of numbers above zero, such as the size or the accessibility of a destination.
+        strata : str, optional
+            Column of categories, such as zones by their distance.
+        rng : int, Generator or None
+            Seed. What is drawn depends on it and on the labels, not on the order of the rows.
+
+        Returns
+        -------
+        ChoiceData
+            With one more column, ``sampling_correction``.
+
+        Raises
+        ------
+        SpecificationError
+            If a weight is not above zero, a stratum is unknown, or the answers are rankings or counts.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> data.sample_alternatives(3, rng=0)
+        <ChoiceData: 210 situations, 4 alternatives (air, bus, car, train), 630 rows>
+        """
+        from choicemodel.data.sampling import sample_alternatives
+
+        return sample_alternatives(self, n, strategy, weights=weights, strata=strata, rng=rng)
+
+    def sampled(self, frame: pd.DataFrame, roles: Roles, note: str, how: Sampling) -> ChoiceData:
+        """Return the same situations with some of their alternatives; for use inside the package."""
+        kept = _admitted(frame, roles, (*self.notes, note))
+        alone = kept.n_situations - kept.structure.n_informative
+        if alone > self.n_situations - self.structure.n_informative:
+            kept = replace(
+                kept, notes=(*kept.notes, f"in {alone:,} situations nothing was drawn but the choice itself")
+            )
+        codes = np.array([self.alternatives.index(a) for a in kept.alternatives], dtype=np.int32)
+        # an alternative that was drawn nowhere is still one of those that the model is about
+        structure = replace(
+            kept.structure,
+            alternative=codes[kept.structure.alternative],
+            n_alternatives=len(self.alternatives),
+        )
+        return replace(kept, structure=structure, alternatives=self.alternatives, sampling=how)
+
     def normalise_weights(self) -> ChoiceData:
         """Return data whose weights have mean one over the situations (the occasions, where these have several stages).
 
@@ -837,7 +913,9 @@ class ChoiceData:
         kept = before if isinstance(before, np.dtype) and before.kind in "biuf" else np.dtype(np.int64)
         frame = self._frame.assign(**{name: indicator.astype(kept)}, **columns)
         structure = replace(self.structure, chosen=np.asarray(rows, dtype=np.int64))
-        return replace(self, _frame=frame, roles=replace(self.roles, choice=name), structure=structure)
+        # choices from a sample of the alternatives, whichever it was, need no correction
+        roles = replace(self.roles, choice=name, correction=None)
+        return replace(self, _frame=frame, roles=roles, structure=structure, sampling=None)
 
     def with_answers(self, taken: IntArray, **columns: NDArray[Any]) -> ChoiceData:
         """Return the same occasions with other rankings or best-worst answers; the sets of later stages follow.

@@ -56,6 +56,8 @@ class Roles:
         asked for.
     kind : {"choices", "ranking", "best-worst", "counts"}
         What the answers were.
+    correction : str or None
+        Column of what the likelihood adds to utility where the alternatives were sampled.
     """
 
     situation: tuple[str, ...]
@@ -68,10 +70,11 @@ class Roles:
     stage: str | None = None
     sign: str | None = None
     kind: str = "choices"
+    correction: str | None = None
 
     def columns(self) -> list[str]:
         """Every column that has a role."""
-        single = (self.alternative, self.choice, self.person, self.available, self.weight, self.sign)
+        single = (self.alternative, self.choice, self.person, self.available, self.weight, self.sign, self.correction)
         return [*self.situation, *(c for c in single if c is not None)]
 
 

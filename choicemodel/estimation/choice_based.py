@@ -91,10 +91,15 @@ def check_strata(data: ChoiceData) -> None:
     Raises
     ------
     SpecificationError
-        If the data are rankings, best-worst answers or counts, a person answered several times, or nobody chose one
-        of the alternatives.
+        If alternatives were sampled, the data are rankings, best-worst answers or counts, a person answered several
+        times, or nobody chose one of the alternatives.
     """
     s = data.structure
+    if data.roles.correction is not None:
+        raise SpecificationError(
+            "population_shares is for whole choice sets, and the alternatives of these data were sampled: the "
+            "likelihood has room for one correction. Fit to all alternatives."
+        )
     if data.roles.kind != "choices":
         raise SpecificationError(
             f"population_shares is for single choices, and these data are of the kind {data.roles.kind}: what was "

@@ -404,7 +404,7 @@ def _logit(model: Composition, blocks: list[Block], pool: Executor) -> Likelihoo
 def _start(parameters: Parameters, settings: FitSettings) -> tuple[FloatArray, BoolArray]:
     """Starting values and which parameters are free."""
     theta = parameters.vector(settings.start, "start")
-    free = np.ones(len(theta), dtype=np.bool_)
+    free = ~parameters.held
     if settings.fixed:
         held = parameters.positions(list(settings.fixed), "fixed")
         theta[held] = parameters.vector(settings.fixed, "fixed")[held]

@@ -68,6 +68,11 @@ class Parameters:
         return np.array([p.start for p in self.items])
 
     @property
+    def held(self) -> NDArray[np.bool_]:
+        """Which have one value only and are not estimated: the coefficients of offsets (K,)."""
+        return np.array([p.lower == p.upper for p in self.items], dtype=np.bool_)
+
+    @property
     def nulls(self) -> FloatArray:
         """The values that their z statistics test (K,); NaN for no test."""
         return np.array([np.nan if p.null is None else p.null for p in self.items])
@@ -114,9 +119,10 @@ class Parameters:
             theta = np.array(numbers)
         for p, value in zip(self.items, theta, strict=True):
             if not p.lower <= value <= p.upper:
-                raise SpecificationError(
-                    f"{where}: {p.name} = {value:g} is outside its range [{p.lower:g}, {p.upper:g}]."
-                )
+                reason = f"outside its range [{p.lower:g}, {p.upper:g}]"
+                if p.lower == p.upper:
+                    reason = f"not possible: the coefficient of an offset is {p.lower:g}"
+                raise SpecificationError(f"{where}: {p.name} = {value:g} is {reason}.")
         return theta
 
 

@@ -107,7 +107,7 @@ def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequ
     names = task.model.parameters.names
     start = dict(zip(names, task.start.tolist(), strict=True))
     settings = FitSettings(start=start, fixed=task.fixed, progress=False)
-    free = np.array([name not in (task.fixed or {}) for name in names])
+    free = ~task.model.parameters.held & [name not in (task.fixed or {}) for name in names]
     reference = np.where(np.isnan(task.truth), task.start, task.truth)
     with executor(1) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted

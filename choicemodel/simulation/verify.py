@@ -160,7 +160,7 @@ def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None
     if data.structure.weight is not None:  # simulated choices stand for nobody but themselves
         data = replace(data, structure=replace(data.structure, weight=None))
         sim = replace(sim, design=replace(sim.design, data=data))
-    free, edge = np.ones(len(sim.theta), dtype=np.bool_), np.zeros(len(sim.theta))
+    free, edge = ~model.parameters.held, np.zeros(len(sim.theta))
     if isinstance(result_or_model, ChoiceResults):
         edge = _edge(result_or_model)
         free = np.array([n not in result_or_model.fixed for n in model.parameters.names])

@@ -79,6 +79,8 @@ class Source:
         Columns of the data that it is computed from.
     slope : ndarray (rows,) or None
         Its derivative by the column that the coder was asked about; None where it does not depend on it.
+    offset : bool
+        Whether its coefficient is one.
     """
 
     label: str
@@ -86,6 +88,7 @@ class Source:
     at: tuple[Any, ...] | None
     reads: tuple[str, ...]
     slope: FloatArray | None = None
+    offset: bool = False
 
 
 @dataclass(frozen=True)
@@ -279,12 +282,14 @@ class Coder:
             except (OverflowError, ZeroDivisionError):
                 raise FormulaError(f"`{factor.text}` in the formula overflows.") from None
         values = np.asarray(value)
+        if values.ndim > 1 and factor.offset:
+            raise FormulaError(f"`{factor.text}` in the formula makes several columns; an offset is one.")
         if values.ndim == 0:
             raise FormulaError(f"`{factor.text}` in the formula is a number, not a column.")
         columns = (values,) if values.ndim == 1 else tuple(np.ascontiguousarray(values.T))
         columns = tuple(self._check_finite(factor, column) for column in columns)
         for column in columns:
-            if self.learning:
+            if self.learning and not factor.offset:  # nothing is estimated of an offset
                 self._check_varies(factor, column)
         if self.learning:
             self.memory[factor_key(factor)] = Memory(None, state, len(columns), binary=self._binary(factor, columns))
@@ -381,7 +386,9 @@ class Coder:
             at = _common_alternatives([f.factor for f in kept])
             label = ":".join(_label_at(piece.text, f.factor) for piece, f in zip(chosen, kept, strict=True))
             reads = tuple(dict.fromkeys(n for f in kept for n in column_names(f.factor.expression, f.factor.node)))
-            yield Source(label, _product([piece.numbers for piece in chosen]), at, reads, _product_slope(chosen))
+            offset = any(f.factor.offset for f in kept)
+            numbers, slope = _product([piece.numbers for piece in chosen]), _product_slope(chosen)
+            yield Source(label, numbers, at, reads, slope, offset)
 
 
 def _only_column(factor: Factor) -> str:

@@ -48,6 +48,8 @@ class DesignColumn:
         What it is, without the alternative: the source's label, or ``1`` for a constant.
     reads : tuple of str
         Columns of the data behind it.
+    offset : bool
+        Whether its coefficient is one and not estimated.
     """
 
     name: str
@@ -56,6 +58,7 @@ class DesignColumn:
     part: int
     text: str
     reads: tuple[str, ...]
+    offset: bool = False
 
     @property
     def is_constant(self) -> bool:
@@ -491,13 +494,15 @@ class _Builder:
             labels += [new for new, other in self.recipe.like.items() if other in labels]
             codes = tuple(self.code_in_data[label] for label in labels if label in self.code_in_data)
         text = "1" if source.values is None else source.label
-        self.columns.append(DesignColumn(name, len(self.sources) - 1, codes, part, text, source.reads))
+        self.columns.append(DesignColumn(name, len(self.sources) - 1, codes, part, text, source.reads, source.offset))
 
     def design(self) -> Design:
         """Put the design together; refuse an empty one and equal names."""
         names = [c.name for c in self.columns]
-        if all(c.is_component for c in self.columns):
-            raise FormulaError(f"The formula {self.recipe.formula!r} has no column: there is nothing to estimate.")
+        if all(c.is_component or c.offset for c in self.columns):
+            raise FormulaError(
+                f"The formula {self.recipe.formula!r} has no column with a coefficient: there is nothing to estimate."
+            )
         twice = sorted({n for n in names if names.count(n) > 1})
         same = [n for n in twice if n in self.recipe.components]
         if same:

@@ -53,7 +53,7 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 }
 LANGUAGE = (
     "A formula may use column names (backticks around unusual ones), numbers, + - * / ** inside functions, `:` and `*` "
-    "between terms, and the functions log, exp, sqrt, abs, I, C, at, center, scale, poly and bs."
+    "between terms, and the functions log, exp, sqrt, abs, I, C, at, offset, center, scale, poly and bs."
 )
 CONSTANTS = (
     "Constants need no name: every alternative but the base has one unless the second part says 0 (`... | 0`), and a "
@@ -242,7 +242,7 @@ def function_name(call: ast.Call, text: str) -> str:
     """Return the name of an allowed function, without ``np.``; refuse any other."""
     name = dotted_name(call.func, text)
     plain = name.removeprefix("np.").removeprefix("numpy.")
-    allowed = {*_FUNCTIONS, *_STATEFUL, "C", "at", "Treatment", "Sum"}
+    allowed = {*_FUNCTIONS, *_STATEFUL, "C", "at", "offset", "Treatment", "Sum"}
     if plain not in allowed or (name != plain and plain not in ("log", "exp", "sqrt", "abs")):
         advice = _FUNCTION_ADVICE.get(plain, LANGUAGE)
         raise FormulaError(f"The function `{name}` in `{shorten(text)}` is not allowed. {advice}")

@@ -52,6 +52,8 @@ class Factor:
         Whether the expression is a bare column name.
     times : tuple of str
         What else stands in a product with it in its part of the formula, for messages.
+    offset : bool
+        Whether its coefficient is one and not estimated.
     """
 
     text: str
@@ -62,6 +64,7 @@ class Factor:
     reference: Any = None
     is_column: bool = False
     times: tuple[str, ...] = ()
+    offset: bool = False
 
     @property
     def is_one(self) -> bool:
@@ -154,7 +157,13 @@ def _parse_part(text: str, number: int) -> Part:
                 f"The number {literal[0]} in `{shorten(text.strip())}` stands outside a function: write I({literal[0]} "
                 "* x)."
             )
-        kept.append(tuple(_factor(t, method == "lookup", number) for t, method in texts))
+        factors = tuple(_factor(t, method == "lookup", number) for t, method in texts)
+        if len(factors) > 1 and any(f.offset for f in factors):
+            raise FormulaError(
+                f"`{':'.join(f.text for f in factors)}`: an offset has the coefficient one and stands alone. Write the "
+                "product inside it, offset(a * b)."
+            )
+        kept.append(factors)
     return Part(_with_partners(kept), intercept)
 
 
@@ -315,8 +324,10 @@ def _factor(text: str, is_lookup: bool, part: int) -> Factor:
     node = expression.tree
     if not isinstance(node, ast.Call):
         raise FormulaError(f"`{shorten(text)}` in the formula must stand inside a function, such as I(...).")
-    if function_name(node, text) not in ("at", "C"):
+    if function_name(node, text) not in ("at", "C", "offset"):
         return Factor(text, expression, node)
+    if function_name(node, text) == "offset":
+        return _offset(expression, node, part)
     if function_name(node, text) == "C":
         return _categorical(expression, node)
     if part != 1:
@@ -330,6 +341,25 @@ def _factor(text: str, is_lookup: bool, part: int) -> Factor:
     inner_text = _source(expression, node.args[0])
     inner = _inner_factor(expression, node.args[0], inner_text)
     return Factor(inner.text, inner.expression, inner.node, labels, inner.contrast, inner.reference, inner.is_column)
+
+
+def _offset(expression: Expression, node: ast.Call, part: int) -> Factor:
+    """Read a column with the coefficient one."""
+    text = expression.text
+    if part != 1:
+        raise FormulaError(
+            f"`{text}` stands in part {part} of the formula; offset(...) belongs in part 1: it is a column with the "
+            "coefficient one for all alternatives."
+        )
+    if len(node.args) != 1 or node.keywords:
+        raise FormulaError(f"`{text}` takes one column, or an expression of columns, as in offset(log(size)).")
+    inner = node.args[0]
+    if isinstance(inner, ast.Call) and function_name(inner, text) in ("at", "C", "offset"):
+        raise FormulaError(
+            f"`{text}`: offset(...) takes numbers. Make a column of them first, with data.assign, that is zero for the "
+            "alternatives without an offset."
+        )
+    return Factor(f"offset({_source(expression, inner)})", expression, inner, offset=True)
 
 
 def _label(node: ast.expr, text: str) -> Any:
