@@ -641,6 +641,7 @@ class ChoiceResults:
                 f"predict takes a ChoiceData, not {type(data).__name__}: read the table with ChoiceData.from_long(..., "
                 "choice=None) or from_wide(..., choice=None)."
             )
+        data.require_whole_sets("predict")
         return self.model.probabilities(self.params, data)
 
     def fingerprint(self) -> str:

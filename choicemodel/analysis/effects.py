@@ -117,11 +117,12 @@ def ask(result: ChoiceResults, column: str, data: ChoiceData | None, what: str) 
 
 
 def model_and_data(
-    result: ChoiceResults, data: ChoiceData | None, what: str, argument: str = "data="
+    result: ChoiceResults, data: ChoiceData | None, what: str, argument: str = "data=", *, sampled: bool = False
 ) -> tuple[ChoiceModel, ChoiceData]:
     """Return the model of a result and the data to ask about, those of the estimation by default.
 
     Of rankings and best-worst answers the first choices: what is asked is what people would choose from the full sets.
+    Sets of which only a sample is there are refused, unless `sampled`: then nothing is asked of probabilities.
     """
     if not isinstance(result, ChoiceResults):
         raise SpecificationError(
@@ -135,6 +136,8 @@ def model_and_data(
             f"{argument} takes a ChoiceData, not {type(data).__name__}: read the table with ChoiceData.from_long or "
             "from_wide."
         )
+    if not sampled:
+        data.require_whole_sets(what)
     return cast(ChoiceModel, result.model), data.first_choices()
 
 

@@ -330,6 +330,7 @@ def validate(result: ChoiceResults, data: ChoiceData | None = None) -> Validatio
             f"validate takes a result and a ChoiceData with choices, not {type(result).__name__} and "
             f"{type(data).__name__}."
         )
+    data.require_whole_sets("validate")
     if not data.has_choices:
         raise ChoicesRequiredError(
             "The data hold no choices (choice=None), so predictions cannot be compared with any: read them with "
@@ -592,6 +593,7 @@ def cross_validate(
     (-0.974, 0.065)
     """
     data = _data_of(model, folds)
+    data.require_whole_sets("cross_validate")
     seed = seed_of(rng)
     fold = _draw_folds(data, int(folds), seed)
     settings = FitSettings(fixed=None if fixed is None else dict(fixed), progress=False, threads=threads)

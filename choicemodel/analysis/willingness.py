@@ -176,7 +176,7 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     if column == per:
         raise SpecificationError(f"`{per}` is not valued in itself: name another column, or another per=.")
     given = result.data if data is None and isinstance(result, ChoiceResults) else data
-    model, data = model_and_data(result, data, "willingness_to_pay")
+    model, data = model_and_data(result, data, "willingness_to_pay", sampled=True)
     require_used(model, column, per)
     if not model.mixes and (statistics is not None or conditional):
         raise SpecificationError(

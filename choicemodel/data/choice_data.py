@@ -852,6 +852,19 @@ class ChoiceData:
 
         return sample_alternatives(self, n, strategy, weights=weights, strata=strata, rng=rng)
 
+    def require_whole_sets(self, what: str) -> None:
+        """Refuse sets of which only a sample is there; probabilities within these are of nobody's choice.
+
+        Raises
+        ------
+        SpecificationError
+        """
+        if self.roles.correction is not None:
+            raise SpecificationError(
+                f"{what} takes whole choice sets, and these data hold a sample of the alternatives: pass data= with "
+                "all of them, such as the data that were sampled."
+            )
+
     def sampled(self, frame: pd.DataFrame, roles: Roles, note: str, how: Sampling) -> ChoiceData:
         """Return the same situations with some of their alternatives; for use inside the package."""
         kept = _admitted(frame, roles, (*self.notes, note))

@@ -251,3 +251,31 @@ def test_what_has_no_sampling_to_look_at_is_refused(data):
     for refits in (0, 1.5, True):
         with pytest.raises(SpecificationError, match="refits is a whole number"):
             cm.sampling_stability(sampled, refits)
+
+
+def test_probabilities_within_a_sample_are_nobodys_and_refused(data):
+    sampled = data.sample_alternatives(8, "importance", weights="pull", rng=1)
+    result = cm.MultinomialLogit(sampled, FORMULA).fit()
+    for ask in (
+        result.predict,
+        lambda: cm.shares(result),
+        lambda: cm.elasticities(result, "dist"),
+        lambda: cm.marginal_effects(result, "dist", data=sampled),
+        lambda: cm.consumer_surplus(result, None, {"dist": "+10%"}, per="dist"),
+        lambda: cm.scenario(result, {"farther": {"dist": "+10%"}}),
+        lambda: cm.validate(result),
+        lambda: cm.cross_validate(result.model, rng=0),
+    ):
+        with pytest.raises(SpecificationError, match="takes whole choice sets"):
+            ask()
+    assert cm.consumer_surplus(result, data, {"dist": "+0.1"}, per="dist").estimate["mean"] == pytest.approx(-0.1)
+    worth = cm.willingness_to_pay(result, "x", per="dist")  # no probability is asked for
+    assert worth.estimate == pytest.approx(-result.params["x"] / result.params["dist"])
+
+
+def test_score_tests_of_samples_know_the_correction(data):
+    sampled = data.sample_alternatives(8, "importance", weights="pull", rng=1)
+    large = cm.MultinomialLogit(sampled, FORMULA).fit()
+    small = cm.MultinomialLogit(sampled, "dist + log(size) | 0").fit()
+    ratio = cm.lr_test(small, large).statistic
+    assert cm.lm_test(small, "x").statistic == pytest.approx(ratio, rel=0.15)
