@@ -196,7 +196,10 @@ class DrawStability:
         if self.is_random:
             heads += [Column("simulation\nerror", format=format_estimate), Column("of std err", format=format_percent)]
             columns += ["simulation_error", "ratio"]
-        heads += [Column(f"with {self._twice}", format=format_estimate), Column("of std err", format=format_percent)]
+        heads += [
+            Column(f"shift with\n{self._twice}", format=format_estimate),
+            Column("of std err", format=format_percent),
+        ]
         columns += ["shift", "shift_ratio"]
         rows: list[list[Cell]] = [
             [str(name), *map(float, row)] for name, row in zip(table.index, table[columns].to_numpy(), strict=True)

@@ -529,7 +529,7 @@ def draws(
     ax.set_aspect("equal")
     ax.set_xticks([0, 0.5, 1, 1.2, 1.7, 2.2], ["0", "0.5", "1", "0", "0.5", "1"])
     ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
-    for side in ("left", "bottom"):
+    for side in ("left", "right", "top", "bottom"):
         ax.spines[side].set_visible(False)
     ax.set_xlabel(f"Dimension {dimensions[0]} ({len(own):,} draws)")
     ax.set_ylabel(f"Dimension {dimensions[1]}", y=0.42)
