@@ -27,6 +27,7 @@ from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import likelihood_of, unit_scores
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
+from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.latent_classes import LatentClasses
@@ -269,13 +270,16 @@ def scored_with(result: ChoiceResults, names: Sequence[str], values: FloatArray)
     theta = np.array([estimates.get(n, 0.0) for n in parameters.names])
     with executor(result.settings.threads) as pool:
         likelihood = likelihood_of(Composition(larger, model.errors, mixing, parameters), pool, at=theta)
-        _, hessian = likelihood.evaluate_with_hessian(theta)
+        if isinstance(likelihood, UnitLikelihood):
+            information = likelihood.information(theta)
+        else:
+            information = -likelihood.evaluate_with_hessian(theta)[1]
         scores = unit_scores(likelihood, theta, larger)
     new = np.array([parameters.names.index(n) for n in names])
     known = np.isin(parameters.names, [*result.fixed, *result.at_bound])
     own = np.setdiff1d(np.flatnonzero(~known), new)
     order = np.concatenate([own, new])
-    return Scored(tuple(names), scores[:, own], scores[:, new], -hessian[np.ix_(order, order)])
+    return Scored(tuple(names), scores[:, own], scores[:, new], information[np.ix_(order, order)])
 
 
 def _with_columns(

@@ -72,9 +72,19 @@ class UnitLikelihood(ABC):
 
     def evaluate_with_hessian(self, theta: FloatArray) -> tuple[Evaluation, FloatArray]:
         """Compute value, score and Hessian, by differences of the score."""
+        return self.evaluate(theta), self._differenced(theta, STEP, 0.01)
+
+    def information(self, theta: FloatArray) -> FloatArray:
+        """Minus the second derivative (K, K) as a statistic needs it: with what kinks of the score add to it."""
+        if not self.has_kinks:
+            return -self.evaluate_with_hessian(theta)[1]
+        return -self._differenced(theta, WIDE_STEP, 0.5)
+
+    def _differenced(self, theta: FloatArray, step: float, most: float) -> FloatArray:
+        """Differences of the score by steps in standard errors, at most a part of what is left to the bounds."""
         room = np.minimum(theta - self.lower, self.upper - theta)
-        steps = np.where(room > 1e-8, np.minimum(STEP * self.spread(theta), 0.01 * room), 0.0)
-        return self.evaluate(theta), difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
+        steps = np.where(room > 1e-8, np.minimum(step * self.spread(theta), most * room), 0.0)
+        return difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
 
     def spread(self, theta: FloatArray) -> FloatArray:
         """About a standard error of each parameter (K,), from the squares of the scores alone.

@@ -387,3 +387,16 @@ def test_the_bootstrap_finds_spreads_that_the_sample_did_not_show():
     spread = uncertainty(result, lambda theta: theta[-1:], ["sd[x]"], method="bootstrap", draws=24, rng=0)
     assert spread.failed == 0
     assert (spread.draws > 0.05).any()
+
+
+def test_score_tests_of_a_censored_normal_do_not_miss_its_kinks():
+    data = cm.simulate(
+        mixed(read(frame(150, 6)), {"x": "censored-normal"}, draws=cm.Draws("quadrature", 400)),
+        {"mu[x]": 0.5, "z": -0.2, "ASC[b]": 0.2, "ASC[c]": -0.3, "sigma[x]": 0.9},
+        rng=1,
+    )
+    exact, drawn = (
+        cm.lm_test(cm.MixedLogit(data, "x", {"x": "censored-normal"}, draws=draws).fit(), "z").joint.statistic
+        for draws in (cm.Draws("quadrature", 400), cm.Draws("sobol", 256, rng=1))
+    )
+    assert drawn == pytest.approx(exact, rel=0.03)
