@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+# How many problems a message lists.
+_SHOWN = 12
+
 
 class ChoiceModelError(ValueError):
     """Base of every error that choicemodel raises on purpose."""
@@ -28,6 +31,10 @@ class UnknownColumnError(ChoiceDataError):
 
 class MissingIdentifierError(ChoiceDataError):
     """A situation, alternative or person identifier is missing."""
+
+
+class LabelError(ChoiceDataError):
+    """A column of situations, alternatives, persons or categories holds lists or other things that are no labels."""
 
 
 class NoChoiceError(ChoiceDataError):
@@ -106,7 +113,9 @@ class SeveralDataErrors(ChoiceDataError):  # noqa: N818 - plural, because it hol
     def __init__(self, errors: Iterable[ChoiceDataError]) -> None:
         self.errors = tuple(errors)
         lines = [f"{len(self.errors)} problems were found in the data:"]
-        lines += [f"{i}. [{type(e).__name__}] {e}" for i, e in enumerate(self.errors, start=1)]
+        lines += [f"{i}. [{type(e).__name__}] {e}" for i, e in enumerate(self.errors[:_SHOWN], start=1)]
+        if len(self.errors) > _SHOWN:
+            lines.append(f"... and {len(self.errors) - _SHOWN} more, in the attribute `errors`.")
         super().__init__("\n".join(lines))
 
 

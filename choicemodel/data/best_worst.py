@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from choicemodel.data.codes import numbers_or_nan, plain_label, positions
+from choicemodel.data.codes import missing, numbers_or_nan, positions
 from choicemodel.data.door import BoolArray, Table, as_indicator
 from choicemodel.data.explode import Answers, Length, check_length, n_available
 from choicemodel.data.rankings import check_policy, rows_of_labels
 from choicemodel.data.structure import IntArray
-from choicemodel.data.words import counted
+from choicemodel.data.words import counted, shown
 from choicemodel.exceptions import (
     ChoiceCodingError,
     ChoiceDataError,
@@ -45,7 +45,7 @@ class BestWorstSpec:
             raise SpecificationError(f'order={self.order!r} must be "best-worst" or "worst-best".')
         if self.best is None and self.worst is None:
             raise SpecificationError("from_best_worst needs a column: best=, worst= or both.")
-        if self.best == self.worst:
+        if self.best is not None and self.best == self.worst:
             raise SpecificationError(f"best= and worst= name the same column `{self.best}`: each needs its own.")
 
     @property
@@ -89,7 +89,7 @@ class BestWorstSpec:
             problems.append(
                 SeveralChoicesError(
                     f"{counted(both.size, 'row is', 'rows are')} both the best and the worst, such as "
-                    f"{table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}: what was taken first "
+                    f"{table.label_of_row(row)} in {table.name_of_row(row)}: what was taken first "
                     f"is not there any more. Correct `{self.best}` or `{self.worst}`."
                 )
             )
@@ -140,7 +140,7 @@ def _rounds(table: Table, name: str, problems: list[ChoiceDataError]) -> IntArra
     indicator = as_indicator(column)
     if indicator is not None:
         return indicator.astype(np.int64)
-    present = column.notna().to_numpy()
+    present = ~missing(column)
     position = positions(column, table.alternatives)
     numbers = numbers_or_nan(column)
     if not np.isfinite(numbers[present]).all() or _names_alternatives(table, position, present):
@@ -151,7 +151,7 @@ def _rounds(table: Table, name: str, problems: list[ChoiceDataError]) -> IntArra
         problems.append(
             ChoiceCodingError(
                 f"{counted(wrong.size, 'row')} of `{name}` {'holds' if wrong.size == 1 else 'hold'} no round, such as "
-                f"{plain_label(column.iloc[wrong[0]])!r} in {table.name_of_row(int(wrong[0]))}. Write 1 in the row "
+                f"{shown(column.iloc[wrong[0]])} in {table.name_of_row(int(wrong[0]))}. Write 1 in the row "
                 "that was named, or the number of the round where there were several, and 0 in the others; or write "
                 "the label of the alternative in every row of the situation."
             )
@@ -172,7 +172,7 @@ def _check_available(table: Table, available: BoolArray, taken: IntArray, proble
         problems.append(
             UnavailableChoiceError(
                 f"{counted(impossible.size, 'row is', 'rows are')} named the best or the worst and not available, such "
-                f"as {table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}: "
+                f"as {table.label_of_row(row)} in {table.name_of_row(row)}: "
                 f"correct `{table.roles.available}` or the answer, or drop these situations."
             )
         )

@@ -15,15 +15,22 @@ from numpy.typing import NDArray
 
 from choicemodel.data.align import aligned
 from choicemodel.data.best_worst import BestWorstSpec
-from choicemodel.data.codes import plain_label
+from choicemodel.data.codes import factorize, is_name
 from choicemodel.data.counts import from_counts
 from choicemodel.data.describe import KINDS, Description, describe
 from choicemodel.data.door import Admitted, Roles, admit, require_columns, unknown_alternatives
 from choicemodel.data.explode import Exploded, explode, exploded, free_name
 from choicemodel.data.rankings import RankSpec, ranks_of_codes
 from choicemodel.data.structure import FloatArray, IntArray, Structure
-from choicemodel.data.wide import Attribute, WideSpec, alternatives_as_dict, check_available_ranks, to_long
-from choicemodel.data.words import counted
+from choicemodel.data.wide import (
+    Attribute,
+    WideSpec,
+    alternatives_as_dict,
+    check_available_ranks,
+    refuse_no_dict,
+    to_long,
+)
+from choicemodel.data.words import counted, shown
 from choicemodel.exceptions import (
     ChoiceDataError,
     DroppedSituationsWarning,
@@ -39,6 +46,10 @@ if TYPE_CHECKING:
 
 # Since pandas 3 a shallow copy is never written through: it is a copy that costs nothing.
 _COPY_ON_WRITE = int(pd.__version__.split(".", maxsplit=1)[0]) >= 3
+
+
+# Roles that a survey may be without.
+_OPTIONAL = ("choice", "person", "available", "weight", "best", "worst")
 
 
 def _snapshot(frame: pd.DataFrame) -> pd.DataFrame:
@@ -344,6 +355,7 @@ class ChoiceData:
                 "column of each alternative's rank, as a dict or a pattern such as 'rank_{alternative}'."
             )
         codes = alternatives_as_dict(alternatives)
+        refuse_no_dict(attributes)
         wide, columns = frame, tuple(rank) if isinstance(rank, (list, tuple)) else ()
         spec = WideSpec(codes, attributes, available, None, person, weight)
         if not labels:
@@ -967,7 +979,7 @@ class ChoiceData:
     def name_of(self, situation: int) -> str:
         """The user's own name of a situation, for messages: ``individual 7``."""
         row = int(self.structure.first_rows()[situation])
-        return ", ".join(f"{c} {plain_label(self._frame[c].iloc[row])!r}" for c in self.roles.situation)
+        return ", ".join(f"{c} {shown(self._frame[c].iloc[row])}" for c in self.roles.situation)
 
     def fingerprint(self) -> str:
         """Return a hash of the choice sets, choices, persons and weights, the same whatever the order of the rows."""
@@ -997,7 +1009,7 @@ class ChoiceData:
                 f"groups must name a column, or give one value for each of the {self.n_rows} rows of data.frame; it "
                 f"has shape {values.shape}."
             )
-        codes = pd.factorize(values, use_na_sentinel=True)[0].astype(np.int64)
+        codes = factorize(values)[0]
         if (codes < 0).any():
             without = counted(int((codes < 0).sum()), "row has", "rows have")
             raise SpecificationError(f"{without} no group: every row needs one.")
@@ -1046,7 +1058,7 @@ class ChoiceData:
 def _require_frame(frame: object) -> None:
     if isinstance(frame, (str, PathLike)):
         raise SpecificationError(
-            f"The survey must be a pandas DataFrame: read the file with pandas.read_csv({frame!r})."
+            f"The survey must be a pandas DataFrame: read the file with pandas.read_csv({shown(frame)})."
         )
     if not isinstance(frame, pd.DataFrame):
         raise SpecificationError(f"The survey must be a pandas DataFrame, not {type(frame).__name__}.")
@@ -1055,14 +1067,17 @@ def _require_frame(frame: object) -> None:
 
 
 def _require_names(*roles: tuple[str, object]) -> None:
-    """Refuse a column itself where its name is meant."""
+    """Refuse a column itself, or anything else that is no name, where a column's name is meant."""
     for role, name in roles:
+        if is_name(name) or (name is None and role in _OPTIONAL):
+            continue
         if isinstance(name, (pd.Index, pd.Series, pd.DataFrame, np.ndarray, list, dict)):
             remedy = "for the index, pass frame.reset_index()" if isinstance(name, pd.Index) else "add it to the table"
             raise SpecificationError(
                 f"{role}= takes the name of a column of the table, not a {type(name).__name__} of values: {remedy} and "
                 "name the column."
             )
+        raise SpecificationError(f"{role}= takes the name of a column of the table; got {shown(name)}.")
 
 
 def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), *, depth: int = 1) -> ChoiceData:

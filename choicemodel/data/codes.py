@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.exceptions import MissingIdentifierError
+from choicemodel.exceptions import LabelError, MissingIdentifierError
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,91 @@ def plain_label(label: Any) -> Any:
     return int(label) if isinstance(label, float) and label.is_integer() else label
 
 
+def is_name(value: object) -> bool:
+    """Whether an argument can be the name of a column: a text, a number or a date.
+
+    Examples
+    --------
+    >>> is_name("cost"), is_name(2015), is_name(None), is_name(float("nan")), is_name(("cost",))
+    (True, True, False, False, False)
+    """
+    kinds = (str, int, float, np.generic, datetime.date)
+    return isinstance(value, kinds) and not isinstance(value, (bool, np.bool_)) and bool(value == value)  # noqa: PLR0124
+
+
+def missing(column: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Which values of a column are missing (rows,)."""
+    try:
+        return column.isna().to_numpy()
+    except ArithmeticError:  # a signalling NaN of `decimal` cannot even be compared
+        quiet = [None if isinstance(v, Decimal) and v.is_nan() else v for v in column]
+        return pd.Series(quiet, dtype=object).isna().to_numpy()
+
+
 def numbers_or_nan(column: pd.Series[Any]) -> NDArray[np.float64]:
     """Read a column as numbers, NaN where it is missing or something else (rows,)."""
+    if pd.api.types.is_complex_dtype(column.dtype):
+        return np.full(len(column), np.nan)
     if not pd.api.types.is_numeric_dtype(column.dtype):
-        column = pd.to_numeric(column.astype(object), errors="coerce")
+        try:
+            column = pd.to_numeric(column.astype(object), errors="coerce")
+        except (TypeError, ArithmeticError):  # numbers that no float can hold
+            column = pd.Series([_float(v) for v in column])
+        if pd.api.types.is_complex_dtype(column.dtype):
+            return np.full(len(column), np.nan)
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, ArithmeticError):
+        return np.nan
+
+
+def factorize(column: Any, *, sort: bool = False) -> tuple[NDArray[np.int64], Any]:
+    """Number the labels of a column in the order in which they come, or sorted; -1 where one is missing.
+
+    Raises
+    ------
+    LabelError
+        If it holds something that is no label, such as lists.
+    """
+    try:
+        codes, labels = pd.factorize(column)
+    except TypeError:
+        raise _no_labels(column) from None
+    if labels.dtype == object:
+        nameless = [x for x in labels if _is_nameless(x)]
+        if nameless:
+            raise _no_labels(column, nameless[0])
+    return _in_order(codes, labels) if sort else (codes, labels)
+
+
+# How Python writes an object that nobody has named: no label, since it is another in every session.
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+>")
+
+
+def _is_nameless(label: Any) -> bool:
+    if isinstance(label, str):
+        return False
+    try:
+        return bool(_ADDRESS.search(repr(label)))
+    except Exception:  # noqa: BLE001 - an object of the user's may raise anything, a very long number a ValueError
+        return True
+
+
+def _no_labels(column: Any, example: Any = None) -> LabelError:
+    """Say that a column holds what is no label."""
+    if example is None:
+        example = next((v for v in column if not pd.api.types.is_hashable(v) or isinstance(v, Decimal)), None)
+    name = getattr(column, "name", None)
+    what = "The values" if name is None else f"Column `{name}`"
+    remedy = ".astype(str)" if name is None else f"frame[{name!r}].astype(str)"
+    return LabelError(
+        f"{what} {'hold' if name is None else 'holds'} objects of type {type(example).__name__}, which are no labels: "
+        f"they cannot be told apart from one session to the next. Make text or numbers of them, as {remedy} does."
+    )
 
 
 def encode(column: pd.Series[Any], role: str) -> Codes:
@@ -78,7 +161,11 @@ def encode(column: pd.Series[Any], role: str) -> Codes:
 
 def _factorize(column: pd.Series[Any]) -> tuple[NDArray[np.int64], Any]:
     """Number labels in sorted order; those of several types by type, so that the order of the rows does not matter."""
-    codes, labels = pd.factorize(column)
+    codes, labels = factorize(column)
+    return _in_order(codes, labels)
+
+
+def _in_order(codes: NDArray[np.int64], labels: Any) -> tuple[NDArray[np.int64], Any]:
     order: Any = labels.argsort() if labels.dtype != object else sorted_objects(labels)
     rank = np.empty(len(labels) + 1, dtype=np.int64)
     rank[-1] = -1  # the code of a missing label
@@ -102,7 +189,7 @@ def sorted_objects(labels: Any) -> list[int]:
 
 def positions(column: pd.Series[Any], labels: Sequence[Any]) -> NDArray[np.int64]:
     """Return the position of each row's label among some labels, -1 where it is not one of them (rows,)."""
-    codes, found = pd.factorize(column)
+    codes, found = factorize(column)
     plain = pd.Index([plain_label(x) for x in found], dtype=object)
     known = pd.Index([plain_label(x) for x in labels], dtype=object).get_indexer(plain)
     return np.append(known, -1)[codes].astype(np.int64, copy=False)  # a missing label has the code -1

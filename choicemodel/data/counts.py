@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from choicemodel.data.codes import numbers_or_nan, plain_label
+from choicemodel.data.codes import numbers_or_nan
 from choicemodel.data.door import BoolArray, Roles, Table, close_table, open_table, read_available
 from choicemodel.data.explode import Exploded, free_name, ranges
 from choicemodel.data.structure import FloatArray
-from choicemodel.data.words import counted
+from choicemodel.data.words import counted, shown
 from choicemodel.exceptions import (
     ChoiceDataError,
     EmptyDataError,
@@ -81,7 +81,7 @@ def _counts(table: Table, available: BoolArray | None, name: str, problems: list
             problems.append(
                 WeightError(
                     f"{counted(rows.size, 'count is', 'counts are')} {what} in `{name}`, such as "
-                    f"{plain_label(column.iloc[rows[0]])!r} in {table.name_of_row(int(rows[0]))}. A count is a number "
+                    f"{shown(column.iloc[rows[0]])} in {table.name_of_row(int(rows[0]))}. A count is a number "
                     f"of zero or more: {remedy}."
                 )
             )
@@ -92,7 +92,7 @@ def _counts(table: Table, available: BoolArray | None, name: str, problems: list
             problems.append(
                 UnavailableChoiceError(
                     f"{counted(rows.size, 'row counts', 'rows count')} choices of an alternative that is not "
-                    f"available, such as {table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}: "
+                    f"available, such as {table.label_of_row(row)} in {table.name_of_row(row)}: "
                     f"correct `{table.roles.available}` or `{name}`."
                 )
             )

@@ -15,9 +15,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.data.codes import encode, encode_jointly, numbers_or_nan, plain_label, positions
+from choicemodel.data.codes import (
+    encode,
+    encode_jointly,
+    factorize,
+    is_name,
+    missing,
+    numbers_or_nan,
+    plain_label,
+    positions,
+)
 from choicemodel.data.structure import FloatArray, IntArray, Structure
-from choicemodel.data.words import conversion, counted, counts_alternatives, distinct, listed
+from choicemodel.data.words import conversion, counted, counts_alternatives, distinct, listed, shorten, shown
 from choicemodel.exceptions import (
     AvailabilityError,
     ChoiceCodingError,
@@ -25,6 +34,7 @@ from choicemodel.exceptions import (
     DuplicateAlternativeError,
     EmptyChoiceSetError,
     EmptyDataError,
+    LabelError,
     MissingIdentifierError,
     NoChoiceError,
     PersonError,
@@ -107,12 +117,16 @@ def require_columns(frame: pd.DataFrame, columns: Sequence[Any], what: str = "th
     """
     problems: list[ChoiceDataError] = []
     for column in dict.fromkeys(columns):
-        count = int((frame.columns == column).sum())
+        count = sum(1 for c in frame.columns if is_name(c) and c == column)
         if count == 0:
-            problems.append(UnknownColumnError(f"Column `{column}` is not in {what}. {column_hint(frame, column)}"))
+            problems.append(
+                UnknownColumnError(f"Column `{shorten(column)}` is not in {what}. {column_hint(frame, column)}")
+            )
         elif count > 1:
             problems.append(
-                UnknownColumnError(f"Column `{column}` is in {what} {count} times: rename all but one of them.")
+                UnknownColumnError(
+                    f"Column `{shorten(column)}` is in {what} {count} times: rename all but one of them."
+                )
             )
     raise_problems(problems)
 
@@ -142,6 +156,7 @@ class Table:
         encoded = encode(frame[roles.alternative], "alternative")
         self.alternative = encoded.codes
         self.alternatives = tuple(plain_label(x) for x in encoded.labels)
+        _refuse_tuples(self.alternatives, roles.alternative)
         self.n_situations = int(self.situation.max()) + 1
         self.occasion = encode_jointly(frame, list(roles.occasion), "occasion") if roles.occasion else self.situation
         self.level = "occasion" if roles.occasion else "situation"
@@ -153,8 +168,12 @@ class Table:
 
     def name_of_row(self, row: int) -> str:
         """The user's own name of the situation of a row."""
-        values = [f"{c} {plain_label(self.frame[c].iloc[row])!r}" for c in self.roles.situation]
+        values = [f"{c} {shown(self.frame[c].iloc[row])}" for c in self.roles.situation]
         return ", ".join(values)
+
+    def label_of_row(self, row: int) -> str:
+        """The label of a row's alternative, for messages."""
+        return shown(self.alternatives[self.alternative[row]])
 
     def count(self, rows: BoolArray) -> IntArray:
         """How many of the rows each situation has (N,)."""
@@ -171,6 +190,16 @@ class Table:
         out = np.zeros(self.n_situations, dtype=values.dtype)
         out[self.situation] = values
         return out
+
+
+def _refuse_tuples(alternatives: tuple[Any, ...], column: str) -> None:
+    """Refuse tuples as alternatives: every table by alternative would have several levels."""
+    pairs = [a for a in alternatives if isinstance(a, tuple)]
+    if pairs:
+        raise LabelError(
+            f"Column `{column}` labels alternatives by tuples, such as {shown(pairs[0])}: join their parts into a "
+            f"text, as frame[{column!r}].map(lambda parts: ' '.join(map(str, parts))) does."
+        )
 
 
 def admit(frame: pd.DataFrame, roles: Roles) -> Admitted:
@@ -225,12 +254,12 @@ def close_table(
 
 
 def _check_identifier(column: pd.Series[Any], role: str, problems: list[ChoiceDataError]) -> None:
-    missing = np.flatnonzero(column.isna().to_numpy())
-    if missing.size:
+    absent = np.flatnonzero(missing(column))
+    if absent.size:
         problems.append(
             MissingIdentifierError(
-                f"{counted(missing.size, 'row has', 'rows have')} no {role} in column `{column.name}`, first at index "
-                f"{plain_label(column.index[missing[0]])!r}. Every row needs one: fill it in or drop the rows."
+                f"{counted(absent.size, 'row has', 'rows have')} no {role} in column `{column.name}`, first at index "
+                f"{shown(column.index[absent[0]])}. Every row needs one: fill it in or drop the rows."
             )
         )
 
@@ -241,7 +270,7 @@ def as_indicator(column: pd.Series[Any]) -> BoolArray | None:
     if values.dtype == object:
         if not all(isinstance(v, (bool, np.bool_, int, float, np.number)) for v in values):
             return None
-        values = values.astype(np.float64)
+        values = numbers_or_nan(column)
     if values.dtype == np.bool_:
         return values
     if values.dtype.kind not in "iuf":
@@ -262,7 +291,7 @@ def read_available(table: Table, problems: list[ChoiceDataError]) -> BoolArray |
             AvailabilityError(
                 f"{counted(wrong.size, 'row has', 'rows have')} an availability in `{column.name}` that is neither 0 "
                 "nor 1, such as "
-                f"{plain_label(column.iloc[wrong[0]])!r} in {table.name_of_row(int(wrong[0]))}. Code available "
+                f"{shown(column.iloc[wrong[0]])} in {table.name_of_row(int(wrong[0]))}. Code available "
                 "alternatives 1 and the others 0."
                 if wrong.size
                 else f"Availability `{column.name}` is text in {counted(len(column), 'row')}, such as "
@@ -286,22 +315,22 @@ def _chosen(table: Table, problems: list[ChoiceDataError]) -> BoolArray | None:
     if table.roles.choice is None:
         return None
     column = table.frame[table.roles.choice]
-    missing = np.flatnonzero(column.isna().to_numpy())
-    if missing.size:
-        problems.append(_no_value(table, column, missing))
+    absent = np.flatnonzero(missing(column))
+    if absent.size:
+        problems.append(_no_value(table, column, absent))
         return None
     indicator = as_indicator(column)
     return indicator if indicator is not None else _chosen_by_label(table, column, problems)
 
 
-def _no_value(table: Table, column: pd.Series[Any], missing: IntArray) -> NoChoiceError:
+def _no_value(table: Table, column: pd.Series[Any], absent: IntArray) -> NoChoiceError:
     """Tell choices that are missing from those that are written in the chosen row only."""
     name = column.name
     what = (
-        f"{counted(missing.size, 'row has', 'rows have')} no value in the choice column `{name}`, first in "
-        f"{table.name_of_row(int(missing[0]))}"
+        f"{counted(absent.size, 'row has', 'rows have')} no value in the choice column `{name}`, first in "
+        f"{table.name_of_row(int(absent[0]))}"
     )
-    present = np.flatnonzero(column.notna().to_numpy())
+    present = np.flatnonzero(~missing(column))
     everywhere = len(np.unique(table.situation[present])) == table.n_situations
     if everywhere and np.all(numbers_or_nan(column.iloc[present]) == 1):
         return NoChoiceError(
@@ -378,7 +407,7 @@ def _strange_choice(table: Table, column: pd.Series[Any], unknown: IntArray) -> 
         return ChoiceCodingError(f"{holds}{where} ({labels}). {_INDICATOR.format(name=name)}")
     more = f" (and {counted(unknown.size - 1, 'other row')} like it)" if unknown.size > 1 else ""
     return ChoiceCodingError(
-        f"{holds}: {plain_label(column.iloc[unknown[0]])!r} in {table.name_of_row(int(unknown[0]))}{more} is neither 0 "
+        f"{holds}: {shown(column.iloc[unknown[0]])} in {table.name_of_row(int(unknown[0]))}{more} is neither 0 "
         f"or 1 nor one of the alternatives ({labels}). {_INDICATOR.format(name=name)}"
     )
 
@@ -390,7 +419,7 @@ def _keys_of_groups(table: Table) -> str:
 
 
 def _same_within_situations(table: Table, column: pd.Series[Any]) -> bool:
-    return not table.differing(pd.factorize(column)[0], table.situation).size
+    return not table.differing(factorize(column)[0], table.situation).size
 
 
 def _check_choices(
@@ -431,7 +460,7 @@ def _check_choices(
             problems.append(
                 UnavailableChoiceError(
                     f"{counted(impossible.size, 'situation')} chose an alternative that is not available, such as "
-                    f"{table.name_of_row(row)} ({table.alternatives[table.alternative[row]]!r}): correct "
+                    f"{table.name_of_row(row)} ({table.label_of_row(row)}): correct "
                     f"`{table.roles.available}` or `{column}`, or drop them."
                 )
             )
@@ -485,7 +514,7 @@ def _check_duplicates(table: Table, key: IntArray, problems: list[ChoiceDataErro
         problems.append(
             DuplicateAlternativeError(
                 f"{counted(twice.size, 'row repeats', 'rows repeat')} an alternative that the situation already has, "
-                f"such as {table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}. Each alternative "
+                f"such as {table.label_of_row(row)} in {table.name_of_row(row)}. Each alternative "
                 f"may have one row in a situation. {remedy}"
             )
         )
@@ -540,7 +569,7 @@ def _weight(table: Table, problems: list[ChoiceDataError]) -> FloatArray | None:
             problems.append(
                 WeightError(
                     f"{counted(rows.size, 'weight')} in `{column.name}` {one if rows.size == 1 else many}, such as "
-                    f"{plain_label(column.iloc[rows[0]])!r} in {table.name_of_row(int(rows[0]))}. A weight is a number "
+                    f"{shown(column.iloc[rows[0]])} in {table.name_of_row(int(rows[0]))}. A weight is a number "
                     f"of zero or more, the same in every row of a{'n' if level == 'occasion' else ''} {level}."
                 )
             )
@@ -607,8 +636,8 @@ def unknown_alternatives(asked: Sequence[Any], known: Sequence[Any], where: str)
     unknown = [a for a in asked if a not in known]
     if not unknown:
         return None
-    names = ", ".join(repr(a) for a in unknown)
+    names = listed(unknown)
     return UnknownAlternativeError(
         f"{where} names {names}, which {'is' if len(unknown) == 1 else 'are'} not among the alternatives "
-        f"{', '.join(repr(a) for a in known)}."
+        f"{listed(known, 12)}."
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from choicemodel.data.choice_data import ChoiceData
-from choicemodel.data.codes import plain_label
+from choicemodel.data.codes import factorize, plain_label
 from choicemodel.rng import Keys, combine, mix, seed_key
 
 
@@ -23,7 +23,7 @@ def label_keys(column: pd.Series[Any]) -> Keys:
     """
     if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iub":
         return mix(column.to_numpy().astype(np.int64).view(np.uint64))
-    codes, labels = pd.factorize(column)
+    codes, labels = factorize(column)
     keys = np.array([_label_key(plain_label(label)) for label in labels], dtype=np.uint64)
     return keys[codes]
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.data.codes import numbers_or_nan, plain_label, positions
+from choicemodel.data.codes import missing, numbers_or_nan, plain_label, positions
 from choicemodel.data.door import BoolArray, Table
 from choicemodel.data.explode import Answers, Length, check_length, n_available
 from choicemodel.data.structure import FloatArray, IntArray
-from choicemodel.data.words import conversion, counted, distinct, listed
+from choicemodel.data.words import conversion, counted, distinct, listed, shown
 from choicemodel.exceptions import (
     ChoiceCodingError,
     ChoiceDataError,
@@ -69,7 +69,7 @@ class RankSpec:
             return None
         notes: tuple[str, ...] = ()
         if self.depth is not None:
-            deeper = ranks > self.depth
+            deeper = ranks > min(self.depth, 10**9)  # an int of any size
             if deeper.any():
                 which = "rank is" if self.depth == 1 else f"{self.depth} ranks are"
                 notes = (f"only the first {which} used",)
@@ -116,15 +116,15 @@ class RankSpec:
 
 def check_policy(name: str, value: object) -> None:
     """Refuse another word than "refuse" or "truncate"."""
-    if value not in ("refuse", "truncate"):
-        raise SpecificationError(f'{name}={value!r} must be "refuse" or "truncate".')
+    if not (isinstance(value, str) and value in ("refuse", "truncate")):
+        raise SpecificationError(f'{name}={shown(value)} must be "refuse" or "truncate".')
 
 
 def _ranks(table: Table, name: str, problems: list[ChoiceDataError]) -> FloatArray | None:
     """Ranks of the rows, NaN where there is none (rows,); None where they cannot be read."""
     column = table.frame[name]
     ranks = numbers_or_nan(column)
-    present = column.notna().to_numpy()
+    present = ~missing(column)
     text = np.flatnonzero(present & (np.isnan(ranks) | _is_text(column)))
     if text.size:
         problems.append(_text_ranks(table, column, text))
@@ -134,7 +134,7 @@ def _ranks(table: Table, name: str, problems: list[ChoiceDataError]) -> FloatArr
         problems.append(
             ChoiceCodingError(
                 f"{counted(wrong.size, 'value')} of `{name}` {'is' if wrong.size == 1 else 'are'} no rank (a whole "
-                f"number from 1 on), such as {plain_label(column.iloc[wrong[0]])!r} in "
+                f"number from 1 on), such as {shown(column.iloc[wrong[0]])} in "
                 f"{table.name_of_row(int(wrong[0]))}. The best has rank 1, and what was not ranked has none: make "
                 f"other codes missing, frame[{name!r}].where(frame[{name!r}] >= 1); averaged ranks of ties come "
                 'from rank(method="min") instead.'
@@ -163,8 +163,8 @@ def _text_ranks(table: Table, column: pd.Series[Any], text: IntArray) -> ChoiceC
     if not odd.size:
         return ChoiceCodingError(f"{holds} as text: convert it with frame[{name!r}].astype(float).")
     return ChoiceCodingError(
-        f"{holds}: {column.iloc[odd[0]]!r} in {table.name_of_row(int(odd[0]))} is no rank. Write 1 for the best, 2 "
-        "for the next and so on, and leave it missing for what was not ranked."
+        f"{holds}: {shown(column.iloc[odd[0]])} in {table.name_of_row(int(odd[0]))} is no rank. Write 1 for the best, "
+        "2 for the next and so on, and leave it missing for what was not ranked."
     )
 
 
@@ -181,7 +181,7 @@ def _ranks_of_labels(table: Table, columns: Sequence[str], problems: list[Choice
             problems.append(
                 SeveralChoicesError(
                     f"{counted(twice.size, 'ranking names', 'rankings name')} an alternative twice, such as "
-                    f"{plain_label(table.alternatives[table.alternative[row]])!r} in {table.name_of_row(row)}, which "
+                    f"{table.label_of_row(row)} in {table.name_of_row(row)}, which "
                     f"is in `{columns[int(ranks[row]) - 1]}` and in `{name}`: an alternative has one rank. Correct "
                     "these, or make the later one missing."
                 )
@@ -194,14 +194,14 @@ def rows_of_labels(table: Table, name: str, problems: list[ChoiceDataError]) -> 
     """Rows whose alternative a column names, the same in every row of a situation (rows,); None if it is unreadable."""
     column = table.frame[name]
     position = positions(column, table.alternatives)
-    unknown = np.flatnonzero((position < 0) & column.notna().to_numpy())
+    unknown = np.flatnonzero((position < 0) & ~missing(column))
     if unknown.size:
         values = distinct(column)
         remedy = conversion(values, table.alternatives, name)
         problems.append(
             ChoiceCodingError(
                 f"{counted(unknown.size, 'row')} of `{name}` {'is' if unknown.size == 1 else 'are'} no label of an "
-                f"alternative, such as {plain_label(column.iloc[unknown[0]])!r} in "
+                f"alternative, such as {shown(column.iloc[unknown[0]])} in "
                 f"{table.name_of_row(int(unknown[0]))} (the alternatives are {listed(table.alternatives, 8)}). "
                 + (
                     f"Convert it with {remedy}."
@@ -240,7 +240,7 @@ def _check_available(table: Table, available: BoolArray, ranks: FloatArray, prob
         problems.append(
             UnavailableChoiceError(
                 f"{counted(impossible.size, 'row has', 'rows have')} a rank and no availability, such as "
-                f"{table.alternatives[table.alternative[row]]!r} in {table.name_of_row(row)}: correct "
+                f"{table.label_of_row(row)} in {table.name_of_row(row)}: correct "
                 f"`{table.roles.available}`, or make the rank missing and number the others anew, "
                 "with groupby(...).rank()."
             )
@@ -329,13 +329,13 @@ def ranks_of_codes(
     new = {}
     for name in columns:
         position = positions(frame[name], known)
-        unknown = np.flatnonzero((position < 0) & frame[name].notna().to_numpy())
+        unknown = np.flatnonzero((position < 0) & ~missing(frame[name]))
         if unknown.size:
             problems.append(
                 ChoiceCodingError(
                     f"{counted(unknown.size, 'row has', 'rows have')} a `{name}` that is no alternative's code (the "
-                    f"codes are {listed(known, 8)}), such as {plain_label(frame[name].iloc[unknown[0]])!r} at index "
-                    f"{plain_label(frame.index[unknown[0]])!r}. Add the alternative, or make these missing where none "
+                    f"codes are {listed(known, 8)}), such as {shown(frame[name].iloc[unknown[0]])} at index "
+                    f"{shown(frame.index[unknown[0]])}. Add the alternative, or make these missing where none "
                     "was named."
                 )
             )

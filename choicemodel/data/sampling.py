@@ -21,11 +21,10 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data.choice_data import ChoiceData
-from choicemodel.data.codes import numbers_or_nan, plain_label
+from choicemodel.data.codes import factorize, numbers_or_nan, plain_label
 from choicemodel.data.explode import free_name
 from choicemodel.data.keys import row_keys, situation_keys
 from choicemodel.data.words import counted
@@ -251,7 +250,7 @@ def _weights(data: ChoiceData, name: str) -> FloatArray:
 def _strata(data: ChoiceData, name: str, n: int | Mapping[Any, int]) -> tuple[IntArray, IntArray]:
     """Read the stratum of each sorted row, and how many to keep of each stratum."""
     data.require_columns([name])
-    codes, labels = pd.factorize(data.column(name), sort=True)
+    codes, labels = factorize(data.column(name), sort=True)
     if (codes < 0).any():
         raise SpecificationError(f"`{name}` is missing in {counted(int((codes < 0).sum()), 'row')}: each needs one.")
     plain = [plain_label(v) for v in labels]

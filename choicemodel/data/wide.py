@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.data.codes import numbers_or_nan, plain_label, positions
+from choicemodel.data.codes import is_name, missing, numbers_or_nan, plain_label, positions
 from choicemodel.data.door import BoolArray, Roles, as_indicator, column_hint, require_columns, unknown_alternatives
-from choicemodel.data.words import conversion, counted, counts_alternatives, distinct, listed, quoted
+from choicemodel.data.words import conversion, counted, counts_alternatives, distinct, listed, quoted, shown
 from choicemodel.exceptions import (
     AvailabilityError,
     ChoiceCodingError,
@@ -64,22 +64,40 @@ class WideSpec:
 
 def alternatives_as_dict(alternatives: Mapping[Any, Any] | Sequence[Any]) -> dict[Any, Any]:
     """Read the alternatives: a dict of label -> code, or labels that are their own codes."""
+    if not isinstance(alternatives, Mapping) and (
+        isinstance(alternatives, (str, bytes)) or not isinstance(alternatives, Collection)
+    ):
+        raise SpecificationError(
+            f"alternatives={shown(alternatives)} must be a dict of label -> code, or a list of labels."
+        )
+    pairs = alternatives.items() if isinstance(alternatives, Mapping) else ((a, a) for a in alternatives)
+    _refuse_strange_labels(pairs)
     if isinstance(alternatives, Mapping):
         out = dict(alternatives)
-    elif isinstance(alternatives, str):
-        raise SpecificationError(f"alternatives={alternatives!r} must be a dict of label -> code, or a list of labels.")
     else:
         out = {label: label for label in alternatives}
         if len(out) != len(alternatives):
-            raise SpecificationError(f"An alternative is listed twice in {list(alternatives)!r}: each may appear once.")
+            raise SpecificationError(
+                f"An alternative is listed twice in {shown(list(alternatives))}: each may appear once."
+            )
     if len(out) < 2:
         raise SpecificationError(
-            f"A choice needs at least two alternatives; alternatives={alternatives!r} has {len(out)}."
+            f"A choice needs at least two alternatives; alternatives={shown(alternatives)} has {len(out)}."
         )
     codes = list(out.values())
     if len(set(codes)) != len(codes):
-        raise SpecificationError(f"Two alternatives share a code in {out!r}: each needs its own.")
+        raise SpecificationError(f"Two alternatives share a code in {shown(out)}: each needs its own.")
     return out
+
+
+def _refuse_strange_labels(pairs: Iterable[tuple[Any, Any]]) -> None:
+    """Refuse labels and codes that are neither text nor numbers nor dates."""
+    for pair in pairs:
+        for value in pair:
+            if not is_name(value) and not isinstance(value, (bool, np.bool_)):
+                raise SpecificationError(
+                    f"alternatives= holds {shown(value)}: the labels and codes of alternatives are text or numbers."
+                )
 
 
 def resolve(attribute: Attribute, alternatives: dict[Any, Any], name: str) -> dict[Any, Source]:
@@ -114,12 +132,20 @@ def resolve(attribute: Attribute, alternatives: dict[Any, Any], name: str) -> di
     return dict.fromkeys(alternatives, attribute)
 
 
-def _sources_of(spec: WideSpec) -> tuple[dict[str, dict[Any, Source]], dict[Any, Source] | None]:
-    if not isinstance(spec.attributes, Mapping):
+def refuse_no_dict(attributes: object) -> None:
+    """Refuse attributes that are no dict, or have something else than texts as names."""
+    if not isinstance(attributes, Mapping):
         raise SpecificationError(
-            f"attributes= is a {type(spec.attributes).__name__}: it takes a dict of name -> columns, such as "
+            f"attributes= is a {type(attributes).__name__}: it takes a dict of name -> columns, such as "
             "{'time': {'train': 'TRAIN_TT', 'car': 'CAR_TT'}, 'cost': '{alternative}_CO'}."
         )
+    strange = [name for name in attributes if not isinstance(name, str)]
+    if strange:
+        raise SpecificationError(f"attributes= names an attribute {shown(strange[0])}: its name is a text.")
+
+
+def _sources_of(spec: WideSpec) -> tuple[dict[str, dict[Any, Source]], dict[Any, Source] | None]:
+    refuse_no_dict(spec.attributes)
     attributes = {name: resolve(a, spec.alternatives, name) for name, a in spec.attributes.items()}
     available = None if spec.available is None else resolve(spec.available, spec.alternatives, "available")
     return attributes, available
@@ -192,7 +218,7 @@ def check_available_ranks(frame: pd.DataFrame, spec: WideSpec, ranks: Attribute,
             problems.append(
                 UnavailableChoiceError(
                     f"{counted(wrong.size, 'row ranks', 'rows rank')} {label!r} (`{source}`), which is not available "
-                    f"there, first at index {plain_label(frame.index[wrong[0]])!r}: correct the availability, or make "
+                    f"there, first at index {shown(frame.index[wrong[0]])}: correct the availability, or make "
                     "the rank missing and number the others anew."
                 )
             )
@@ -298,12 +324,12 @@ def _chosen_position(frame: pd.DataFrame, spec: WideSpec, problems: list[ChoiceD
     if spec.choice is None:
         return None
     column = frame[spec.choice]
-    missing = np.flatnonzero(column.isna().to_numpy())
-    if missing.size:
+    absent = np.flatnonzero(missing(column))
+    if absent.size:
         problems.append(
             NoChoiceError(
-                f"{counted(missing.size, 'row has', 'rows have')} no choice in `{spec.choice}`, first at index "
-                f"{plain_label(frame.index[missing[0]])!r}: drop {_them(missing.size)}, or pass choice=None "
+                f"{counted(absent.size, 'row has', 'rows have')} no choice in `{spec.choice}`, first at index "
+                f"{shown(frame.index[absent[0]])}: drop {_them(absent.size)}, or pass choice=None "
                 "for data without choices."
             )
         )
@@ -343,7 +369,7 @@ def _strange_choice(
     message = (
         f"{counted(unknown.size, 'row has', 'rows have')} a `{spec.choice}` that is no alternative's code "
         f"({listed(strange)}; the codes are {listed(codes, 8)}), first at index "
-        f"{plain_label(frame.index[unknown[0]])!r}. "
+        f"{shown(frame.index[unknown[0]])}. "
     )
     if unknown.size == len(column):
         return ChoiceCodingError(f"{message}No row has one: give each alternative its code in this column.")
@@ -379,7 +405,7 @@ def _availability(
         problems.append(
             EmptyChoiceSetError(
                 f"{counted(empty.size, 'row has', 'rows have')} no available alternative, first at index "
-                f"{plain_label(frame.index[empty[0]])!r}: drop {_them(empty.size)} or correct the availability columns."
+                f"{shown(frame.index[empty[0]])}: drop {_them(empty.size)} or correct the availability columns."
             )
         )
     return available
@@ -396,7 +422,7 @@ def _not_an_indicator(frame: pd.DataFrame, source: str, label: Any) -> Availabil
     return AvailabilityError(
         f"{counted(wrong.size, 'row')} of the availability column `{source}` ({label!r}) "
         f"{'holds' if wrong.size == 1 else 'hold'} something other than 0 or 1, first "
-        f"{plain_label(column.iloc[wrong[0]])!r} at index {plain_label(frame.index[wrong[0]])!r}. Code available "
+        f"{shown(column.iloc[wrong[0]])} at index {shown(frame.index[wrong[0]])}. Code available "
         "alternatives 1 and the others 0."
     )
 
@@ -415,7 +441,7 @@ def _check_availability_of_choice(
         problems.append(
             UnavailableChoiceError(
                 f"{counted(impossible.size, 'row')} chose an alternative that is not available, first {label!r} at "
-                f"index {plain_label(frame.index[row])!r}: correct the availability or `{spec.choice}`, or drop "
+                f"index {shown(frame.index[row])}: correct the availability or `{spec.choice}`, or drop "
                 f"{_them(impossible.size)}."
             )
         )
@@ -443,8 +469,8 @@ def _attribute_values(frame: pd.DataFrame, sources: dict[Any, Source], spec: Wid
     objects = np.empty(shape, dtype=object)
     for j, label in enumerate(spec.alternatives):
         objects[:, j] = given[label]
-    dtypes = {getattr(values, "dtype", None) for values in given.values()}
-    dtype = dtypes.pop() if len(dtypes) == 1 else None
+    first, *others = [getattr(values, "dtype", None) for values in given.values()]
+    dtype = first if all(other == first for other in others) else None
     flat = objects.reshape(-1)
     return pd.Categorical(flat, dtype=dtype) if isinstance(dtype, pd.CategoricalDtype) else flat
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from choicemodel.data.codes import plain_label, sorted_objects
+from choicemodel.data.codes import factorize, missing, plain_label, sorted_objects
 
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+(\.\d{3})*,\d+\s*")
 
@@ -35,6 +35,33 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def shown(value: Any, limit: int = 80) -> str:
+    """Write a value as Python would, the beginning of a long one.
+
+    Examples
+    --------
+    >>> shown(2.0), shown("a" * 500, 12)
+    ('2', "'aaaaaaaa...")
+    """
+    try:
+        text = repr(plain_label(value))
+    except Exception:  # noqa: BLE001 - whatever an object of the user's raises, or a number of ten thousand digits
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def shorten(name: Any, limit: int = 80) -> str:
+    """Write a name, the beginning of a long one.
+
+    Examples
+    --------
+    >>> shorten("cost"), shorten("a" * 500, 12)
+    ('cost', 'aaaaaaaaa...')
+    """
+    text = str(name)
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
 def listed(values: Sequence[Any], limit: int = 6) -> str:
     """Write the first of some values out, as Python would.
 
@@ -43,8 +70,8 @@ def listed(values: Sequence[Any], limit: int = 6) -> str:
     >>> listed(["no", "yes"]), listed(range(9), 3)
     ("'no', 'yes'", '0, 1, 2, ... (9 in all)')
     """
-    shown = ", ".join(repr(v) for v in values[:limit])
-    return shown if len(values) <= limit else f"{shown}, ... ({len(values)} in all)"
+    some = ", ".join(shown(v) for v in values[:limit])
+    return some if len(values) <= limit else f"{some}, ... ({len(values)} in all)"
 
 
 def quoted(names: Sequence[Any], limit: int = 5) -> str:
@@ -60,7 +87,7 @@ def quoted(names: Sequence[Any], limit: int = 5) -> str:
 
 def distinct(column: pd.Series[Any]) -> list[Any]:
     """Return the values that occur in a column as plain objects, in sorted order."""
-    values = list(dict.fromkeys(plain_label(v) for v in column.dropna().unique()))
+    values = list(dict.fromkeys(plain_label(v) for v in factorize(column)[1]))
     return [values[i] for i in sorted_objects(values)]
 
 
@@ -127,7 +154,7 @@ def counts_alternatives(values: Sequence[Any], known: Sequence[Any]) -> bool:
         return False
     try:
         numbers = [float(v) for v in values]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     return all(n.is_integer() for n in numbers) and min(numbers) >= 0 and max(numbers) - (min(numbers) > 0) < len(known)
 
@@ -160,7 +187,7 @@ class Reading:
 def read_as_numbers(column: pd.Series[Any]) -> Reading:
     """Look at how far a column of text or objects is one of numbers."""
     try:
-        counts = column.value_counts(sort=False)
+        counts = column[~missing(column)].value_counts(sort=False)
     except TypeError:  # lists and the like, which are nobody's numbers
         return Reading((), (), (), mostly=False, objects=None)
     numbers, commas, others, read = [], [], [], 0
@@ -193,7 +220,7 @@ def number_remedy(name: str, reading: Reading) -> str:
     categories = f"; to use it as categories, write C({name})"
     if reading.objects is not None and not reading.commas and not reading.others:
         return f"Column `{name}` holds {reading.objects} objects: convert it with {column}.astype(float)."
-    first = (reading.commas or reading.numbers)[0]
+    first = shorten((reading.commas or reading.numbers)[0])
     if reading.others:
         some = f"{first!r}, but {listed(reading.others)} {'does' if len(reading.others) == 1 else 'do'} not"
         how = (

@@ -14,6 +14,7 @@ from choicemodel.data.structure import Structure
 from choicemodel.estimation.newton import maximise
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 _ROWS = 100_000
 
@@ -24,6 +25,14 @@ def equal_shares(structure: Structure) -> float:
     return float(logs.sum() if structure.weight is None else logs @ structure.weight)
 
 
+def _has_finite_constant(sets: BoolArray, counts: FloatArray, sign: FloatArray) -> BoolArray:
+    """Which alternatives were ever the best, or not the worst where they could have been (J,)."""
+    worst = sign < 0
+    best, last = counts[~worst].sum(axis=0), counts[worst].sum(axis=0)
+    times = sets[worst].T.astype(np.float64) @ counts[worst].sum(axis=1)  # how often each was in a set for the worst
+    return np.asarray((best > 0) | (last < times * (1 - 1e-12)))
+
+
 def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
     """Log-likelihood of a full set of constants, estimated; and the codes of alternatives that nobody chose.
 
@@ -32,13 +41,15 @@ def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
     always the worst is left out, and so are the worst choices from the sets that hold it, which are then certain.
     """
     sets, counts, sign = _condense(structure)
-    worst = sign < 0
-    best, last = counts[~worst].sum(axis=0), counts[worst].sum(axis=0)
-    times = sets[worst].T.astype(np.float64) @ counts[worst].sum(axis=1)  # how often each was in a set for the worst
-    chosen = (best > 0) | (last < times * (1 - 1e-12))
-    never = tuple(int(j) for j in np.flatnonzero(~chosen))
-    kept = sets[:, chosen].any(axis=1) & ~(worst & sets[:, ~chosen].any(axis=1))
-    sets, counts, sign = sets[np.ix_(kept, chosen)], counts[np.ix_(kept, chosen)], sign[kept]
+    codes = np.arange(sets.shape[1])
+    while True:  # without the worst choices that are certain, others may be certain too
+        chosen = _has_finite_constant(sets, counts, sign)
+        if chosen.all():
+            break
+        kept = sets[:, chosen].any(axis=1) & ~((sign < 0) & sets[:, ~chosen].any(axis=1))
+        sets, counts, sign = sets[np.ix_(kept, chosen)], counts[np.ix_(kept, chosen)], sign[kept]
+        codes = codes[chosen]
+    never = tuple(j for j in range(structure.n_alternatives) if j not in codes)
     total = counts.sum(axis=1)
     if sets.all() and not (sign < 0).any():
         share = counts.sum(axis=0)

@@ -23,6 +23,9 @@ FloatArray = NDArray[np.float64]
 # Share of a column's variance that the columns before it must leave open: below it, what is left is rounding.
 _DEPENDENT = 1e-11
 
+# How many reasons a message gives.
+_SHOWN = 10
+
 # Sums of squares below this have lost their digits.
 _TINY = 1e-290
 
@@ -130,7 +133,8 @@ def check_identified(design: Design, blocks: Sequence[Block], products: FloatArr
         if len(sentences) == 1
         else (f"The data cannot identify every coefficient, for {len(sentences)} reasons:\n- ")
     )
-    raise IdentificationError(lead + "\n- ".join(sentences))
+    more = f"\n- ... and {len(sentences) - _SHOWN} more." if len(sentences) > _SHOWN else ""
+    raise IdentificationError(lead + "\n- ".join(sentences[:_SHOWN]) + more)
 
 
 def _check_size(

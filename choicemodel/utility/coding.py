@@ -18,8 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import plain_label, positions, sorted_objects
-from choicemodel.data.words import number_remedy, read_as_numbers
+from choicemodel.data.codes import factorize, missing, numbers_or_nan, plain_label, positions, sorted_objects
+from choicemodel.data.words import number_remedy, read_as_numbers, shown
 from choicemodel.exceptions import (
     ChoiceDataError,
     ConstantColumnError,
@@ -248,9 +248,9 @@ class Coder:
     def _categorical(self, factor: Factor) -> _Coded:
         name = _only_column(factor)
         column = self._column(name)
-        missing = np.flatnonzero(column.isna().to_numpy())
-        if missing.size:
-            raise MissingValueError(self._where(name, "missing", missing))
+        absent = np.flatnonzero(missing(column))
+        if absent.size:
+            raise MissingValueError(self._where(name, "missing", absent))
         if self.learning:
             self.memory[factor_key(factor)] = memory = Memory(_levels(column, factor), {})
         else:
@@ -314,26 +314,28 @@ class Coder:
         if _is_text(column):
             raise NotNumericError(
                 f"Column `{name}` is used as a number and holds {column.dtype} values such as "
-                f"{plain_label(column.iloc[0])!r}: convert it with pandas.to_numeric, or write C({name}) to use it as "
+                f"{shown(column.iloc[0])}: convert it with pandas.to_numeric, or write C({name}) to use it as "
                 "categories."
             )
         values = column.to_numpy()
         if values.dtype.kind not in "iu" and values.dtype != np.float64:
             # booleans, nullable types, objects that hold numbers; narrow floats would be subtracted as such
-            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            values = numbers_or_nan(column)
         return self.data.structure.sorted_values(values)
 
     def _check_finite(self, factor: Factor, values: Numbers) -> Numbers:
         """Refuse values that are not finite; return the values, zero where they are not used."""
-        # One sum finds out; only where it is not finite are the values looked at one by one.
+        # One sum of squares finds out; only where it is not finite are the values looked at one by one.
         with np.errstate(all="ignore"):
-            if values.dtype.kind in "iu" or np.isfinite(values.sum()):
+            if values.dtype.kind in "iu" or np.isfinite(values @ values):
                 return values
         infinite = ~np.isfinite(values)
         unused = infinite & ~self._used_rows(factor)
         wrong = self._frame_rows(infinite & ~unused)
         if not wrong.size:
-            return np.where(unused, 0.0, values) if unused.any() else values
+            values = np.where(unused, 0.0, values) if unused.any() else values
+            _check_size(factor.text, values)
+            return values
         name = factor.text
         if factor.is_column:
             raise MissingValueError(self._where(name, "missing or infinite", wrong))
@@ -357,7 +359,7 @@ class Coder:
         if np.any(values[:1000] != values[0]) or np.any(values != values[0]):
             return
         raise ConstantColumnError(
-            f"`{factor.text}` is {plain_label(values[0])!r} in every row: it cannot explain any choice. Leave it out "
+            f"`{factor.text}` is {shown(values[0])} in every row: it cannot explain any choice. Leave it out "
             "of the formula."
         )
 
@@ -368,7 +370,7 @@ class Coder:
 
     def _situation(self, frame_row: int) -> str:
         columns = self.data.roles.situation
-        return ", ".join(f"{c} {plain_label(self.data.column(c).iloc[frame_row])!r}" for c in columns)
+        return ", ".join(f"{c} {shown(self.data.column(c).iloc[frame_row])}" for c in columns)
 
     def _where(self, name: str, what: str, rows: NDArray[np.int64]) -> str:
         return (
@@ -388,6 +390,8 @@ class Coder:
             reads = tuple(dict.fromkeys(n for f in kept for n in column_names(f.factor.expression, f.factor.node)))
             offset = any(f.factor.offset for f in kept)
             numbers, slope = _product([piece.numbers for piece in chosen]), _product_slope(chosen)
+            if numbers is not None and len(chosen) > 1:
+                _check_size(label, numbers)
             yield Source(label, numbers, at, reads, slope, offset)
 
 
@@ -407,7 +411,8 @@ def _is_text(column: pd.Series[Any]) -> bool:
         return True
     if column.dtype != object and not isinstance(column.dtype, pd.StringDtype):
         return not (pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype))
-    if column.dtype == object and all(isinstance(v, (int, float, np.number, np.bool_)) for v in column.dropna()):
+    held = column[~missing(column)]
+    if column.dtype == object and all(isinstance(v, (int, float, np.number, np.bool_)) for v in held):
         return False
     reading = read_as_numbers(column)
     if reading.mostly:
@@ -419,7 +424,7 @@ def _check_few_levels(column: pd.Series[Any], factor: Factor, n_situations: int)
     """Refuse text with so many values that it is a name or a remark and not a category, unless C(...) says so."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return
-    n_levels = len(pd.factorize(column)[1])
+    n_levels = len(factorize(column)[1])
     if n_levels > 50 and n_levels > n_situations / 10:
         raise NotNumericError(
             f"Column `{factor.text}` is text with {n_levels} different values in {n_situations} situations, such as "
@@ -433,7 +438,7 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
     if isinstance(column.dtype, pd.CategoricalDtype):
         levels = [plain_label(x) for x in column.cat.remove_unused_categories().cat.categories]
     else:
-        found = column.unique().tolist()
+        found = list(factorize(column)[1])
         levels = [plain_label(found[i]) for i in sorted_objects(found)]
     strange = [x for x in levels if not isinstance(x, (str, int, float))]
     if strange:
@@ -536,7 +541,8 @@ def _product(columns: Sequence[Numbers | None]) -> Numbers | None:
         return None
     out = numbers[0]
     for other in numbers[1:]:
-        out = out * np.asarray(other, dtype=np.float64)
+        with np.errstate(all="ignore"):  # what overflows is refused by `_check_size`
+            out = out * np.asarray(other, dtype=np.float64)
     return out
 
 
@@ -551,6 +557,18 @@ def _product_slope(pieces: Sequence[_Piece]) -> FloatArray | None:
             term = piece.slope if others is None else piece.slope * others
         out = term if out is None else out + term
     return out
+
+
+def _check_size(label: str, values: Numbers) -> None:
+    """Refuse numbers whose squares no float can hold."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(values @ values):
+            return
+        largest = np.abs(values).max()
+    raise MissingValueError(
+        f"`{label}` holds values up to {largest:.3g}, whose squares are beyond what the computer's numbers hold: "
+        "divide the columns behind it by a power of ten, with data.assign."
+    )
 
 
 def is_binary(values: Numbers) -> bool:
