@@ -9,7 +9,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from choicemodel.arguments import written
 from choicemodel.exceptions import SpecificationError
+
+# Bytes that a first checkpoint takes, about.
+_ROOM = 16_384
+# What most file systems allow, less what the name of the temporary file adds.
+_LONGEST = 220
 
 
 def path_of(path: str | os.PathLike[str]) -> Path:
@@ -25,8 +31,10 @@ def path_of(path: str | os.PathLike[str]) -> Path:
     >>> path_of("fit.csv").suffix
     '.csv'
     """
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise SpecificationError(f"The path must be the name of a file, such as 'results/fit.html'; got {path!r}.")
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path) or "\0" in str(path):
+        raise SpecificationError(
+            f"The path must be the name of a file, such as 'results/fit.html'; got {written(path)}."
+        )
     return Path(path)
 
 
@@ -56,10 +64,25 @@ def target_of(path: str | os.PathLike[str], suffixes: Sequence[str] = (), what: 
             f"{target.name!r} does not say in which form {what} is to be written: end it in one of "
             f"{', '.join(suffixes)}."
         )
+    if len(os.fsencode(target.name)) > _LONGEST:
+        raise SpecificationError(f"{written(target.name)} is longer than the name of a file may be: name it shorter.")
     if not target.parent.is_dir():
         raise SpecificationError(f"The folder {target.parent} does not exist: make it first.")
     if target.is_dir():
         raise SpecificationError(f"{target} cannot be written: it is a folder. Name a file.")
+    return target
+
+
+def require_room(path: str | os.PathLike[str]) -> Path:
+    """Check that a file of some thousand bytes can be written, before long work begins whose numbers it will hold.
+
+    Raises
+    ------
+    SpecificationError
+        If the folder is read-only, the disk is full, or the file could not be made for another reason.
+    """
+    target = target_of(path)
+    _replacing(target, bytes(_ROOM), keep=False)
     return target
 
 
@@ -71,7 +94,11 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     SpecificationError
         If it cannot be written.
     """
-    target = target_of(path)
+    _replacing(target_of(path), content)
+
+
+def _replacing(target: Path, content: bytes, *, keep: bool = True) -> None:
+    """Write beside a file and put what was written in its place, or only try."""
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         try:
@@ -79,7 +106,8 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.replace(target)
+            if keep:
+                temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel import storage
+from choicemodel.arguments import check_flags, read_mapping, require, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.keys import unit_keys
 from choicemodel.estimation import Composition, FitSettings
@@ -28,6 +29,7 @@ from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.estimation.sampled_alternatives import for_sampled_alternatives
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
+from choicemodel.files import path_of
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.draws import Draws, as_draws
@@ -119,6 +121,10 @@ class ChoiceModel:
         if not isinstance(self.stage_scale, (bool, np.bool_)):
             raise SpecificationError(f"stage_scale is True or False; got {self.stage_scale!r}.")
         scales = read_scales(self.data, self.scale_groups, stages=self.stage_scale)
+        if not hasattr(self.errors, "log_probability") or isinstance(self.errors, type):
+            raise SpecificationError(
+                f"errors takes a distribution, such as cm.Gumbel() or cm.Nested(...); got {written(self.errors)}."
+            )
         design = build_design(self.data, self.formula, self.base, scales, _components(self.heterogeneity))
         if self.data.roles.correction is not None:
             design = for_sampled_alternatives(design, self.errors, self.heterogeneity)
@@ -239,6 +245,7 @@ class ChoiceModel:
         V(car) = b(gc) * gc
         V(train) = b(gc) * gc + ASC[train]
         """
+        check_flags(latex=latex)
         lines = []
         for code, label in enumerate(self.alternatives):
             terms = [_term(c, latex=latex) for c in self.columns if c.alternatives is None or code in c.alternatives]
@@ -259,6 +266,7 @@ class ChoiceModel:
         complete : bool
             Whether every parameter must be given; else those that are not have their starting values.
         """
+        check_flags(complete=complete)
         if complete and isinstance(params, (Mapping, pd.Series)):
             absent = [n for n in self.parameters.names if n not in params]
             if absent:
@@ -280,6 +288,7 @@ class ChoiceModel:
         Evaluation
             ``value``, ``score`` (K,) and ``hessian`` (K, K) or None.
         """
+        check_flags(hessian=hessian)
         with executor(threads) as pool:
             theta = self.vector(params)
             likelihood = likelihood_of(self.composition(), pool, at=theta)
@@ -327,6 +336,7 @@ class ChoiceModel:
         """The design on other data, coded exactly as the model's own; default its own."""
         if data is None or data is self.data:
             return self._own_design("This")
+        require(data, ChoiceData, "data=", "ChoiceData, read with ChoiceData.from_long or from_wide")
         return design_from_recipe(self.recipe, data)
 
     def _own_design(self, what: str) -> Design:
@@ -493,11 +503,11 @@ class ChoiceModel:
         design = model._own_design("fit")
         settings = FitSettings(
             start=None if start is None else dict(zip(self.parameters.names, self.vector(start).tolist(), strict=True)),
-            fixed=None if fixed is None else dict(fixed),
+            fixed=None if fixed is None else read_mapping(fixed, "fixed", "{'cost': -1.0}"),
             tolerance=tolerance,
             max_iterations=max_iterations,
             starts=starts,
-            checkpoint=None if checkpoint is None else os.fspath(checkpoint),
+            checkpoint=None if checkpoint is None else str(path_of(checkpoint)),
             progress=progress,
             threads=threads,
             population_shares=model.population_shares,

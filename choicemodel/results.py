@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtr, ndtri
 
 from choicemodel import storage
+from choicemodel.arguments import is_share, is_word, read_numbers, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.describe import KINDS
 from choicemodel.estimation import Fit, FitSettings
@@ -278,8 +279,8 @@ class ChoiceResults:
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
         """Normal confidence intervals of level 1 - alpha, columns ``lower`` and ``upper``."""
-        if not 0 < alpha < 1:
-            raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
+        if not is_share(alpha):
+            raise SpecificationError(f"alpha must be between 0 and 1; got {written(alpha)}.")
         half = float(ndtri(1 - alpha / 2)) * self.bse
         return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
 
@@ -483,8 +484,8 @@ class ChoiceResults:
 
     def covered_by(self, cov_type: str, groups: Any) -> ChoiceResults:
         """As `with_cov`, for callers who stand between it and the user: warnings are at the line of their caller."""
-        if cov_type not in COV_TYPES:
-            raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {cov_type!r}.")
+        if not is_word(cov_type, COV_TYPES):
+            raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {written(cov_type)}.")
         if (cov_type == "cluster") != (groups is not None):
             raise SpecificationError(
                 "cov_type='cluster' needs groups=, a column of the data or one value per row."
@@ -592,16 +593,20 @@ class ChoiceResults:
 
     def _contrast(self, test: str, hypothesis: Any) -> Any:
         """Ask statsmodels; refuse hypotheses on parameters whose variance is undefined."""
+        from statsmodels.tools.sm_exceptions import ValueWarning
+
         options = {"scalar": True} if test == "wald_test" else {}
         undefined = self._fit.free & np.isnan(np.diag(self._covariance))
         known = np.where(np.isnan(self._covariance), 0.0, self._covariance)
         try:
-            # With variance at the undefined parameters alone, a hypothesis that does not involve them has none.
-            involved = np.any(self._statsmodels(np.diag(undefined.astype(np.float64))).t_test(hypothesis).sd > 0)
-            found = None if involved else getattr(self._statsmodels(known), test)(hypothesis, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", ValueWarning)  # of hypotheses that repeat each other
+                # With variance at the undefined parameters alone, a hypothesis that does not involve them has none.
+                involved = np.any(self._statsmodels(np.diag(undefined.astype(np.float64))).t_test(hypothesis).sd > 0)
+                found = None if involved else getattr(self._statsmodels(known), test)(hypothesis, **options)
         except Exception as error:  # noqa: BLE001 - the grammar behind statsmodels raises many types for one cause
             raise SpecificationError(
-                f"The hypothesis {hypothesis!r} cannot be read or tested ({str(error).splitlines()[0]}). The "
+                f"The hypothesis {written(hypothesis)} cannot be read or tested ({str(error).splitlines()[0]}). The "
                 f"parameters are {', '.join(self._names)}."
             ) from None
         if found is None:
@@ -998,7 +1003,7 @@ def _read_noise(covariance: pd.DataFrame | FloatArray, names: pd.Index[str]) -> 
         if set(covariance.index) != set(names) or set(covariance.columns) != set(names):
             raise SpecificationError(f"The covariance must have a row and a column for each of {', '.join(names)}.")
         covariance = covariance.loc[list(names), list(names)].to_numpy(dtype=np.float64)
-    values = np.array(covariance, dtype=np.float64)
+    values = read_numbers(covariance, "The covariance")
     if values.shape != (len(names),) * 2 or not np.isfinite(values).all() or not np.allclose(values, values.T):
         raise SpecificationError(
             f"The covariance must be a symmetric matrix of finite numbers with {len(names)} rows, one for each "

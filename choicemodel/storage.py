@@ -148,7 +148,11 @@ def read(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         found = envelope.get("format") if isinstance(envelope, dict) else None
         raise ResultFileError(f"{path} is not a {expected} file (its format is {found!r}).")
     schema, content = envelope.get("schema"), envelope.get("content")
-    if not isinstance(schema, int) or schema > SCHEMA:
+    if (
+        not isinstance(schema, int)
+        or isinstance(schema, bool)
+        or not min(_MIGRATIONS, default=SCHEMA) <= schema <= SCHEMA
+    ):
         raise ResultFileError(
             f"{path} has schema {schema!r} and this version of choicemodel reads up to {SCHEMA}: install a newer "
             "choicemodel."

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.analysis.individuals import class_probabilities
+from choicemodel.arguments import read_list
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, likelihood_of
@@ -71,7 +72,10 @@ def class_criteria(
     1           3 -5664.17  11346.01  11346.01                NaN
     2           7 -5388.31  10817.85  10921.42               0.79
     """
-    results = [results] if isinstance(results, ChoiceResults) else list(results)
+    results = [results] if isinstance(results, ChoiceResults) else read_list(results, "results", "[first, second]")
+    if not results or not all(isinstance(r, ChoiceResults) for r in results):
+        raise SpecificationError("class_criteria takes a list of results: fit the models first, with model.fit().")
+    labels = None if labels is None else read_list(labels, "labels", "['one', 'two']")
     if labels is not None and len(labels) != len(results):
         raise SpecificationError(f"labels has {len(labels)} names for {len(results)} results.")
     rows = [criteria_of(r) for r in results]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from choicemodel.analysis.classes import bic_of_units, criteria_of
+from choicemodel.arguments import is_list, is_word, written
 from choicemodel.estimation.delta import delta_method
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.taste_words import varying_in_words
@@ -184,8 +185,8 @@ def compare(  # noqa: PLR0913 - a public entry point
         labels, results = list(results), list(results.values())
     results = list(results) if isinstance(results, (list, tuple)) else [results]  # type: ignore[list-item]
     labels = _labels(results, labels, names)
-    if show not in _SHOWN:
-        raise SpecificationError(f"show must be one of {', '.join(_SHOWN)}; got {show!r}.")
+    if not is_word(show, _SHOWN):
+        raise SpecificationError(f"show must be one of {', '.join(_SHOWN)}; got {written(show)}.")
     chosen = [r.with_cov("robust") if show == "robust_z" else r for r in results]
     common = [n for n in _coefficients(results[0]) if all(n in _coefficients(r) for r in results)]
     models = [_model(r, label, scale_normalised, common) for r, label in zip(chosen, labels, strict=True)]
@@ -223,8 +224,9 @@ def _labels(results: Sequence[ChoiceResults], labels: Sequence[str] | None, name
             f"names says what parameters are called, such as names={{'gc': 'Generalised cost'}}; got {names!r}. What "
             "models are called is labels=."
         )
-    out = [f"({i})" for i in range(1, len(results) + 1)] if labels is None else [str(n) for n in labels]
-    if isinstance(labels, (str, Mapping)) or len(out) != len(results) or len(set(out)) != len(out):
+    numbers = range(1, len(results) + 1)
+    out = [f"({i})" for i in numbers] if labels is None else [*map(str, labels)] if is_list(labels) else []
+    if len(out) != len(results) or len(set(out)) != len(out):
         raise SpecificationError(
             f"labels must give one different name for each of the {len(results)} results; got {labels!r}."
         )

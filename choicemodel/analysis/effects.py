@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from choicemodel.analysis.responses import Responses, responses
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
+from choicemodel.arguments import require
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number, numbers_or_nan
 from choicemodel.data.structure import Structure
@@ -146,6 +147,7 @@ def require_used(model: ChoiceModel, *columns: str) -> None:
     used = list(dict.fromkeys(name for c in model.columns for name in c.reads))
     shifting = covariates_read(model)
     for column in columns:
+        require(column, str, "column", "the name of a column")
         if column not in used and column in shifting:
             raise SpecificationError(
                 f"`{column}` does not enter the utilities: it says who has which coefficients (membership=, mean= or "

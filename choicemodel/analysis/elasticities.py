@@ -25,6 +25,7 @@ from choicemodel.analysis.effects import (
 from choicemodel.analysis.responses import log_probabilities
 from choicemodel.analysis.situations import situation_arrays
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
+from choicemodel.arguments import is_word, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number
 from choicemodel.exceptions import SpecificationError
@@ -131,10 +132,10 @@ def elasticities(  # noqa: PLR0913 - a public entry point
 
 
 def _check(kind: str, change: float, average: str | None) -> None:
-    if kind not in ("point", "arc"):
-        raise SpecificationError(f"kind must be 'point' or 'arc'; got {kind!r}.")
-    if average not in _AVERAGES:
-        raise SpecificationError(f"average must be 'weighted', 'simple' or None; got {average!r}.")
+    if not is_word(kind, ("point", "arc")):
+        raise SpecificationError(f"kind must be 'point' or 'arc'; got {written(kind)}.")
+    if average is not None and not is_word(average, ("weighted", "simple")):
+        raise SpecificationError(f"average must be 'weighted', 'simple' or None; got {written(average)}.")
     if not (is_number(change) and change > -1 and change != 0):
         raise SpecificationError(f"change must be a relative change above -1 and not 0, such as 0.01; got {change!r}.")
 

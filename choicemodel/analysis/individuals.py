@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from choicemodel.analysis.effects import model_and_data
 from choicemodel.analysis.uncertainty import estimates_of
+from choicemodel.arguments import require
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import plain_label
 from choicemodel.data.keys import unit_keys
@@ -129,6 +130,7 @@ def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = No
     """
     model, known, mixing = _mixture(result, None, "individual_probabilities")
     data = known if data is None else data
+    require(data, ChoiceData, "data=", "ChoiceData")
     position = pd.Series(np.arange(known.structure.n_units), index=unit_keys(known, 0))
     found = position.reindex(unit_keys(data, 0)).to_numpy()
     if np.isnan(found).any():

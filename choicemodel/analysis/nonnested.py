@@ -24,6 +24,7 @@ from scipy.special import ndtr
 from choicemodel.analysis.nesting import is_special_case, model_name
 from choicemodel.analysis.score_test import fitted_model
 from choicemodel.analysis.validation import situation_loglik
+from choicemodel.arguments import is_list
 from choicemodel.exceptions import SpecificationError
 from choicemodel.results import ChoiceResults
 from choicemodel.tables import Block, Cell, Column, Table, format_count, format_loglik, format_p, format_statistic
@@ -174,8 +175,8 @@ def nonnested_test(
             "The two models were fitted to different choices, sets, persons or weights: the tests compare fits to the "
             "same data."
         )
-    labels = [str(n) for n in names]
-    if isinstance(names, str) or len(labels) != 2 or labels[0] == labels[1]:
+    labels = list(map(str, names)) if is_list(names) else []
+    if len(labels) != 2 or labels[0] == labels[1]:
         raise SpecificationError(f"names must be two different names, one for each model; got {names!r}.")
     _refuse_nested(first, second)
     s = first.data.structure  # type: ignore[union-attr]

@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from choicemodel.arguments import is_word, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number
 from choicemodel.estimation.delta import COLUMNS, difference_jacobian
@@ -345,8 +346,8 @@ def estimates_of(result: ChoiceResults) -> FloatArray:
 
 
 def _check(method: str, draws: int, alpha: float) -> None:
-    if method not in METHODS:
-        raise SpecificationError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
+    if not is_word(method, METHODS):
+        raise SpecificationError(f"method must be one of {', '.join(METHODS)}; got {written(method)}.")
     if not isinstance(draws, (int, np.integer)) or isinstance(draws, bool) or draws < 2:
         raise SpecificationError(f"draws must be a whole number of at least 2; got {draws!r}.")
     if not (is_number(alpha) and 0 < alpha < 1):

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.arguments import read_mapping
 from choicemodel.data import ChoiceData
 from choicemodel.data.describe import KINDS
 from choicemodel.data.words import counted
@@ -596,7 +597,8 @@ def cross_validate(
     data.require_whole_sets("cross_validate")
     seed = seed_of(rng)
     fold = _draw_folds(data, int(folds), seed)
-    settings = FitSettings(fixed=None if fixed is None else dict(fixed), progress=False, threads=threads)
+    held = None if fixed is None else read_mapping(fixed, "fixed", "{'cost': -1.0}")
+    settings = FitSettings(fixed=held, progress=False, threads=threads)
     rows, weights = [], []
     for number in range(int(folds)):
         train, test = _split(data, fold != number), _split(data, fold == number)

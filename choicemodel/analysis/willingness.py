@@ -23,6 +23,7 @@ from choicemodel.analysis.effects import (
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
 from choicemodel.analysis.willingness_classes import willingness_of_class_mixture
 from choicemodel.analysis.willingness_mixed import Ratios, willingness_of_people
+from choicemodel.arguments import is_word, require, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number, numbers_or_nan, plain_label
 from choicemodel.exceptions import CovarianceWarning, MissingValueError, SpecificationError
@@ -165,14 +166,16 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     >>> round(value.estimate, 4), round(value.std_error, 4)
     (6.201, 1.8938)
     """
-    if direction not in ("increase", "reduction"):
-        raise SpecificationError(f"direction must be 'increase' or 'reduction'; got {direction!r}.")
+    if not is_word(direction, ("increase", "reduction")):
+        raise SpecificationError(f"direction must be 'increase' or 'reduction'; got {written(direction)}.")
     if not (is_number(multiply) and multiply > 0):
         raise SpecificationError(
             f"multiply must be a positive number; got {multiply!r}. direction='reduction' turns the sign round."
         )
     if not isinstance(conditional, (bool, np.bool_)):
         raise SpecificationError(f"conditional must be True or False; got {conditional!r}.")
+    for name, value in (("column", column), ("per", per)):
+        require(value, str, name, "the name of a column")
     if column == per:
         raise SpecificationError(f"`{per}` is not valued in itself: name another column, or another per=.")
     given = result.data if data is None and isinstance(result, ChoiceResults) else data
@@ -183,6 +186,8 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
             "statistics= and conditional= are for models in which coefficients vary over persons; in this "
             f"{model.title.lower()} everybody has the same: leave them out."
         )
+    if by is not None:
+        require(by, str, "by=", "the name of one column")
     rates = _rates(model, data, (column, per), by)
     factor = -multiply if direction == "increase" else multiply
     inference = Inference(method, draws, rng, alpha)

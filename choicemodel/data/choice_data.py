@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.arguments import read_list
 from choicemodel.data.align import aligned
 from choicemodel.data.best_worst import BestWorstSpec
 from choicemodel.data.codes import factorize, is_name
@@ -40,6 +41,7 @@ from choicemodel.exceptions import (
     VaryingCovariateError,
     raise_problems,
 )
+from choicemodel.rng import seed_of
 
 if TYPE_CHECKING:
     from choicemodel.data.sampling import Sampling
@@ -588,6 +590,9 @@ class ChoiceData:
 
     def require_columns(self, names: Sequence[Any]) -> None:
         """Refuse columns that the long table does not have, with close spellings suggested."""
+        strange = [n for n in read_list(names, "names", "['cost']") if not is_name(n)]
+        if strange:
+            raise SpecificationError(f"{shown(strange[0])} is not the name of a column.")
         require_columns(self._frame, names)
 
     def column(self, name: str) -> pd.Series[Any]:
@@ -807,6 +812,8 @@ class ChoiceData:
             raise SpecificationError(
                 f"n_persons must be between 1 and {s.n_units}, the number there are; got {n_persons}."
             )
+        if not isinstance(rng, np.random.Generator):
+            seed_of(rng)  # refuses what is no seed
         drawn = np.random.default_rng(rng).choice(s.n_units, size=n_persons, replace=False)
         keep = np.isin(s.unit, drawn)[s.situation_of_rows()]
         return self._rows(keep)
@@ -926,6 +933,14 @@ class ChoiceData:
         ChoiceData
             Its choice column is an indicator, under the name that it had or ``choice``.
         """
+        rows = np.asarray(rows)
+        s = self.structure
+        if (
+            rows.shape != (s.n_situations,)
+            or rows.dtype.kind not in "iu"
+            or not np.all((rows >= s.starts[:-1]) & (rows < s.starts[1:]))
+        ):
+            raise SpecificationError("rows must hold a row of each situation, in sorted order.")
         name = self.roles.choice
         if name is None:
             name = "choice"
@@ -962,11 +977,14 @@ class ChoiceData:
         r, s = self.roles, self.structure
         if r.stage is None or r.choice is None:
             raise SpecificationError("with_answers is for rankings and best-worst data; use with_choices.")
+        taken = np.asarray(taken)
         rows = np.flatnonzero(np.repeat(s.first_stage, s.sizes))
         occasion = np.repeat(s.occasion, s.sizes)[rows]
         start = np.flatnonzero(s.first_stage)
-        if taken.shape != rows.shape or not np.array_equal(
-            np.sort(start[occasion[taken > 0]] + taken[taken > 0] - 1), np.arange(s.n_situations)
+        if (
+            taken.shape != rows.shape
+            or taken.dtype.kind not in "iu"
+            or not np.array_equal(np.sort(start[occasion[taken > 0]] + taken[taken > 0] - 1), np.arange(s.n_situations))
         ):
             raise SpecificationError("taken must hold each stage of each occasion once, for the rows of first stages.")
         first = self._frame.iloc[rows if s.order is None else s.order[rows]].assign(**columns)
@@ -978,6 +996,14 @@ class ChoiceData:
 
     def name_of(self, situation: int) -> str:
         """The user's own name of a situation, for messages: ``individual 7``."""
+        if (
+            isinstance(situation, bool)
+            or not isinstance(situation, (int, np.integer))
+            or not 0 <= situation < self.n_situations
+        ):
+            raise SpecificationError(
+                f"situation is a number from 0 to {self.n_situations - 1}; got {shown(situation)}."
+            )
         row = int(self.structure.first_rows()[situation])
         return ", ".join(f"{c} {shown(self._frame[c].iloc[row])}" for c in self.roles.situation)
 

@@ -633,7 +633,7 @@ def _without_unused(admitted: Admitted) -> Admitted:
 
 def unknown_alternatives(asked: Sequence[Any], known: Sequence[Any], where: str) -> UnknownAlternativeError | None:
     """Return the error for alternatives that are not known, or None if all are."""
-    unknown = [a for a in asked if a not in known]
+    unknown = [a for a in asked if not pd.api.types.is_hashable(a) or a not in set(known)]
     if not unknown:
         return None
     names = listed(unknown)

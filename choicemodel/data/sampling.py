@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.arguments import is_word, written
 from choicemodel.data.choice_data import ChoiceData
 from choicemodel.data.codes import factorize, numbers_or_nan, plain_label
 from choicemodel.data.explode import free_name
@@ -204,8 +205,8 @@ def _note(how: Sampling) -> str:
 
 
 def _check(data: ChoiceData, n: Any, strategy: str, weights: str | None, strata: str | None) -> None:
-    if strategy not in STRATEGIES:
-        raise SpecificationError(f"strategy must be one of {', '.join(STRATEGIES)}; got {strategy!r}.")
+    if not is_word(strategy, STRATEGIES):
+        raise SpecificationError(f"strategy must be one of {', '.join(STRATEGIES)}; got {written(strategy)}.")
     if data.roles.kind != "choices":
         raise SpecificationError(
             f"Alternatives can be sampled for single choices, and these data are of the kind {data.roles.kind}: the "

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from choicemodel.arguments import written
 from choicemodel.data.codes import factorize, missing, plain_label, sorted_objects
 
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+(\.\d{3})*,\d+\s*")
@@ -43,11 +44,7 @@ def shown(value: Any, limit: int = 80) -> str:
     >>> shown(2.0), shown("a" * 500, 12)
     ('2', "'aaaaaaaa...")
     """
-    try:
-        text = repr(plain_label(value))
-    except Exception:  # noqa: BLE001 - whatever an object of the user's raises, or a number of ten thousand digits
-        return f"<{type(value).__name__}>"
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+    return written(plain_label(value), limit)
 
 
 def shorten(name: Any, limit: int = 80) -> str:

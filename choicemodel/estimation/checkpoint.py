@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from choicemodel import storage
 from choicemodel.exceptions import ResultFileError
+from choicemodel.files import require_room
 
 FloatArray = NDArray[np.float64]
 
@@ -56,6 +57,8 @@ class Journal:
         self._done: list[dict[str, Any]] = []
         self._current: dict[str, Any] | None = None
         self._at = 0
+        if path is not None:
+            require_room(path)
         if path is not None and path.exists():
             self._done, self._current = _read(path, key)
 

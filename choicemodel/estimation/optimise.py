@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.arguments import check_flags, is_share, written
 from choicemodel.estimation.checkpoint import Journal, Standing, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.em import QUICK_STARTS, class_starts
@@ -59,6 +60,10 @@ class Composition(NamedTuple):
     parameters: Parameters
 
 
+# More iterations or starting points than this are a slip.
+_MOST = 10**6
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """How a fit was asked for; a refit repeats it.
@@ -91,12 +96,16 @@ class FitSettings:
     population_shares: Mapping[Any, float] | None = None
 
     def __post_init__(self) -> None:
-        if not 0 < self.tolerance < 1:
-            raise SpecificationError(f"tolerance must be between 0 and 1; got {self.tolerance!r}.")
+        if not is_share(self.tolerance):
+            raise SpecificationError(f"tolerance must be between 0 and 1; got {written(self.tolerance)}.")
+        if self.progress is not None:
+            check_flags(progress=self.progress)
         for name in ("max_iterations", "starts"):
             value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < 1:
-                raise SpecificationError(f"{name} must be a whole number of at least 1; got {value!r}.")
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 1 <= value <= _MOST:
+                raise SpecificationError(
+                    f"{name} must be a whole number of at least 1 and at most {_MOST:,}; got {written(value)}."
+                )
 
 
 class Task(NamedTuple):

@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_ndtr, logit, ndtr, ndtri, ndtri_exp
 
+from choicemodel.arguments import written
 from choicemodel.exceptions import SpecificationError
 
 FloatArray = NDArray[np.float64]
@@ -529,9 +530,11 @@ class JohnsonSB(Distribution):
     transformed: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.lower) and np.isfinite(self.upper) and self.lower < self.upper):
+        numbers = all(isinstance(bound, (int, float, np.integer, np.floating)) for bound in (self.lower, self.upper))
+        if not (numbers and -np.inf < self.lower < self.upper < np.inf):
             raise SpecificationError(
-                f"JohnsonSB({self.lower!r}, {self.upper!r}): the bounds must be two numbers, the lower one first."
+                f"JohnsonSB({written(self.lower)}, {written(self.upper)}): the bounds must be two numbers, the "
+                "lower one first."
             )
 
     @property

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, roots_legendre
 
+from choicemodel.arguments import check_flags
 from choicemodel.exceptions import SpecificationError
 from choicemodel.rng import combine, mix, seed_key, seed_of
 
@@ -212,6 +213,7 @@ class Draws:
                 f'draws "auto" find their number themselves; {number} was asked for. Leave the number out, or use '
                 f'cm.Draws("sobol", {number}).'
             )
+        check_flags(adaptive=self.adaptive)
         if self.adaptive and self.kind != "quadrature":
             raise SpecificationError(f"adaptive=True places the nodes of a quadrature; {self.kind!r} has none.")
         if number is None and self.kind not in ("auto", "quadrature"):

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from choicemodel.arguments import read_list, written
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.class_mixture import ClassMixture, mix_classes
 from choicemodel.heterogeneity.draws import Draws, as_draws
@@ -110,8 +111,10 @@ class LatentClasses:
                 "ask for two classes or more."
             )
         if isinstance(self.common, str):
-            raise SpecificationError(f"common={self.common!r} must be a list of columns, such as ['ASC[train]'].")
-        common = tuple(map(str, self.common))
+            raise SpecificationError(
+                f"common={written(self.common)} must be a list of columns, such as ['ASC[train]']."
+            )
+        common = tuple(map(str, read_list(self.common, "common", "['ASC[train]']")))
         zero = _read_zero(self.zero, int(C), common)
         random, sampler = _with_sampler(_read_random(self.random, int(C)), self.draws)
         _check_random(random, common, zero)

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from choicemodel.arguments import is_list, read_list, require, written
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.distributions import (
     Distribution,
@@ -172,6 +173,7 @@ class RandomCoefficients:
             )
         random = {str(name): _read_coefficient(name, given) for name, given in self.random.items()}
         if self.wtp_space is not None:
+            require(self.wtp_space, str, "wtp_space", "the name of the column of the cost")
             _require_cost(random, self.wtp_space)
             random.setdefault(self.wtp_space, RandomCoefficient(Lognormal(negative=True)))
         draws = _read_draws(self.draws)
@@ -520,7 +522,7 @@ def _read_scale(scale: Any, wtp_space: str | None) -> bool | tuple[str, ...]:
             f"scale={scale!r}: True multiplies all coefficients by a random scale, a list of columns those of the list."
         )
     else:
-        out = tuple(map(str, scale))
+        out = tuple(map(str, read_list(scale, "scale", "['time', 'cost'], or True")))
     if out and wtp_space is not None:
         raise SpecificationError(
             f"wtp_space={wtp_space!r} with scale=: the cost coefficient multiplies all others already, so that its "
@@ -613,9 +615,9 @@ def _read_blocks(
     SpecificationError
         If a coefficient is not random, is in two blocks or cannot be correlated.
     """
-    if isinstance(correlated, str) or any(isinstance(block, str) for block in correlated):
+    if not is_list(correlated) or not all(is_list(block) for block in correlated):
         raise SpecificationError(
-            f"correlated={correlated!r} must be True, False or a list of blocks, such as [('time', 'cost')]."
+            f"correlated={written(correlated)} must be True, False or a list of blocks, such as [('time', 'cost')]."
         )
     blocks = tuple(tuple(block) for block in correlated)
     seen: set[str] = set()

@@ -38,6 +38,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.arguments import check_flags, read_list
 from choicemodel.exceptions import IdentificationError, SpecificationError
 from choicemodel.random_utility.protocol import (
     Claim,
@@ -196,12 +197,14 @@ class CrossNested:
     alternatives: tuple[Any, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
+        check_flags(shared=self.shared)
         nests = _checked_nests(self.nests)
         allocation = _checked_allocation(self.allocation, nests)
         named = tuple(dict.fromkeys(label for members in nests.values() for label in members))
         object.__setattr__(self, "nests", nests)
         object.__setattr__(self, "allocation", allocation)
-        object.__setattr__(self, "alternatives", tuple(self.alternatives) or named)
+        given = tuple(read_list(self.alternatives, "alternatives", "['car', 'bus']"))
+        object.__setattr__(self, "alternatives", given or named)
 
     @property
     def independent(self) -> bool:

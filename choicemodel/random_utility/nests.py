@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.arguments import is_list, written
 from choicemodel.exceptions import SpecificationError
 
 
@@ -169,9 +170,9 @@ def read_groups(shared: bool | Iterable[Iterable[Any]], root: Nest) -> bool | tu
     """
     if isinstance(shared, (bool, np.bool_)):
         return bool(shared)
-    if isinstance(shared, str) or not isinstance(shared, Iterable) or any(isinstance(g, str) for g in shared):
+    if not is_list(shared) or not all(is_list(g) for g in shared):
         raise SpecificationError(
-            f"shared= takes True, False or groups of nests, such as [['public', 'private']]; it is {shared!r}."
+            f"shared= takes True, False or groups of nests, such as [['public', 'private']]; it is {written(shared)}."
         )
     groups = tuple(tuple(group) for group in shared)
     names = [nest.name for nest in root.all_nests()]

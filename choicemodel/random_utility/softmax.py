@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from choicemodel.arguments import read_numbers, written
 from choicemodel.exceptions import SpecificationError
 
 FloatArray = NDArray[np.float64]
@@ -16,9 +17,20 @@ FloatArray = NDArray[np.float64]
 
 def _shifted(V: ArrayLike, axis: int, available: ArrayLike | None) -> tuple[FloatArray, FloatArray]:
     """Return utilities minus their maximum along the axis, and that maximum; unavailable ones are minus infinity."""
-    utilities = np.array(V, dtype=np.float64)
+    utilities = read_numbers(V, "V")
     if available is not None:
-        utilities = np.where(np.asarray(available, dtype=np.bool_), utilities, -np.inf)
+        mask = read_numbers(available, "available")
+        try:
+            utilities = np.where(mask != 0, utilities, -np.inf)
+        except ValueError:
+            raise SpecificationError(
+                f"available has the shape {mask.shape}, and V {utilities.shape}: it says of each utility whether the "
+                "alternative is there."
+            ) from None
+    if not isinstance(axis, (int, np.integer)) or axis not in range(-utilities.ndim, utilities.ndim):
+        raise SpecificationError(f"axis must be one of the {utilities.ndim} axes of V; got {written(axis)}.")
+    if not utilities.shape[axis]:
+        raise SpecificationError("V holds no alternative along its axis: there is nothing to choose.")
     top = utilities.max(axis=axis, keepdims=True)
     if np.isposinf(top).any():
         raise SpecificationError(

@@ -21,7 +21,9 @@ from choicemodel.analysis import willingness_to_pay as value_of
 from choicemodel.analysis.changes import Changes
 from choicemodel.analysis.effects import ALL
 from choicemodel.analysis.uncertainty import Estimates, Inference
+from choicemodel.arguments import is_word, read_list, read_mapping, require, written
 from choicemodel.data import ChoiceData
+from choicemodel.data.codes import is_number
 from choicemodel.data.words import listed
 from choicemodel.exceptions import SpecificationError
 from choicemodel.report.answer_numbers import Along, curves, switching
@@ -365,6 +367,7 @@ def shares(  # noqa: PLR0913 - a public entry point
         result = market_shares(result, data, by, method=method, rng=rng, alpha=alpha)
     else:
         _refuse_options(result, "shares", data=data, by=by, rng=rng)
+    require(quantity, str, "quantity", "the name of a quantity, such as 'share'")
     frame, keys = _shares_frame(result, quantity)
     label, factor = _QUANTITIES.get(quantity, (quantity, 1.0))
     alternatives = sorted(frame.index.get_level_values(-1).unique(), key=lambda a: bool(a == ALL))  # the total last
@@ -496,13 +499,16 @@ def coefficients(  # noqa: PLR0913 - a public entry point
     """
     models = _models(results)
     every = list(dict.fromkeys(n for r in models.values() for n in r.params.index))
-    factors = powers_of_ten(models.values(), alpha) if multiply is True else dict(multiply or {})
-    unknown = [n for n in [*drop, *factors] if n not in every]
+    factors = powers_of_ten(models.values(), alpha) if multiply is True else {}
+    if multiply is not None and not isinstance(multiply, bool):
+        factors = read_mapping(multiply, "multiply", "{'cost': 100}")
+    drop = drop if isinstance(drop, str) else read_list(drop, "drop", "['cost']")
+    unknown = [n for n in [*drop, *factors] if not is_word(n, every)]
     if isinstance(drop, str) or unknown:
         raise SpecificationError(
             f"drop is a list, multiply a dict of parameters; {listed(unknown or [drop])} is none of {listed(every)}."
         )
-    wrong = {n: f for n, f in factors.items() if not (np.isfinite(f) and f > 0)}
+    wrong = {n: f for n, f in factors.items() if not (is_number(f) and f > 0)}
     if wrong:
         raise SpecificationError(f"multiply takes positive numbers; got {wrong!r}.")
     shown = [n for n in every if n not in drop and (constants or not n.startswith("ASC["))]
@@ -728,9 +734,11 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     'Value of a reduction of ttme (AUD/h)'
     >>> plt.close(ax.figure)
     """
-    if interval not in ("own", "fieller"):
-        raise SpecificationError(f"interval must be 'own' or 'fieller'; got {interval!r}.")
-    columns = [column] if isinstance(column, str) else list(column or ())
+    if not is_word(interval, ("own", "fieller")):
+        raise SpecificationError(f"interval must be 'own' or 'fieller'; got {written(interval)}.")
+    columns = (
+        [column] if isinstance(column, str) else [] if column is None else list(read_list(column, "column", "['time']"))
+    )
 
     def ask(one: Any) -> list[tuple[str | None, Estimates]]:
         if not isinstance(one, ChoiceResults):

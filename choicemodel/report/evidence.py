@@ -14,6 +14,7 @@ from scipy.special import expit, ndtri
 
 from choicemodel.analysis import validate
 from choicemodel.analysis.validation import ValidationResult
+from choicemodel.arguments import is_word, read_list, written
 from choicemodel.data import ChoiceData
 from choicemodel.exceptions import ComparisonWarning, SpecificationError
 from choicemodel.random_utility import Gumbel
@@ -648,10 +649,11 @@ def _refuse(whose: str, **given: object) -> None:
 
 
 def _names(study: RecoveryStudy, parameter: str | Sequence[str] | None) -> list[str]:
-    names = list(study.names) if parameter is None else [parameter] if isinstance(parameter, str) else list(parameter)
-    unknown = [n for n in names if n not in study.names]
+    asked = study.names if parameter is None else [parameter] if isinstance(parameter, str) else parameter
+    names = list(read_list(asked, "parameter", repr(list(study.names[:1]))))
+    unknown = [n for n in names if not is_word(n, study.names)]
     if unknown or not names:
-        what = f"parameter names {unknown[0]!r}, which is no parameter." if unknown else "parameter is empty."
+        what = f"parameter names {written(unknown[0])}, which is no parameter." if unknown else "parameter is empty."
         raise SpecificationError(f"{what} The parameters are {', '.join(study.names)}.")
     return names
 
@@ -659,7 +661,12 @@ def _names(study: RecoveryStudy, parameter: str | Sequence[str] | None) -> list[
 def _sizes(study: RecoveryStudy, n_persons: int | Sequence[int] | None) -> list[int]:
     if n_persons is None:
         return sorted({min(study.n_persons), max(study.n_persons)})
-    sizes = [n_persons] if isinstance(n_persons, (int, np.integer)) else list(n_persons)
+    sizes = (
+        [n_persons] if isinstance(n_persons, (int, np.integer)) else list(read_list(n_persons, "n_persons", "[100]"))
+    )
+    require_whole = [n for n in sizes if not isinstance(n, (int, np.integer))]
+    if require_whole:
+        raise SpecificationError(f"n_persons holds {written(require_whole[0])}, which is no sample size.")
     if not sizes:
         raise SpecificationError("n_persons is empty: name one sample size or more.")
     return [int(n) for n in sizes]

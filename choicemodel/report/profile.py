@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from choicemodel.arguments import require, written
 from choicemodel.data.codes import is_number
 from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
@@ -28,6 +29,8 @@ FloatArray = NDArray[np.float64]
 
 # How far an end is looked for, in multiples of where the quadratic has it.
 _FARTHEST = 16.0
+# Points of a profile, each of which is a fit.
+_MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,8 @@ def _check(result: ChoiceResults, names: Sequence[str]) -> None:
         raise SpecificationError(
             "A likelihood profile needs the estimation data, which a loaded result does not hold: fit the model again."
         )
+    for name in names:
+        require(name, str, "parameter", "the name of a parameter")
     result.model.parameters.positions(list(names), "A profile")
     if len(set(names)) < len(names):
         raise SpecificationError(f"Likelihood contours need two different parameters; got {names[0]!r} twice.")
@@ -232,8 +237,8 @@ def likelihood_profile(result: ChoiceResults, parameter: str, *, points: int = 4
         If the result has no data or no maximum, or the parameter is unknown, was held fixed or is on a bound.
     """
     _check(result, [parameter])
-    if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or points < 3:
-        raise SpecificationError(f"points must be a whole number of at least 3; got {points!r}.")
+    if isinstance(points, bool) or not isinstance(points, (int, np.integer)) or not 3 <= points <= _MOST:
+        raise SpecificationError(f"points must be a whole number from 3 to {_MOST}; got {written(points)}.")
     if not (is_number(alpha) and 0 < alpha < 1):
         raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
     fall = float(chdtri(1, alpha)) / 2

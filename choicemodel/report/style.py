@@ -9,6 +9,7 @@ from io import BytesIO
 from math import isnan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from choicemodel.arguments import is_word, read_list, written
 from choicemodel.exceptions import SpecificationError
 from choicemodel.files import path_of, target_of, write_bytes
 
@@ -359,10 +360,18 @@ def save(
             f"{target.name!r} ends in .{own}, which is not written: end it in {', '.join('.' + f for f in _FORMATS)}, "
             f"or in nothing for all of them."
         )
-    wanted = (own,) if formats is None and own in _FORMATS else _FORMATS if formats is None else tuple(formats)
-    unknown = [f for f in wanted if f not in _FORMATS]
+    wanted = (
+        (own,)
+        if formats is None and own in _FORMATS
+        else _FORMATS
+        if formats is None
+        else tuple(read_list(formats, "formats", "['pdf', 'png']"))
+    )
+    unknown = [f for f in wanted if not is_word(f, _FORMATS)]
     if isinstance(formats, str) or unknown or not wanted:
-        raise SpecificationError(f"formats is a list of some of {', '.join(_FORMATS)}; got {formats!r}.")
+        raise SpecificationError(f"formats is a list of some of {', '.join(_FORMATS)}; got {written(formats)}.")
+    if not hasattr(figure, "canvas") and not hasattr(figure, "figure"):
+        raise SpecificationError(f"save takes a matplotlib figure or axes; got {written(figure)}.")
     drawn: Any = figure.canvas if hasattr(figure, "canvas") else figure.figure.canvas
     files = {name: target_of(target.with_name(f"{target.name}.{name}")) for name in wanted}
     for name, file in files.items():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from choicemodel.analysis import densities, individual_coefficients
 from choicemodel.analysis.densities import PopulationDensity
+from choicemodel.arguments import check_flags, is_word
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number
 from choicemodel.data.words import listed
@@ -95,6 +96,7 @@ def coefficient_density(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
+    check_flags(conditional=conditional)
     found = densities.coefficient_density(result, coefficient, data)
     check_names(names, [coefficient], result)
     means = None
@@ -166,7 +168,7 @@ def wtp_density(  # noqa: PLR0913 - a public entry point
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    if direction not in ("increase", "reduction"):
+    if not is_word(direction, ("increase", "reduction")):
         raise SpecificationError(f"direction must be 'increase' or 'reduction'; got {direction!r}.")
     if not (is_number(multiply) and multiply > 0):
         raise SpecificationError(f"multiply must be a positive number; got {multiply!r}.")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtrc, ndtr, ndtri
 
 from choicemodel import storage
+from choicemodel.arguments import is_share, require, written
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Fit, FitSettings, Prepared, fit_prepared
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
@@ -531,8 +532,10 @@ def power(  # noqa: PLR0913 - a public entry point
     (100, 200)
     """
     for name, share in (("alpha", alpha), ("power", power)):
-        if not 0 < share < 1:
-            raise SpecificationError(f"{name} must be between 0 and 1; got {share!r}.")
+        if not is_share(share):
+            raise SpecificationError(f"{name} must be between 0 and 1; got {written(share)}.")
+    if null is not None:
+        require(null, (int, float, np.integer, np.floating), "null=", "a number")
     if power <= alpha:
         raise SpecificationError(f"power must be above alpha, which any sample reaches; got {power} and {alpha}.")
     sizes = check_plan(replications, workers, n_persons)

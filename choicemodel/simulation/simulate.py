@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.arguments import check_flags
 from choicemodel.data import ChoiceData
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.exceptions import SpecificationError
@@ -111,6 +112,7 @@ def simulate(  # noqa: PLR0913 - a public entry point
     True
     """
     seed = seed_of(rng)
+    check_flags(keep_utilities=keep_utilities, conditional=conditional)
     sim = simulator(model_or_result, params, data)
     _check_answers(sim.design, keep_utilities or errors is not None, conditional=conditional)
     if errors is not None and conditional:
@@ -336,7 +338,7 @@ def _on_other_data(
 
 def _errors_of(earlier: ChoiceData, data: ChoiceData) -> FloatArray:
     """Errors of an earlier simulation on the rows of some data, in sorted order; NaN where there are none."""
-    if "e" not in earlier.columns:
+    if not isinstance(earlier, ChoiceData) or "e" not in earlier.columns:
         raise SpecificationError("errors= takes a simulation that was made with keep_utilities=True.")
     kept, rows = earlier.structure.sorted_values(earlier.column("e").to_numpy()), first_rows(earlier)
     known = pd.Series(kept[rows], index=row_keys(_by_occasion(earlier), 0)[rows])

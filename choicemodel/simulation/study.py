@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +22,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel import storage
+from choicemodel.arguments import read_list, written
 from choicemodel.data import ChoiceData, Structure
 from choicemodel.data.describe import KINDS
 from choicemodel.data.door import Roles
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Prepared, prepare
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
+from choicemodel.files import require_room, target_of
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
@@ -261,7 +262,7 @@ class _Journal:
 
     def _read(self) -> list[Arrays]:
         plan = self.plan
-        if plan.file is None or not Path(plan.file).exists():
+        if plan.file is None or not target_of(plan.file).exists():
             return [plan.blank for _ in plan.sizes]
         content = storage.read(plan.file, plan.kind)
         for name, what in (("key", "another study: other models, parameters, data or sizes"), ("seed", "another seed")):
@@ -311,6 +312,8 @@ def carry_out(work: Callable[[Job], Arrays], plan: Plan, *, workers: int, progre
     workers : int
     progress : bool or None
     """
+    if plan.file is not None:
+        require_room(plan.file)
     journal, total = _Journal(plan), plan.head["replications"]
     where: list[int] = []
     jobs: list[Job] = []
@@ -344,7 +347,7 @@ def _bar(kind: str, left: int, total: int, progress: bool | None) -> Any:
 
 def seed_for(rng: int | np.random.Generator | None, file: str | os.PathLike[str] | None, kind: str) -> int:
     """Turn `rng` into a seed: that of the file to go on with, where none is given."""
-    if rng is None and file is not None and Path(file).exists():
+    if rng is None and file is not None and target_of(file).exists():
         return int(storage.read(file, kind).get("seed", 0))
     return seed_of(rng)
 
@@ -362,7 +365,7 @@ def check_plan(replications: int, workers: int, sizes: Sequence[int] | int | Non
             raise SpecificationError(f"{name} must be a whole number of at least 1; got {value!r}.")
     if sizes is None:
         return (None,)
-    listed = [sizes] if isinstance(sizes, (int, np.integer)) else list(sizes)
+    listed = [sizes] if isinstance(sizes, (int, np.integer)) else list(read_list(sizes, "n_persons", "[100, 200]"))
     if not listed or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in listed):
         raise SpecificationError(f"n_persons must be whole numbers of at least 1, such as [100, 200]; got {sizes!r}.")
     if len(set(listed)) < len(listed):
@@ -472,8 +475,10 @@ class RecoveryStudy:
 
     def refits(self, size: int) -> Replications:
         """What the refits at a sample size gave, one by one."""
-        if size not in self.n_persons:
-            raise SpecificationError(f"The sample sizes are {', '.join(map(str, self.n_persons))}; got {size!r}.")
+        if not isinstance(size, (int, np.integer)) or size not in self.n_persons:
+            raise SpecificationError(
+                f"The sample sizes are {', '.join(map(str, self.n_persons))}; got {written(size)}."
+            )
         a = self.arrays[self.n_persons.index(size)]
         table = (-1, len(self.names))
         errors = {kind: a[f"errors_{kind}"].reshape(table) for kind in COV_TYPES}

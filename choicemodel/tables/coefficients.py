@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, SupportsIndex, TypeAlias
+from numbers import Integral
+from typing import Any, TypeAlias
 
 from choicemodel.exceptions import SpecificationError
 from choicemodel.tables.description import Cell, Heading, Number
@@ -134,7 +135,7 @@ def _format(digits: Digits | None) -> str | Callable[[float], str]:
                 "as 3."
             ) from None
         return digits
-    if not isinstance(digits, SupportsIndex) or isinstance(digits, bool) or not 1 <= int(digits) <= _MOST_DIGITS:
+    if not isinstance(digits, Integral) or isinstance(digits, bool) or not 1 <= int(digits) <= _MOST_DIGITS:
         raise SpecificationError(
             f"digits must be a whole number from 1 to {_MOST_DIGITS}, a format such as '.3f' or a function; got "
             f"{digits!r}."

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import factorize, missing, numbers_or_nan, plain_label, positions, sorted_objects
-from choicemodel.data.words import number_remedy, read_as_numbers, shown
+from choicemodel.data.words import listed, number_remedy, read_as_numbers, shown
 from choicemodel.exceptions import (
     ChoiceDataError,
     ConstantColumnError,
     FormulaError,
     MissingValueError,
     NotNumericError,
+    SpecificationError,
     UnknownAlternativeError,
     UnknownColumnError,
     UnseenLevelError,
@@ -591,6 +592,8 @@ def match_alternatives(labels: Sequence[Any], known: Sequence[Any], where: str) 
     by_text: dict[str, int] = {str(a): i for i, a in enumerate(known)}
     codes = []
     for label in labels:
+        if not pd.api.types.is_hashable(label):
+            raise SpecificationError(f"{where} names an alternative {shown(label)}; there are {listed(known, 12)}.")
         if label in known:
             codes.append(list(known).index(label))
         elif str(label) in by_text:
@@ -599,6 +602,6 @@ def match_alternatives(labels: Sequence[Any], known: Sequence[Any], where: str) 
             near = get_close_matches(str(label), by_text, n=1)
             hint = f" Did you mean {known[by_text[near[0]]]!r}?" if near else ""
             raise UnknownAlternativeError(
-                f"{where} names the alternative {label!r}; the data have {', '.join(map(repr, known))}.{hint}"
+                f"{where} names the alternative {shown(label)}; the data have {listed(known, 12)}.{hint}"
             )
     return tuple(dict.fromkeys(codes))

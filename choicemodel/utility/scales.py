@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.arguments import written
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import plain_label
+from choicemodel.data.codes import is_name, plain_label
 from choicemodel.exceptions import (
     IdentificationError,
     MissingValueError,
@@ -82,8 +82,8 @@ def read_scales(data: ChoiceData, column: str | None, *, stages: bool) -> Scales
     """
     levels: tuple[Any, ...] = ()
     if column is not None:
-        if not isinstance(column, Hashable):
-            raise SpecificationError(f"scale_groups is the name of one column; got {column!r}.")
+        if not is_name(column):
+            raise SpecificationError(f"scale_groups is the name of one column; got {written(column)}.")
         labels = _labels(data, column)
         column_values = data.column(column)
         if isinstance(column_values.dtype, pd.CategoricalDtype):
