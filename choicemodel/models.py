@@ -28,7 +28,7 @@ from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
 from choicemodel.estimation.sampled_alternatives import for_sampled_alternatives
-from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
+from choicemodel.exceptions import ChoiceModelError, SpecificationError
 from choicemodel.files import path_of
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
@@ -51,6 +51,7 @@ from choicemodel.utility import Design, Recipe, Scales, build_design, design_fro
 from choicemodel.utility.coding import Memory
 from choicemodel.utility.covariates import read_covariates
 from choicemodel.utility.design import DesignColumn
+from choicemodel.utility.terms import parse_formula
 
 FloatArray = NDArray[np.float64]
 Params = Mapping[str, float] | pd.Series | Sequence[float] | NDArray[np.float64]
@@ -1077,9 +1078,17 @@ def load_results(path: str | os.PathLike[str]) -> ChoiceResults:
     """
     content = storage.read(path, "results")
     try:
-        model = ChoiceModel.from_dict(content["model"])
-        return ChoiceResults.from_dict(content, model)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, ChoiceModelError):
-            raise
-        raise ResultFileError(f"{path} does not describe a choicemodel result: {error}.") from None
+        with np.errstate(all="ignore"):
+            model = ChoiceModel.from_dict(content["model"])
+            result = ChoiceResults.from_dict(content, model)
+            result.summary().as_text()  # looks at every part, so that what does not fit shows here
+            shapes = {np.shape(covariance) for covariance in content["covariances"].values()}
+            if shapes != {(len(result.params),) * 2}:
+                raise ValueError(f"covariances of shapes {shapes}")
+            parse_formula(model.formula)
+            storage.encode(result.to_dict())
+    except ChoiceModelError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the checksum holds, so somebody made this up, and anything may be wrong
+        raise storage.made_up(path, "result", error) from None
+    return result

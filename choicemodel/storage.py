@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from choicemodel.arguments import written
 from choicemodel.exceptions import ResultFileError, SpecificationError
 from choicemodel.files import path_of, target_of, write_bytes
 
@@ -138,7 +139,7 @@ def read(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     try:
         envelope = json.loads(source.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ResultFileError(f"{path} cannot be read: {error.strerror}.") from None
+        raise ResultFileError(f"{written(str(path))} cannot be read: {error.strerror}.") from None
     except (ValueError, RecursionError):
         raise ResultFileError(
             f"{path} is not complete JSON: it was truncated, or is not a choicemodel file. Save it again."
@@ -146,7 +147,7 @@ def read(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     expected = f"choicemodel-{kind}"
     if not isinstance(envelope, dict) or envelope.get("format") != expected:
         found = envelope.get("format") if isinstance(envelope, dict) else None
-        raise ResultFileError(f"{path} is not a {expected} file (its format is {found!r}).")
+        raise ResultFileError(f"{path} is not a {expected} file (its format is {written(found)}).")
     schema, content = envelope.get("schema"), envelope.get("content")
     if (
         not isinstance(schema, int)
@@ -154,18 +155,28 @@ def read(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         or not min(_MIGRATIONS, default=SCHEMA) <= schema <= SCHEMA
     ):
         raise ResultFileError(
-            f"{path} has schema {schema!r} and this version of choicemodel reads up to {SCHEMA}: install a newer "
-            "choicemodel."
+            f"{path} has schema {written(schema)} and this version of choicemodel reads up to {SCHEMA}: install a "
+            "newer choicemodel."
         )
-    if envelope.get("checksum") != _checksum(content) or not isinstance(content, dict):
+    if not isinstance(content, dict) or envelope.get("checksum") != _checksum(content):
         raise ResultFileError(f"{path} was changed after it was written (its checksum does not match): save it again.")
     try:
         decoded = decode(content)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ResultFileError(f"{path} holds something that choicemodel did not write.") from None
-    for number in range(schema, SCHEMA):
-        decoded = _MIGRATIONS[number](decoded)
-    return dict(decoded)
+        for number in range(schema, SCHEMA):
+            decoded = _MIGRATIONS[number](decoded)
+        return dict(decoded)
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError, MemoryError, AttributeError):
+        raise ResultFileError(
+            f"{path} holds something that choicemodel did not write: save the result again."
+        ) from None
+
+
+def made_up(path: str | os.PathLike[str], kind: str, error: Exception) -> ResultFileError:
+    """The error for a file whose checksum holds and whose content is not what choicemodel writes."""
+    what = " ".join(str(error).split())
+    return ResultFileError(
+        f"{path} does not describe a {kind} of choicemodel ({type(error).__name__}: {written(what)}): save it again."
+    )
 
 
 def _checksum(content: Any) -> str:

@@ -131,7 +131,44 @@ def _read(path: Path, key: str) -> tuple[list[dict[str, Any]], dict[str, Any] | 
         raise ResultFileError(
             f"The checkpoint {path} belongs to another model or other data: name another file, or delete it."
         )
-    return done, content.get("current")
+    current = content.get("current")
+    entries = done if current is None else [*done, current]
+    if not all(_is_entry(entry) for entry in entries):
+        raise ResultFileError(f"The checkpoint {path} holds something that choicemodel did not write: delete it.")
+    return done, current
+
+
+# What is written of a climb that is over (by an optimiser, by EM) and of one that is not.
+_ENDS = (
+    {"theta", "value", "score", "hessian", "iterations", "decrement", "message"},
+    {"theta", "value", "steps"},
+)
+_STANDING = {"at", "start", "eta", "hessian", "fresh", "value"}
+
+
+def _is_entry(entry: Any) -> bool:
+    """Whether the parts of a climb are of the kind and shape that they have when choicemodel writes them."""
+    if not isinstance(entry, dict) or not _is_array(entry.get("start"), 1):
+        return False
+    held = entry.get("end", entry)
+    if not isinstance(held, dict) or not (set(held) in _ENDS if "end" in entry else set(held) == _STANDING):
+        return False
+    size = len(entry["start"])
+    kinds = {
+        **dict.fromkeys(("theta", "eta", "score"), lambda v: _is_array(v, 1, size)),
+        "hessian": lambda v: (v is None and "eta" in held) or _is_array(v, 2, size),
+        **dict.fromkeys(("value", "decrement"), lambda v: isinstance(v, float)),
+        **dict.fromkeys(("at", "steps", "iterations"), lambda v: type(v) is int),
+        "fresh": lambda v: isinstance(v, bool),
+        "message": lambda v: isinstance(v, str),
+    }
+    return all(kinds[name](value) for name, value in held.items() if name in kinds)
+
+
+def _is_array(value: Any, dimensions: int, size: int | None = None) -> bool:
+    if not isinstance(value, np.ndarray) or value.dtype != np.float64 or value.ndim != dimensions:
+        return False
+    return bool(np.isfinite(value).all()) and (size is None or value.shape == (size,) * dimensions)
 
 
 def _without_seed(key: str) -> str:

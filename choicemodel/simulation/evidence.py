@@ -209,5 +209,11 @@ _TITLES = {
 def load_verification(path: str | os.PathLike[str]) -> Verification:
     """Read a verification that was saved."""
     content: dict[str, Any] = storage.read(path, "verification")
-    evidence = tuple(Evidence(**e) for e in content.pop("evidence"))
-    return Verification(evidence=evidence, **content)
+    try:
+        with np.errstate(all="ignore"):
+            evidence = tuple(Evidence(**e) for e in content.pop("evidence"))
+            found = Verification(evidence=evidence, **content)
+            repr(found)  # looks at every part, so that what does not fit shows here
+    except Exception as error:  # noqa: BLE001 - the checksum holds, so somebody made this up, and anything may be wrong
+        raise storage.made_up(path, "verification", error) from None
+    return found
