@@ -149,11 +149,9 @@ def read(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
         found = envelope.get("format") if isinstance(envelope, dict) else None
         raise ResultFileError(f"{path} is not a {expected} file (its format is {written(found)}).")
     schema, content = envelope.get("schema"), envelope.get("content")
-    if (
-        not isinstance(schema, int)
-        or isinstance(schema, bool)
-        or not min(_MIGRATIONS, default=SCHEMA) <= schema <= SCHEMA
-    ):
+    if type(schema) is not int or schema < min(_MIGRATIONS, default=SCHEMA):
+        raise ResultFileError(f"{path} has schema {written(schema)}, which no choicemodel has written: save it again.")
+    if schema > SCHEMA:
         raise ResultFileError(
             f"{path} has schema {written(schema)} and this version of choicemodel reads up to {SCHEMA}: install a "
             "newer choicemodel."

@@ -127,10 +127,10 @@ def _no_labels(column: Any, example: Any = None) -> LabelError:
         example = next((v for v in column if not pd.api.types.is_hashable(v) or isinstance(v, Decimal)), None)
     name = getattr(column, "name", None)
     what = "The values" if name is None else f"Column `{name}`"
-    remedy = ".astype(str)" if name is None else f"frame[{name!r}].astype(str)"
+    remedy = "" if name is None else f", frame[{name!r}].astype(str)"
     return LabelError(
         f"{what} {'hold' if name is None else 'holds'} objects of type {type(example).__name__}, which are no labels: "
-        f"they cannot be told apart from one session to the next. Make text or numbers of them, as {remedy} does."
+        f"a label is a text, a number or a date. Make text of them{remedy}, or number them."
     )
 
 
