@@ -35,6 +35,10 @@ def path_of(path: str | os.PathLike[str]) -> Path:
         raise SpecificationError(
             f"The path must be the name of a file, such as 'results/fit.html'; got {written(path)}."
         )
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        raise SpecificationError(f"{written(path)} holds half a character: name the file otherwise.") from None
     return Path(path)
 
 

@@ -1083,8 +1083,8 @@ def load_results(path: str | os.PathLike[str]) -> ChoiceResults:
             result = ChoiceResults.from_dict(content, model)
             result.summary().as_text()  # looks at every part, so that what does not fit shows here
             shapes = {np.shape(covariance) for covariance in content["covariances"].values()}
-            if shapes != {(len(result.params),) * 2}:
-                raise ValueError(f"covariances of shapes {shapes}")
+            if shapes != {(len(result.params),) * 2} or np.isinf(result.cov_params().to_numpy()).any():
+                raise ValueError(f"covariances of shapes {shapes}, or infinite ones")
             parse_formula(model.formula)
             storage.encode(result.to_dict())
     except ChoiceModelError:

@@ -22,6 +22,7 @@ from choicemodel.analysis.situations import same_situations, segments, situation
 from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
 from choicemodel.analysis.welfare_mixed import MixedSurplus, known_slopes, refuse_worthless, require_worth
 from choicemodel.analysis.willingness import utility_derivative
+from choicemodel.arguments import check_flags
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import numbers_or_nan
 from choicemodel.estimation.mixing import Mixing
@@ -158,6 +159,7 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
     mean       9.53       3.05    3.55    15.52
     total   2002.30     640.81  746.34  3258.27
     """
+    check_flags(situations=situations)
     if by is not None and situations:
         raise SpecificationError("by= and situations=True are two ways to split the surplus: choose one.")
     model, data = model_and_data(result, before, "consumer_surplus", "before=")

@@ -146,7 +146,7 @@ def _rounds(table: Table, name: str, problems: list[ChoiceDataError]) -> IntArra
     if not np.isfinite(numbers[present]).all() or _names_alternatives(table, position, present):
         named = rows_of_labels(table, name, problems)
         return None if named is None else named.astype(np.int64)
-    wrong = np.flatnonzero(present & ~((numbers >= 0) & (numbers == np.floor(numbers))))
+    wrong = np.flatnonzero(present & ~((numbers >= 0) & (numbers <= 10**6) & (numbers == np.floor(numbers))))
     if wrong.size:
         problems.append(
             ChoiceCodingError(

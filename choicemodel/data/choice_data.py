@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.arguments import read_list
+from choicemodel.arguments import read_list, require
 from choicemodel.data.align import aligned
 from choicemodel.data.best_worst import BestWorstSpec
 from choicemodel.data.codes import factorize, is_name
@@ -31,7 +31,7 @@ from choicemodel.data.wide import (
     refuse_no_dict,
     to_long,
 )
-from choicemodel.data.words import counted, shown
+from choicemodel.data.words import counted, shorten, shown
 from choicemodel.exceptions import (
     ChoiceDataError,
     DroppedSituationsWarning,
@@ -672,24 +672,27 @@ class ChoiceData:
         EmptyDataError
             If no situation meets it.
         """
+        require(condition, str, "condition", "an expression, such as 'income > 2'")
         try:
             answer = self._frame.eval(condition, level=1)  # so that @name means the caller's variable
         except Exception as error:  # pandas raises many types for one cause: a condition it cannot evaluate
-            raise SpecificationError(f"The condition {condition!r} cannot be evaluated: {error}.") from error
+            raise SpecificationError(
+                f"The condition {shown(condition)} cannot be evaluated: {shorten(error)}."
+            ) from error
         mask = np.asarray(answer)
         if mask.dtype != np.bool_ or mask.shape != (self.n_rows,):
-            raise SpecificationError(f"The condition {condition!r} does not give one true or false value per row.")
+            raise SpecificationError(f"The condition {shown(condition)} does not give one true or false value per row.")
         differs = self.structure.varying_situation(mask)
         if differs >= 0:
             raise VaryingCovariateError(
-                f"The condition {condition!r} differs within a situation, such as {self.name_of(differs)}: it would "
+                f"The condition {shown(condition)} differs within a situation, such as {self.name_of(differs)}: it would "
                 "cut the choice set. Use columns that are the same for all alternatives of a situation, or "
                 "`drop_alternative`."
             )
         if self.roles.occasion:
             self._refuse_cut_occasions(condition, mask[self.structure.first_rows()])
         if not mask.any():
-            raise EmptyDataError(f"No situation meets the condition {condition!r}.")
+            raise EmptyDataError(f"No situation meets the condition {shown(condition)}.")
         return self._rows(mask)
 
     def _refuse_cut_occasions(self, condition: str, keep: NDArray[np.bool_]) -> None:
@@ -702,7 +705,7 @@ class ChoiceData:
             remedy = "" if self.roles.stage is None else ", or `first_choices()`, or read rankings with depth="
             example = self.name_of(int((s.occasion == cut[0]).argmax()))
             raise VaryingCovariateError(
-                f"The condition {condition!r} differs within an occasion, such as {example}: it would "
+                f"The condition {shown(condition)} differs within an occasion, such as {example}: it would "
                 f"cut {what}, which belong together. Use columns that are the same throughout an occasion{remedy}."
             )
 
@@ -808,9 +811,13 @@ class ChoiceData:
         ChoiceData
         """
         s = self.structure
-        if not isinstance(n_persons, (int, np.integer)) or not 0 < n_persons <= s.n_units:
+        if (
+            isinstance(n_persons, bool)
+            or not isinstance(n_persons, (int, np.integer))
+            or not 0 < n_persons <= s.n_units
+        ):
             raise SpecificationError(
-                f"n_persons must be between 1 and {s.n_units}, the number there are; got {n_persons}."
+                f"n_persons must be between 1 and {s.n_units}, the number there are; got {shown(n_persons)}."
             )
         if not isinstance(rng, np.random.Generator):
             seed_of(rng)  # refuses what is no seed

@@ -227,8 +227,8 @@ def _check(data: ChoiceData, n: Any, strategy: str, weights: str | None, strata:
             )
     least = 1 if strategy == "stratified" else 2
     for value in n.values() if isinstance(n, Mapping) else [n]:
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise SpecificationError(f"n must be a whole number of at least {least}; got {value!r}.")
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not least <= value < 2**31:
+            raise SpecificationError(f"n must be a whole number of at least {least}; got {written(value)}.")
     if isinstance(n, Mapping) and strategy != "stratified":
         raise SpecificationError("n takes a dict for strategy='stratified' only: the number from each stratum.")
 

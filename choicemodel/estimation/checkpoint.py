@@ -122,12 +122,14 @@ def _read(path: Path, key: str) -> tuple[list[dict[str, Any]], dict[str, Any] | 
     """Read the climbs that are over, and the one that is not."""
     content = storage.read(path, "checkpoint")
     theirs, done = content.get("key"), content.get("done")
-    if theirs != key and isinstance(theirs, str) and _without_seed(theirs) == _without_seed(key):
+    if not isinstance(theirs, str) or not isinstance(done, list):
+        raise ResultFileError(f"The checkpoint {path} holds something that choicemodel did not write: delete it.")
+    if theirs != key and _without_seed(theirs) == _without_seed(key):
         raise ResultFileError(
             f"The checkpoint {path} belongs to a fit whose draws have another seed. Draws without a seed get a new one "
             'each time: give them one, as in cm.Draws("sobol", 512, rng=0); and delete the file.'
         )
-    if theirs != key or not isinstance(done, list):
+    if theirs != key:
         raise ResultFileError(
             f"The checkpoint {path} belongs to another model or other data: name another file, or delete it."
         )

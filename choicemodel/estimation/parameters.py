@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.arguments import read_list
 from choicemodel.exceptions import SpecificationError
 
 FloatArray = NDArray[np.float64]
@@ -111,7 +112,7 @@ class Parameters:
             given = {str(k): v for k, v in values.items()}
             theta[self.positions(list(given), where)] = [_number(v, where) for v in given.values()]
         else:
-            numbers = [_number(v, where) for v in values]
+            numbers = [_number(v, where) for v in read_list(values, where, "[0.5, -1.0], or a dict of names")]
             if len(numbers) != len(theta):
                 raise SpecificationError(
                     f"{where} has {len(numbers)} values for {len(theta)} parameters ({', '.join(self.names)})."

@@ -27,7 +27,11 @@ def _shifted(V: ArrayLike, axis: int, available: ArrayLike | None) -> tuple[Floa
                 f"available has the shape {mask.shape}, and V {utilities.shape}: it says of each utility whether the "
                 "alternative is there."
             ) from None
-    if not isinstance(axis, (int, np.integer)) or axis not in range(-utilities.ndim, utilities.ndim):
+    if (
+        isinstance(axis, bool)
+        or not isinstance(axis, (int, np.integer))
+        or axis not in range(-utilities.ndim, utilities.ndim)
+    ):
         raise SpecificationError(f"axis must be one of the {utilities.ndim} axes of V; got {written(axis)}.")
     if not utilities.shape[axis]:
         raise SpecificationError("V holds no alternative along its axis: there is nothing to choose.")

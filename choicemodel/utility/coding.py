@@ -36,6 +36,8 @@ from choicemodel.utility.language import CONSTANTS, column_names, evaluate, is_s
 from choicemodel.utility.terms import Factor, Part, column_factor
 
 FloatArray = NDArray[np.float64]
+# Characters in the name of a level; a longer one would fill every message and table.
+_LONGEST_LEVEL = 200
 Numbers = NDArray[Any]
 
 
@@ -446,6 +448,12 @@ def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
         raise FormulaError(
             f"`{factor.text}` has levels of type {type(strange[0]).__name__}, such as {strange[0]!r}; levels must be "
             "text or numbers: make them text with data.assign and .astype(str)."
+        )
+    longest = max((x for x in levels if isinstance(x, str)), key=len, default="")
+    if len(longest) > _LONGEST_LEVEL:
+        raise NotNumericError(
+            f"`{factor.text}` holds texts of up to {len(longest)} characters, such as {shown(longest)}, which are no "
+            "names of categories: make short ones of them with data.assign."
         )
     if len(levels) < 2:
         raise ConstantColumnError(

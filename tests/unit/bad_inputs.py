@@ -1124,9 +1124,9 @@ def page() -> str:
         "# Bad inputs and what each gets",
         "",
         f"The tests try {number} kinds of bad input, those of `tests/unit/bad_inputs.py`; this page is made of the",
-        "same list, and a test compares the two. Each is refused with an error of `choicemodel.exceptions`, all of which",
-        "are `ValueError`s. A message says what is wrong, where (an example) and what to do; the last column is a part of",
-        "it. Beside these, random tables, formulas, arguments and files are tried, in `tests/unit/test_fuzz.py`.",
+        "same list, and a test compares the two. Each is refused with an error of `choicemodel.exceptions`, all of",
+        "which are `ValueError`s. A message says what is wrong, where (an example) and what to do; the last column is",
+        "a part of it. Random tables, formulas, arguments and files are tried too, in `tests/unit/test_fuzz.py`.",
     ]
     for title, group in GROUPS.items():
         lines += ["", f"## {title}", "", "| what is wrong | error | a part of the message |", "| --- | --- | --- |"]
