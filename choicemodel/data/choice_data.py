@@ -685,8 +685,8 @@ class ChoiceData:
         differs = self.structure.varying_situation(mask)
         if differs >= 0:
             raise VaryingCovariateError(
-                f"The condition {shown(condition)} differs within a situation, such as {self.name_of(differs)}: it would "
-                "cut the choice set. Use columns that are the same for all alternatives of a situation, or "
+                f"The condition {shown(condition)} differs within a situation, such as {self.name_of(differs)}: it "
+                "would cut the choice set. Use columns that are the same for all alternatives of a situation, or "
                 "`drop_alternative`."
             )
         if self.roles.occasion:
