@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV := .venv
+OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 # twice quiet: errors only
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
@@ -10,18 +11,19 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 EXAMPLES := $(sort $(wildcard examples/*.py))
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
-.PHONY: help demo test test-slow lint examples docs bench clean
+.PHONY: help demo test test-slow test-oldest lint examples docs bench clean
 .NOTPARALLEL:
 
 help:
-	@echo "make demo       a textbook table, its published result and the verification, in demo-output/"
-	@echo "make test       the fast tests and the examples in the docstrings"
-	@echo "make test-slow  the slow tests; CHOICEMODEL_REPLICATIONS=0.1 runs a tenth of their replications"
-	@echo "make lint       ruff, mypy and the order of the imports"
-	@echo "make examples   every file in examples/"
-	@echo "make docs       the documentation"
-	@echo "make bench      every file in benchmarks/"
-	@echo "make clean      removes what these commands made"
+	@echo "make demo         a textbook table, its published result and the verification, in demo-output/"
+	@echo "make test         the fast tests and the examples in the docstrings"
+	@echo "make test-slow    the slow tests; CHOICEMODEL_REPLICATIONS=0.1 runs a tenth of their replications"
+	@echo "make test-oldest  the fast tests with the oldest versions of the dependencies, of tests/oldest.txt"
+	@echo "make lint         ruff, mypy and the order of the imports"
+	@echo "make examples     every file in examples/"
+	@echo "make docs         the documentation"
+	@echo "make bench        every file in benchmarks/"
+	@echo "make clean        removes what these commands made"
 
 $(VENV)/.stamp: pyproject.toml
 	@command -v $(PYTHON) > /dev/null || { echo "No '$(PYTHON)' here: name a Python of 3.11 or newer, make PYTHON=..." >&2; exit 1; }
@@ -45,6 +47,15 @@ test: $(VENV)/.stamp-test
 
 test-slow: $(VENV)/.stamp-test
 	$(BIN)/python -m pytest -m slow -n auto
+
+$(OLDEST)/.stamp: pyproject.toml tests/oldest.txt
+	rm -rf $(OLDEST)
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip -qq --disable-pip-version-check install --constraint tests/oldest.txt --editable ".[test]"
+	@touch $@
+
+test-oldest: $(OLDEST)/.stamp
+	$(OLDEST)/bin/python -m pytest -m "not slow" -n auto
 
 lint: $(VENV)/.stamp-lint
 	$(BIN)/ruff check .
@@ -76,6 +87,6 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) demo-output build dist docs/_build docs/auto_examples
+	rm -rf $(VENV) $(OLDEST) demo-output build dist docs/_build docs/auto_examples
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
