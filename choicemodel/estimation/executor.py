@@ -2,17 +2,19 @@
 
 NumPy gives the interpreter's lock back inside each call, so threads work on blocks side by side while BLAS itself stays
 on one thread. Results are combined in the order of the blocks, so the numbers do not depend on how many threads there
-were. Data on disk or on a cluster are later executors over the same block functions.
+were. Blocks of data on disk are made when their turn comes (`Streamed`), and those on a cluster stay there and are sent
+the function (`Remote`): both give the same results in the same order.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -53,6 +55,33 @@ class _SingleThreadedBlas:
 _single_threaded_blas = _SingleThreadedBlas()
 
 
+class Streamed(ABC, Generic[Item]):
+    """Blocks that are made when they are asked for, some at a time, and not kept."""
+
+    @abstractmethod
+    def parts(self) -> Iterator[Sequence[Callable[[], Item]]]:
+        """What makes the blocks, those of a section together; the next section is read meanwhile."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Item]:
+        for part in self.parts():
+            for make in part:
+                yield make()
+
+
+class Remote(ABC, Generic[Item]):
+    """Blocks that are elsewhere."""
+
+    @abstractmethod
+    def map(self, function: Callable[[Item], Result]) -> list[Result]:
+        """Apply a function to each block where it is; results come in the order of the blocks."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+
 class Executor:
     """Maps a function over blocks on some threads.
 
@@ -62,8 +91,22 @@ class Executor:
     def __init__(self, pool: ThreadPoolExecutor | None) -> None:
         self._pool = pool
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(
+        self, function: Callable[[Item], Result], items: Sequence[Item] | Streamed[Item] | Remote[Item]
+    ) -> list[Result]:
         """Apply a function to each item; results come in the order of the items."""
+        if isinstance(items, Remote):
+            return items.map(function)
+        if isinstance(items, Streamed):
+            return [found for part in self.map_parts(function, items) for found in part]
+        return self._map(function, items)
+
+    def map_parts(self, function: Callable[[Item], Result], items: Streamed[Item]) -> Iterator[list[Result]]:
+        """Apply a function to each of some streamed blocks; results come section by section."""
+        for part in items.parts():
+            yield self._map(lambda make: function(make()), part)
+
+    def _map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         if self._pool is None or len(items) < 2:
             return [function(item) for item in items]
         return list(self._pool.map(function, items))

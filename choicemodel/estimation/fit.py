@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +22,22 @@ from choicemodel.estimation.classes import (
     empty_classes,
     found_once,
     unit_weights,
+    weighted_blocks,
 )
 from choicemodel.estimation.error_structure import check_error_structure
-from choicemodel.estimation.executor import Executor, executor
+from choicemodel.estimation.executor import Executor, Remote, Streamed, executor
 from choicemodel.estimation.identification import check_identified, gram
-from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
+from choicemodel.estimation.likelihood import Blocks, Likelihood, ordered_sum, sum_by_unit
 from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
-from choicemodel.estimation.optimise import Composition, FitSettings, Search, Task, journal_of, search
+from choicemodel.estimation.optimise import Composition, FitSettings, Search, Task, journal_of, search, starting_values
 from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
 from choicemodel.estimation.separation import Separation, find_separation, in_words
+from choicemodel.estimation.streamed import StreamedBlocks, StreamedLikelihood, StreamedPeople
 from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
 from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.within import WithinLikelihood, situation_blocks
@@ -52,7 +54,8 @@ from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.random_utility import Gumbel
-from choicemodel.utility import Block, Design
+from choicemodel.utility import Design
+from choicemodel.utility.stored_design import StoredDesign
 
 __all__ = [
     "Composition",
@@ -125,7 +128,7 @@ class Fit:
     notes: tuple[str, ...] = ()
 
 
-def build_blocks(design: Design, pool: Executor) -> list[Block]:
+def build_blocks(design: Design, pool: Executor) -> Blocks:
     """Code the informative situations of the data in blocks.
 
     Raises
@@ -137,13 +140,15 @@ def build_blocks(design: Design, pool: Executor) -> list[Block]:
     structure.require_chosen()
     if not structure.n_informative:
         raise EmptyDataError("Every situation offers a single alternative: there is nothing to estimate from.")
+    if isinstance(design, StoredDesign):
+        return StreamedBlocks(design, design.weight)
     return pool.map(design.block, design.groups())
 
 
 def likelihood_of(
     model: Composition,
     pool: Executor,
-    prepared: Prepared | list[Block] | None = None,
+    prepared: Prepared | Blocks | None = None,
     *,
     at: FloatArray | None = None,
 ) -> Likelihood | UnitLikelihood:
@@ -173,7 +178,10 @@ def likelihood_of(
         return placed(plain, at) if at is not None and is_adaptive(model.heterogeneity) else plain
     blocks = prepared.blocks if isinstance(prepared, Prepared) else prepared
     blocks = build_blocks(model.design, pool) if blocks is None else blocks
-    return Likelihood(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
+    arguments = (blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
+    if isinstance(blocks, StreamedBlocks):
+        return StreamedLikelihood(*arguments)
+    return Likelihood(*arguments)
 
 
 def coded_covariates(coded: Prepared) -> FloatArray:
@@ -187,7 +195,7 @@ def _class_likelihood(
 ) -> ClassLikelihood:
     """The likelihood of latent classes, whose weights are those of units; covariates of the membership are given."""
     structure = model.design.data.structure
-    plain = [replace(b, weight=None) for b in coded.blocks]
+    plain = weighted_blocks(coded.blocks, None)
     inner = Likelihood(plain, model.errors, Homogeneous(), len(model.design.columns), pool)
     weight = unit_weights(coded.blocks, structure.unit, structure.n_units)
     ranges = _ranges(model.parameters)
@@ -224,6 +232,19 @@ def _ranges(parameters: Parameters) -> tuple[FloatArray, FloatArray]:
     return lower, upper
 
 
+def outer_product(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, design: Design) -> FloatArray:
+    """Sum of the outer products of the scores of units (K, K), section by section."""
+    if isinstance(likelihood, StreamedLikelihood):
+        return likelihood.outer(theta)
+    return outer_of(unit_scores(likelihood, theta, design), design)
+
+
+def outer_of(scores: FloatArray, design: Design) -> FloatArray:
+    """Sum of the outer products of scores (U, K), section by section."""
+    parts = (scores[s.first : s.last] for s in design.sections)
+    return ordered_sum([part.T @ part for part in parts], scores.shape[1], 2)
+
+
 def unit_scores(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, design: Design) -> FloatArray:
     """Score of each independent unit (U, K)."""
     if isinstance(likelihood, UnitLikelihood):
@@ -238,30 +259,48 @@ class Prepared:
 
     Parameters
     ----------
-    blocks : list of Block
+    blocks : list of Block, or what makes them when they are needed
     products : ndarray (K, K)
-        Sum of products of the differenced design.
+        Sum of products of the differenced design; empty where the first pass of the fit finds them.
     people : list of People or None
         The same situations by person, where coefficients are drawn for persons.
     facts : SurveyFacts or None
         Draws and covariates of the persons.
     """
 
-    blocks: list[Block]
+    blocks: Blocks
     products: FloatArray
-    people: list[People] | None = None
+    people: Sequence[People] | Streamed[People] | Remote[People] | None = None
     facts: SurveyFacts | None = None
 
     def with_choices(self, structure: Structure) -> Prepared:
         """Return the same data with the choices of another structure of the same sets."""
-        people = None if self.people is None else [p.with_choices(structure) for p in self.people]
-        return replace(self, blocks=[b.with_choices(structure) for b in self.blocks], people=people)
+        people = None if self.people is None else [p.with_choices(structure) for p in in_memory(self.people)]
+        return replace(self, blocks=[b.with_choices(structure) for b in in_memory(self.blocks)], people=people)
+
+
+def in_memory(blocks: Sequence[Any] | Streamed[Any] | Remote[Any]) -> Sequence[Any]:
+    """Return blocks that are in memory; refuse others.
+
+    Raises
+    ------
+    SpecificationError
+        If the data are read from files, or are on a cluster.
+    """
+    if isinstance(blocks, Sequence):
+        return blocks
+    raise SpecificationError(
+        "Refits of simulated or resampled choices need the data in memory, and these are read from files or are on a "
+        "cluster: use data.sample(n) for some persons, or data.in_memory() where memory suffices."
+    )
 
 
 def prepare(model: Composition, pool: Executor) -> Prepared:
     """Code the data of a model in blocks and sum their products."""
     design = model.design
     blocks = build_blocks(design, pool)
+    if isinstance(blocks, StreamedBlocks) and not isinstance(model.heterogeneity, Mixing):
+        return Prepared(blocks, np.empty((0, 0)))  # found on the way, in a pass that is made anyhow
     plain = Prepared(blocks, gram(blocks, len(design.columns), pool))
     if not isinstance(model.heterogeneity, Mixing):
         return plain
@@ -269,6 +308,11 @@ def prepare(model: Composition, pool: Executor) -> Prepared:
     if isinstance(model.heterogeneity.tastes, ClassTastes):
         return replace(plain, facts=model.heterogeneity.facts(design.data))
     regular = isinstance(model.errors, Gumbel)
+    if isinstance(design, StoredDesign):
+        within = model.heterogeneity.varies_within
+        n_points = model.heterogeneity.n_points if within else points_in_fit(model.heterogeneity)
+        streamed = StreamedPeople(design, n_points, regular, within)
+        return replace(plain, people=streamed, facts=model.heterogeneity.facts(design.data))
     if model.heterogeneity.varies_within:
         people = situation_blocks(design, model.heterogeneity.n_points, regular=regular)
         return replace(plain, people=people, facts=model.heterogeneity.facts(design.data))
@@ -314,13 +358,17 @@ def fit_prepared(
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
     if settings.population_shares is not None:
+        in_memory(prepared.blocks)
         within = isinstance(model.heterogeneity, Mixing) and model.heterogeneity.varies_within
         prepared = _restratified(prepared, model.design, within=within)
-    blocks, products = prepared.blocks, prepared.products
-    utility_free = _columns_free(model, free)
+    blocks, utility_free = prepared.blocks, _columns_free(model, free)
+    likelihood = likelihood_of(model, pool, prepared)
+    if isinstance(likelihood, StreamedLikelihood):
+        theta, prepared = _first_pass(likelihood, (theta, free), (model, settings), prepared)
+        settings = replace(settings, start=dict(zip(model.parameters.names, theta.tolist(), strict=True)))
+    products = prepared.products
     check_identified(model.design, blocks, products, utility_free)
     check_error_structure(model, theta, free)
-    likelihood = likelihood_of(model, pool, prepared)
     if isinstance(likelihood, UnitLikelihood) and likelihood.has_kinks:
         settings = replace(settings, tolerance=max(settings.tolerance, KINKED_TOLERANCE))
     _check_classes(model, prepared)
@@ -333,19 +381,37 @@ def fit_prepared(
         found = search(likelihood, theta, free, task, logit, classes)
     optimum = found.optimum
     theta[free] = optimum.theta
-    scores = unit_scores(likelihood, theta, model.design)
     if settings.population_shares is not None:
-        scores = centred_scores(scores, model.design)
+        scores = centred_scores(unit_scores(likelihood, theta, model.design), model.design)
+        outer = outer_of(scores, model.design)
+    else:
+        outer = outer_product(likelihood, theta, model.design)
     separation = None
     if isinstance(likelihood, Likelihood):
         separation = _separation(optimum, products, (likelihood, utility_free, settings), pool)
-    fitted = _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
+    fitted = _conclude(model, found, _Found(theta, free, outer, separation), settings, began)
     for remark in _remarks(model, likelihood, fitted, (prepared, settings)):
         warnings.warn(remark, LatentClassWarning, stacklevel=4)
     if isinstance(model.heterogeneity, Mixing):
         for remark in singular_blocks(model.heterogeneity, fitted.theta):
             warnings.warn(remark, TasteWarning, stacklevel=4)
     return fitted
+
+
+def _first_pass(
+    likelihood: StreamedLikelihood,
+    where: tuple[FloatArray, BoolArray],
+    how: tuple[Composition, FitSettings],
+    prepared: Prepared,
+) -> tuple[FloatArray, Prepared]:
+    """Find where to start, and look at everything there: the products of the design come with the first pass."""
+    model, settings = how
+    start = starting_values(likelihood, where, Task(model, settings, Journal()), None)
+    if likelihood.errors.has_curvature:
+        likelihood.evaluate_with_hessian(start)
+    else:
+        likelihood.evaluate(start)
+    return start, replace(prepared, products=likelihood.products)
 
 
 def _remarks(
@@ -360,7 +426,7 @@ def _remarks(
     if isinstance(likelihood, ClassLikelihood):
         free = fitted.free
         known = np.where(free & free[:, np.newaxis], fitted.covariances["nonrobust"], 0.0)
-        rows = sum(b.differences.shape[1] * b.n_situations for b in prepared.blocks)
+        rows = n_differences(prepared.blocks)
         size = np.sqrt(np.diag(prepared.products) / rows)
         return class_remarks(likelihood, fitted.theta, known, optima, size)
     mixing = model.heterogeneity
@@ -380,25 +446,26 @@ def _columns_free(model: Composition, free: BoolArray) -> BoolArray:
 
 def _restratified(prepared: Prepared, design: Design, *, within: bool) -> Prepared:
     """Bring units that were resampled at random back to their strata; the people are situations if `within`."""
-    change = change_of_strata(prepared.blocks, design)
+    change = change_of_strata(list(in_memory(prepared.blocks)), design)
     if change is None:
         return prepared
-    blocks = [restratified(b, change, design) for b in prepared.blocks]
+    blocks = [restratified(b, change, design) for b in in_memory(prepared.blocks)]
     people = None
     if prepared.people is not None:
         unit, each = design.data.structure.unit, within
         people = [
             replace(p, weight=p.weight / change.of_unit[unit[p.units] if each else p.units])  # type: ignore[operator]
-            for p in prepared.people
+            for p in in_memory(prepared.people)
         ]
     return replace(prepared, blocks=blocks, people=people)
 
 
-def _logit(model: Composition, blocks: list[Block], pool: Executor) -> Likelihood | None:
+def _logit(model: Composition, blocks: Blocks, pool: Executor) -> Likelihood | None:
     """The logit from which a mixture starts."""
     if not isinstance(model.heterogeneity, Mixing):
         return None
-    return Likelihood(blocks, Gumbel(), Homogeneous(), len(model.design.columns), pool)
+    arguments = (blocks, Gumbel(), Homogeneous(), len(model.design.columns), pool)
+    return StreamedLikelihood(*arguments) if isinstance(blocks, StreamedBlocks) else Likelihood(*arguments)
 
 
 def _start(parameters: Parameters, settings: FitSettings) -> tuple[FloatArray, BoolArray]:
@@ -441,8 +508,16 @@ def _separation(
         and _least_information(information, products[np.ix_(free, free)]) > suspicious
     ):
         return None
-    rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
-    return find_separation(list(blocks), free, size / np.sqrt(rows), pool)
+    if not isinstance(blocks, Sequence):  # it goes over all rows again and again
+        return None
+    return find_separation(list(blocks), free, size / np.sqrt(n_differences(blocks)), pool)
+
+
+def n_differences(blocks: Blocks) -> int:
+    """Rows of the differenced design of all blocks together."""
+    if isinstance(blocks, Sequence):
+        return sum(b.differences.shape[1] * b.n_situations for b in blocks)
+    return int(blocks.n_differences)  # type: ignore[union-attr] # known without reading them
 
 
 def _least_information(information: FloatArray, products: FloatArray) -> float:
@@ -459,7 +534,7 @@ def _least_information(information: FloatArray, products: FloatArray) -> float:
 class _Found(NamedTuple):
     theta: FloatArray
     free: BoolArray
-    scores: FloatArray
+    outer: FloatArray
     separation: Separation | None
 
 
@@ -476,7 +551,7 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
         others = np.zeros((len(found.separation.null), len(names) - found.separation.null.shape[1]))
         null = np.vstack([null, np.hstack([found.separation.null, others])])
     bread = cov.nonrobust(information, null)
-    outer = (found.scores.T @ found.scores)[np.ix_(inner, inner)]
+    outer = found.outer[np.ix_(inner, inner)]
     covariances = {
         "nonrobust": cov.expand(bread, inner),
         "opg": cov.expand(cov.opg(outer, null), inner),

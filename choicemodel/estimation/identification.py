@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.estimation.executor import Executor
+from choicemodel.estimation.likelihood import Blocks
 from choicemodel.exceptions import IdentificationError
 from choicemodel.utility import Block, Design, DesignColumn
 from choicemodel.utility.terms import parse_formula, term_text
@@ -42,22 +44,23 @@ class Dependence:
     on: dict[int, float]
 
 
-def gram(blocks: Sequence[Block], n_columns: int, executor: Executor) -> FloatArray:
+def gram(blocks: Blocks, n_columns: int, executor: Executor) -> FloatArray:
     """Sum of products of the design's differences (K, K)."""
-
-    def product(block: Block) -> FloatArray:
-        out = np.zeros((n_columns, n_columns))
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # `check_identified` names such columns
-            for j in range(block.differences.shape[1]):
-                X = block.differences[:, j]
-                if block.weight is not None and not block.weight.all():
-                    X = X * (block.weight > 0)  # what has no weight identifies nothing
-                out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
-        return out
-
     out = np.zeros((n_columns, n_columns))
-    for part in executor.map(product, blocks):
+    for part in executor.map(partial(product_of, n_columns=n_columns), blocks):
         out += part
+    return out
+
+
+def product_of(block: Block, n_columns: int) -> FloatArray:
+    """Products of the differences of a block's design (K, K)."""
+    out = np.zeros((n_columns, n_columns))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # `check_identified` names such columns
+        for j in range(block.differences.shape[1]):
+            X = block.differences[:, j]
+            if block.weight is not None and not block.weight.all():
+                X = X * (block.weight > 0)  # what has no weight identifies nothing
+            out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
     return out
 
 
@@ -110,7 +113,7 @@ def _dependence(k: int, kept: Sequence[int], factors: FloatArray, size: FloatArr
     return Dependence(k, on)
 
 
-def check_identified(design: Design, blocks: Sequence[Block], products: FloatArray, free: NDArray[np.bool_]) -> None:
+def check_identified(design: Design, blocks: Blocks, products: FloatArray, free: NDArray[np.bool_]) -> None:
     """Refuse a design whose free coefficients cannot be told apart.
 
     Raises

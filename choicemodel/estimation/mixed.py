@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.data.structure import Structure
-from choicemodel.estimation.executor import Executor
+from choicemodel.estimation.executor import Executor, Remote, Streamed
 from choicemodel.estimation.likelihood import Workspace
 from choicemodel.estimation.people import Part, People
 from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts
@@ -155,7 +155,7 @@ class MixedLikelihood(UnitLikelihood):
         Where the parameters have no meaning beyond; differences keep inside.
     """
 
-    people: Sequence[People]
+    people: Sequence[People] | Streamed[People] | Remote[People]
     errors: ErrorDistribution
     tastes: Tastes
     facts: SurveyFacts
@@ -171,6 +171,8 @@ class MixedLikelihood(UnitLikelihood):
     @property
     def mean_weight(self) -> float:
         """Mean weight of the people."""
+        if not isinstance(self.people, Sequence):
+            return float(self.people.mean_weight)  # type: ignore[union-attr] # known without reading them
         weights = [p.weight for p in self.people if p.weight is not None]
         return float(np.concatenate(weights).mean()) if weights else 1.0
 
@@ -216,13 +218,14 @@ class MixedLikelihood(UnitLikelihood):
         value, scores = np.zeros(self.n_units), np.zeros((self.n_units, len(theta)))
         parts = self.split(theta)
 
-        def fill(block: People) -> None:
+        def work(block: People) -> tuple[IntArray, FloatArray, FloatArray]:
             found, own = self._block(block, parts)
-            weight = 1.0 if block.weight is None else block.weight
-            value[block.units] = found * weight
-            scores[block.units] = own * (weight if block.weight is None else block.weight[:, np.newaxis])
+            if block.weight is None:
+                return block.units, found, own
+            return block.units, found * block.weight, own * block.weight[:, np.newaxis]
 
-        self.executor.map(fill, self.people)
+        for units, found, own in self.executor.map(work, self.people):
+            value[units], scores[units] = found, own
         return value, scores
 
     def _block(self, block: People, theta: Theta) -> tuple[FloatArray, FloatArray]:
@@ -283,6 +286,8 @@ class MixedLikelihood(UnitLikelihood):
 
     def _code(self, block: People) -> tuple[_Coded, ...]:
         """Columns of a block's parts, sorted once."""
+        if not isinstance(self.people, Sequence) and not isinstance(self.people, Remote):  # people who come and go
+            return tuple(_coded(part, self.tastes, self.errors) for part in block.parts)
         if not self._coded:
             self._coded.update({id(b): () for b in self.people})
         found = self._coded.get(id(block), ())

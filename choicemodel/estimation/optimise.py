@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from choicemodel.estimation.checkpoint import Journal, Standing, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.em import QUICK_STARTS, class_starts
-from choicemodel.estimation.likelihood import STEP, Likelihood
+from choicemodel.estimation.executor import Remote
+from choicemodel.estimation.likelihood import STEP, Likelihood, some_blocks
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import STOPPED, Optimum, maximise
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
-from choicemodel.estimation.quasi_newton import Smooth, State, climb, difference_hessian
+from choicemodel.estimation.quasi_newton import ManyScores, Smooth, State, climb, difference_hessian
+from choicemodel.estimation.streamed import StreamedLikelihood
 from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError, TasteWarning
@@ -34,8 +36,6 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 OnStep = Callable[[int, Standing, float, float], None]
 
-# Every how many blocks a large fit looks at one to find where to start.
-_SUBSAMPLE = 8
 # Below these a positive parameter, and a share, are as good as zero.
 _LEAST, _LEAST_SHARE = 0.02, 1e-5
 # A spread that has shrunk to this part of where it started is zero.
@@ -175,7 +175,21 @@ class Objective:
             steps = step * np.where(slope > 0, spread / np.where(slope > 0, slope, 1.0), 1.0)
         moving = ~self.working.is_linear()
         steps[moving] = np.minimum(steps[moving], 0.1)  # as logarithms
-        return difference_hessian(lambda e: self.score(e)[1], eta, steps)
+        return difference_hessian(lambda e: self.score(e)[1], eta, steps, self._many())
+
+    def _many(self) -> ManyScores | None:
+        """Scores at several places in one pass over the data, where passes are dear."""
+        scores_at = self.likelihood.scores_at if isinstance(self.likelihood, Likelihood) else None
+        if scores_at is None:
+            return None
+
+        def many(etas: Sequence[FloatArray]) -> list[FloatArray]:
+            reported = [self.working.reported(e) for e in etas]
+            found = scores_at([self._full(v) for v in reported])
+            own = [self.working.pull_back(v, s[self.working.free]) for v, s in zip(reported, found, strict=True)]
+            return [s / self.weight for s in own]
+
+        return many
 
     def exact(self, eta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """Value, derivative and second derivative, for parameters on their own scale."""
@@ -618,13 +632,18 @@ def _cheap_start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> 
 
     It is only a start: where those blocks do not have a good optimum of their own, the usual start is used.
     """
-    some = likelihood.blocks[::_SUBSAMPLE]
-    if len(some) < 2:
+    streamed = isinstance(likelihood, StreamedLikelihood)
+    number = len(likelihood.blocks)
+    wanted = some_blocks(number)
+    if len(wanted) < 2 or isinstance(likelihood.blocks, Remote):
         return theta[free]
+    some = likelihood.sample() if streamed else [likelihood.blocks[i] for i in wanted]
     working = Working(theta, free, np.empty(0, dtype=np.int64), ())
     objective = Objective(replace(likelihood, blocks=some), working)
     optimum = maximise(objective.exact, theta[free], tolerance=1e-2, max_iterations=12)
-    good = optimum.decrement < 1e-2 and likelihood.value(working.full(optimum.theta)) > likelihood.value(theta)
+    good = optimum.decrement < 1e-2
+    if not streamed:  # a pass for each would be dear
+        good = good and likelihood.value(working.full(optimum.theta)) > likelihood.value(theta)
     return optimum.theta if good else theta[free]
 
 
