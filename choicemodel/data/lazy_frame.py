@@ -201,7 +201,8 @@ class _Watched(pd.DataFrame):
 
     def __getitem__(self, key: Any) -> Any:
         names = key if isinstance(key, list) else [key]
-        self.asked.update(n for n in names if isinstance(n, str))
+        seen: set[str] = self.__dict__["asked"]
+        seen.update(n for n in names if isinstance(n, str))
         return super().__getitem__(key)
 
 

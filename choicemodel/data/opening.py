@@ -180,7 +180,9 @@ class PartitionSource:
         import dask
 
         wanted = list(dict.fromkeys(columns))
-        parts = [dask.delayed(_rows)(self.partitions[i], a, b, wanted) for i, a, b in self.overlapping(start, stop)]
+        parts = [
+            dask.delayed(partition_rows)(self.partitions[i], a, b, wanted) for i, a, b in self.overlapping(start, stop)
+        ]
         return together(dask.compute(*parts), start, stop)
 
     def overlapping(self, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
@@ -191,7 +193,8 @@ class PartitionSource:
                 yield i, low - first, high - first
 
 
-def _rows(frame: pd.DataFrame, start: int, stop: int, columns: list[str]) -> pd.DataFrame:
+def partition_rows(frame: pd.DataFrame, start: int, stop: int, columns: list[str]) -> pd.DataFrame:
+    """Some rows and columns of a partition."""
     return frame[columns].iloc[start:stop]
 
 

@@ -86,7 +86,7 @@ def sections(structure: Structure) -> list[Section]:
     if np.all(unit[1:] >= unit[:-1]):
         stops = np.searchsorted(unit, ends)
         starts = np.append(0, stops[:-1])
-        return [Section(*map(int, each)) for each in zip(first, ends, starts, stops, strict=True)]
+        return [Section(int(a), int(b), int(s), int(e)) for a, b, s, e in zip(first, ends, starts, stops, strict=True)]
     order = np.argsort(unit, kind="stable")  # people whose situations do not stand together
     stops = np.searchsorted(unit[order], ends)
     starts = np.append(0, stops[:-1])
@@ -99,10 +99,11 @@ def sections(structure: Structure) -> list[Section]:
 def part_of(structure: Structure, section: Section) -> Structure:
     """Sets, choices and units of a section by themselves, without the order of the frame: a view where it can be."""
     at: slice | IntArray
+    shift: IntArray
     if section.scattered is None:
         at = slice(section.begin, section.end)
         low, high = int(structure.starts[section.begin]), int(structure.starts[section.end])
-        starts, shift = structure.starts[section.begin : section.end + 1] - low, np.int64(low)
+        starts, shift = structure.starts[section.begin : section.end + 1] - low, np.array(low)
         alternative = structure.alternative[low:high]
     else:
         at = section.scattered

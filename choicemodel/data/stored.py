@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ class StoredData(ChoiceData):
     @property
     def lazy(self) -> LazyFrame:
         """The table, as it is read."""
-        return self._frame  # type: ignore[return-value]
+        return cast(LazyFrame, self._frame)
 
     @property
     def is_stored(self) -> bool:
@@ -84,7 +84,7 @@ class StoredData(ChoiceData):
         if columns:
             some = some.hold(columns)
         structure = part_of(self.structure, section)
-        return replace(self, _frame=some, structure=structure, is_part=True)
+        return replace(self, _frame=as_frame(some), structure=structure, is_part=True)
 
     def name_of(self, situation: int) -> str:
         """The user's own name of a situation, for messages: ``individual 7``."""
@@ -119,7 +119,7 @@ class StoredData(ChoiceData):
         structure = self.structure
         if self.roles.weight in columns:
             structure = replace(structure, weight=_read_weight(frame, self))
-        return replace(self, _frame=frame, structure=structure)
+        return replace(self, _frame=as_frame(frame), structure=structure)
 
     def query(self, condition: str) -> ChoiceData:
         """Return the situations for which a condition on their columns holds; see `ChoiceData.query`.
@@ -130,7 +130,7 @@ class StoredData(ChoiceData):
         names = [c for c in self.columns if str(c) in condition]
         for section in cut.sections(self.structure):
             part = self.section_data(section, names)
-            frame = part._frame.read(names)  # type: ignore[attr-defined]
+            frame = cast(LazyFrame, part._frame).read(names)
             try:
                 mask = np.asarray(frame.eval(condition))
             except Exception as error:  # pandas raises many types for one cause: a condition it cannot evaluate
@@ -167,7 +167,7 @@ class StoredData(ChoiceData):
             n_alternatives=int(used.sum()),
         )
         labels = tuple(a for a, u in zip(self.alternatives, used, strict=True) if u)
-        kept = replace(self, _frame=self.lazy.rows(rows), alternatives=labels, structure=structure)
+        kept = replace(self, _frame=as_frame(self.lazy.rows(rows)), alternatives=labels, structure=structure)
         warn_of_single(kept, depth=2)
         return kept
 
@@ -176,7 +176,7 @@ class StoredData(ChoiceData):
         s = self.structure
         keep = np.isin(s.unit, self._drawn(n_persons, rng))
         some = self.situations(keep)
-        parts = [p._frame.read(list(self.columns)) for p in some.parts()]  # type: ignore[attr-defined]
+        parts = [cast(LazyFrame, p._frame).read(list(self.columns)) for p in some.parts()]
         table = pd.concat(parts) if len(parts) > 1 else parts[0]
         return ChoiceData(table, some.roles, some.alternatives, some.structure, some.notes)
 
@@ -229,6 +229,11 @@ def _read_weight(frame: LazyFrame, data: StoredData) -> NDArray[np.float64]:
             )
         out[section.begin : section.end] = values[s.starts[:-1]]
     return out
+
+
+def as_frame(frame: LazyFrame) -> pd.DataFrame:
+    """Return a lazy table where a DataFrame stands: it answers what data ask of one, and refuses the rest."""
+    return cast(pd.DataFrame, frame)
 
 
 # --- the door ---------------------------------------------------------------------------------------------------------
@@ -351,7 +356,9 @@ class _Opened:
 
     def check(self) -> None:
         """Refuse what can be seen in all of the data alone."""
-        if self.roles.weight is not None and not any((p.structure.weight != 0).any() for p in self.parts):
+        if self.roles.weight is not None and not any(
+            np.any(p.structure.weight) for p in self.parts if p.structure.weight is not None
+        ):
             raise no_weight(self.roles.weight)
         if any(b[0] <= a[1] for a, b in zip(self.situations, self.situations[1:], strict=False)):
             self._check_unique()
@@ -387,16 +394,16 @@ class _Opened:
         N = sum(s.n_situations for s in parts)
         structure = Structure(
             order=None,
-            alternative=np.concatenate(alternative),  # type: ignore[arg-type]
+            alternative=np.concatenate(alternative),
             starts=np.concatenate([*(s.starts[:-1] + r for s, r in zip(parts, rows[:-1], strict=True)), rows[-1:]]),
             chosen=_joined([s.chosen for s in parts], rows),
             occasion=np.arange(N),
             person=_joined([s.person for s in parts], units),
-            weight=None if parts[0].weight is None else np.concatenate([s.weight for s in parts]),  # type: ignore[misc]
+            weight=None if parts[0].weight is None else np.concatenate([s.weight for s in parts]),
             n_alternatives=len(labels),
         )
         frame = LazyFrame(self.source, take, 0, structure.n_rows)
-        return StoredData(frame, replace(self.roles, available=None), labels, structure, notes)  # type: ignore[arg-type]
+        return StoredData(as_frame(frame), replace(self.roles, available=None), labels, structure, notes)
 
     def _labels(self) -> tuple[Any, ...]:
         """Labels of the alternatives of all parts: in the order of categories, else sorted."""

@@ -171,7 +171,7 @@ class ClassLikelihood(UnitLikelihood):
 def weighted_blocks(blocks: Blocks, weight: FloatArray | None) -> Blocks:
     """Give blocks other weights of the situations (N,), or none."""
     if not isinstance(blocks, Sequence):
-        return blocks.with_weight(weight)  # type: ignore[union-attr, no-any-return] # where they are made
+        return blocks.with_weight(weight)
     return [replace(b, weight=None if weight is None else weight[b.situations]) for b in blocks]
 
 
@@ -182,7 +182,7 @@ def unit_weights(blocks: Blocks, unit: IntArray, n_units: int) -> FloatArray | N
     """
     out = np.full(n_units, np.nan)
     if not isinstance(blocks, Sequence):
-        informative, weight = blocks.weights()  # type: ignore[union-attr] # known without reading them
+        informative, weight = blocks.weights()
         if weight is None:
             return None
         out[unit[informative]] = weight[informative]

@@ -55,31 +55,48 @@ class _SingleThreadedBlas:
 _single_threaded_blas = _SingleThreadedBlas()
 
 
-class Streamed(ABC, Generic[Item]):
+class Away(ABC, Generic[Item]):
+    """Blocks that are not in memory here."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def mean_weight(self) -> float:
+        """Mean weight of what is in the blocks, summed as that of blocks in memory is."""
+
+
+class Streamed(Away[Item]):
     """Blocks that are made when they are asked for, some at a time, and not kept."""
 
     @abstractmethod
     def parts(self) -> Iterator[Sequence[Callable[[], Item]]]:
         """What makes the blocks, those of a section together; the next section is read meanwhile."""
 
-    @abstractmethod
-    def __len__(self) -> int: ...
 
-    def __iter__(self) -> Iterator[Item]:
-        for part in self.parts():
-            for make in part:
-                yield make()
-
-
-class Remote(ABC, Generic[Item]):
+class Remote(Away[Item]):
     """Blocks that are elsewhere."""
 
     @abstractmethod
     def map(self, function: Callable[[Item], Result]) -> list[Result]:
         """Apply a function to each block where it is; results come in the order of the blocks."""
 
-    @abstractmethod
-    def __len__(self) -> int: ...
+
+def in_memory(blocks: Sequence[Item] | Away[Item]) -> Sequence[Item]:
+    """Return blocks that are in memory; refuse others.
+
+    Raises
+    ------
+    SpecificationError
+        If the data are read from files, or are on a cluster.
+    """
+    if isinstance(blocks, Sequence):
+        return blocks
+    raise SpecificationError(
+        "Refits of simulated or resampled choices need the data in memory, and these are read from files or are on a "
+        "cluster: use data.sample(n) for some persons, or data.in_memory() where memory suffices."
+    )
 
 
 class Executor:
@@ -88,18 +105,17 @@ class Executor:
     Make one with `executor`, which keeps BLAS on one thread while it is open.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor | None) -> None:
-        self._pool = pool
+    def __init__(self, pool: ThreadPoolExecutor | None, client: Any = None) -> None:
+        self._pool, self.client = pool, client
 
-    def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item] | Streamed[Item] | Remote[Item]
-    ) -> list[Result]:
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item] | Away[Item]) -> list[Result]:
         """Apply a function to each item; results come in the order of the items."""
-        if isinstance(items, Remote):
-            return items.map(function)
+        if isinstance(items, Sequence):
+            return self._map(function, items)
         if isinstance(items, Streamed):
             return [found for part in self.map_parts(function, items) for found in part]
-        return self._map(function, items)
+        assert isinstance(items, Remote)  # noqa: S101 - there is nowhere else
+        return items.map(function)
 
     def map_parts(self, function: Callable[[Item], Result], items: Streamed[Item]) -> Iterator[list[Result]]:
         """Apply a function to each of some streamed blocks; results come section by section."""
@@ -113,13 +129,15 @@ class Executor:
 
 
 @contextmanager
-def executor(threads: int | None) -> Iterator[Executor]:
+def executor(threads: int | None, client: Any = None) -> Iterator[Executor]:
     """Open an executor.
 
     Parameters
     ----------
     threads : int or None
         Number of threads; None for all cores that this process may use.
+    client : distributed.Client, optional
+        Of a cluster on which blocks are to be coded and worked on.
     """
     count = available_cores() if threads is None else threads
     if not isinstance(count, int) or count < 1:
@@ -128,10 +146,10 @@ def executor(threads: int | None) -> Iterator[Executor]:
         )
     with _single_threaded_blas:
         if count == 1:
-            yield Executor(None)
+            yield Executor(None, client)
             return
         with ThreadPoolExecutor(count) as pool:
-            yield Executor(pool)
+            yield Executor(pool, client)
 
 
 def available_cores() -> int:

@@ -25,7 +25,7 @@ from choicemodel.estimation.classes import (
     weighted_blocks,
 )
 from choicemodel.estimation.error_structure import check_error_structure
-from choicemodel.estimation.executor import Executor, Remote, Streamed, executor
+from choicemodel.estimation.executor import Away, Executor, executor, in_memory
 from choicemodel.estimation.identification import check_identified, gram
 from choicemodel.estimation.likelihood import Blocks, Likelihood, ordered_sum, sum_by_unit
 from choicemodel.estimation.mixed import MixedLikelihood
@@ -36,6 +36,7 @@ from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
+from choicemodel.estimation.remote import WHOLE, Coding, OnCluster, PeopleOnCluster, place
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.streamed import StreamedBlocks, StreamedLikelihood, StreamedPeople
 from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
@@ -140,6 +141,8 @@ def build_blocks(design: Design, pool: Executor) -> Blocks:
     structure.require_chosen()
     if not structure.n_informative:
         raise EmptyDataError("Every situation offers a single alternative: there is nothing to estimate from.")
+    if pool.client is not None:
+        return OnCluster(pool.client, place(pool.client, design, Coding(design.recipe, design.columns, WHOLE)), design)
     if isinstance(design, StoredDesign):
         return StreamedBlocks(design, design.weight)
     return pool.map(design.block, design.groups())
@@ -178,10 +181,8 @@ def likelihood_of(
         return placed(plain, at) if at is not None and is_adaptive(model.heterogeneity) else plain
     blocks = prepared.blocks if isinstance(prepared, Prepared) else prepared
     blocks = build_blocks(model.design, pool) if blocks is None else blocks
-    arguments = (blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
-    if isinstance(blocks, StreamedBlocks):
-        return StreamedLikelihood(*arguments)
-    return Likelihood(*arguments)
+    kind = StreamedLikelihood if isinstance(blocks, StreamedBlocks) else Likelihood
+    return kind(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
 
 
 def coded_covariates(coded: Prepared) -> FloatArray:
@@ -236,6 +237,9 @@ def outer_product(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, de
     """Sum of the outer products of the scores of units (K, K), section by section."""
     if isinstance(likelihood, StreamedLikelihood):
         return likelihood.outer(theta)
+    if isinstance(likelihood, Likelihood) and isinstance(likelihood.blocks, OnCluster):
+        gamma = likelihood.heterogeneity.support(theta)[0][0]
+        return ordered_sum(likelihood.blocks.outer(likelihood, gamma), len(gamma), 2)
     return outer_of(unit_scores(likelihood, theta, design), design)
 
 
@@ -270,29 +274,13 @@ class Prepared:
 
     blocks: Blocks
     products: FloatArray
-    people: Sequence[People] | Streamed[People] | Remote[People] | None = None
+    people: Sequence[People] | Away[People] | None = None
     facts: SurveyFacts | None = None
 
     def with_choices(self, structure: Structure) -> Prepared:
         """Return the same data with the choices of another structure of the same sets."""
         people = None if self.people is None else [p.with_choices(structure) for p in in_memory(self.people)]
         return replace(self, blocks=[b.with_choices(structure) for b in in_memory(self.blocks)], people=people)
-
-
-def in_memory(blocks: Sequence[Any] | Streamed[Any] | Remote[Any]) -> Sequence[Any]:
-    """Return blocks that are in memory; refuse others.
-
-    Raises
-    ------
-    SpecificationError
-        If the data are read from files, or are on a cluster.
-    """
-    if isinstance(blocks, Sequence):
-        return blocks
-    raise SpecificationError(
-        "Refits of simulated or resampled choices need the data in memory, and these are read from files or are on a "
-        "cluster: use data.sample(n) for some persons, or data.in_memory() where memory suffices."
-    )
 
 
 def prepare(model: Composition, pool: Executor) -> Prepared:
@@ -307,20 +295,47 @@ def prepare(model: Composition, pool: Executor) -> Prepared:
     check_weights(design.data)
     if isinstance(model.heterogeneity.tastes, ClassTastes):
         return replace(plain, facts=model.heterogeneity.facts(design.data))
-    regular = isinstance(model.errors, Gumbel)
+    people = _coded_people(model, pool)
+    together = [p.units for p in people] if isinstance(people, list) and not model.heterogeneity.varies_within else []
+    return replace(plain, people=people, facts=model.heterogeneity.facts(design.data, together))
+
+
+def _coded_people(model: Composition, pool: Executor) -> Sequence[People] | Away[People]:
+    """Code the situations of a mixture by person: here, when their turn comes, or on a cluster."""
+    design, mixing, regular = model.design, model.heterogeneity, isinstance(model.errors, Gumbel)
+    assert isinstance(mixing, Mixing)  # noqa: S101 - has people
+    n_points = mixing.n_points if mixing.varies_within else points_in_fit(mixing)
+    if pool.client is not None:
+        return _people_on_cluster(model, pool, regular=regular)
     if isinstance(design, StoredDesign):
-        within = model.heterogeneity.varies_within
-        n_points = model.heterogeneity.n_points if within else points_in_fit(model.heterogeneity)
-        streamed = StreamedPeople(design, n_points, regular, within)
-        return replace(plain, people=streamed, facts=model.heterogeneity.facts(design.data))
-    if model.heterogeneity.varies_within:
-        people = situation_blocks(design, model.heterogeneity.n_points, regular=regular)
-        return replace(plain, people=people, facts=model.heterogeneity.facts(design.data))
-    people = people_blocks(design, points_in_fit(model.heterogeneity), regular=regular)
-    return replace(plain, people=people, facts=model.heterogeneity.facts(design.data, [p.units for p in people]))
+        return StreamedPeople(design, n_points, regular, mixing.varies_within)
+    code = situation_blocks if mixing.varies_within else people_blocks
+    return code(design, n_points, regular=regular)
 
 
-def fit(model: Composition, settings: FitSettings, journal: Journal | None = None) -> Fit:
+def _people_on_cluster(model: Composition, pool: Executor, *, regular: bool) -> PeopleOnCluster:
+    """Code people on a cluster, with their draws.
+
+    Raises
+    ------
+    SpecificationError
+        For what is made anew on the way: nodes that are placed for each person, and draws of situations.
+    """
+    mixing, design = model.heterogeneity, model.design
+    assert isinstance(mixing, Mixing)  # noqa: S101 - has people
+    if mixing.varies_within or is_adaptive(mixing):
+        what = (
+            "Coefficients that vary within persons" if mixing.varies_within else "A quadrature placed for each person"
+        )
+        raise SpecificationError(
+            f"{what} cannot be fitted on a cluster: fit without client=, or "
+            + ("leave within= out." if mixing.varies_within else 'use draws, such as cm.Draws("sobol", 512, rng=0).')
+        )
+    coding = Coding(design.recipe, design.columns, WHOLE, mixing, (points_in_fit(mixing), regular))
+    return PeopleOnCluster(pool.client, place(pool.client, design, coding), design)
+
+
+def fit(model: Composition, settings: FitSettings, journal: Journal | None = None, client: Any = None) -> Fit:
     """Estimate a model by maximum likelihood.
 
     Parameters
@@ -329,11 +344,15 @@ def fit(model: Composition, settings: FitSettings, journal: Journal | None = Non
     settings : FitSettings
     journal : Journal, optional
         What was done before; default that of the checkpoint that the settings name.
+    client : distributed.Client, optional
+        Of the cluster on which the data are coded and worked on.
 
     Raises
     ------
     IdentificationError
         If the data cannot tell the free coefficients apart.
+    ClusterError
+        If the cluster is lost.
 
     Warns
     -----
@@ -342,7 +361,7 @@ def fit(model: Composition, settings: FitSettings, journal: Journal | None = Non
     LatentClassWarning
         If a class is empty or the same as another one, or the best optimum was found from one starting point only.
     """
-    with executor(settings.threads) as pool:
+    with executor(settings.threads, client) as pool:
         return fit_prepared(model, prepare(model, pool), settings, pool, journal)
 
 
@@ -367,7 +386,7 @@ def fit_prepared(
         theta, prepared = _first_pass(likelihood, (theta, free), (model, settings), prepared)
         settings = replace(settings, start=dict(zip(model.parameters.names, theta.tolist(), strict=True)))
     products = prepared.products
-    check_identified(model.design, blocks, products, utility_free)
+    check_identified(model.design, (blocks, pool), products, utility_free)
     check_error_structure(model, theta, free)
     if isinstance(likelihood, UnitLikelihood) and likelihood.has_kinks:
         settings = replace(settings, tolerance=max(settings.tolerance, KINKED_TOLERANCE))
@@ -517,7 +536,7 @@ def n_differences(blocks: Blocks) -> int:
     """Rows of the differenced design of all blocks together."""
     if isinstance(blocks, Sequence):
         return sum(b.differences.shape[1] * b.n_situations for b in blocks)
-    return int(blocks.n_differences)  # type: ignore[union-attr] # known without reading them
+    return blocks.n_differences
 
 
 def _least_information(information: FloatArray, products: FloatArray) -> float:

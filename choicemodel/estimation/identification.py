@@ -113,7 +113,9 @@ def _dependence(k: int, kept: Sequence[int], factors: FloatArray, size: FloatArr
     return Dependence(k, on)
 
 
-def check_identified(design: Design, blocks: Blocks, products: FloatArray, free: NDArray[np.bool_]) -> None:
+def check_identified(
+    design: Design, blocks: tuple[Blocks, Executor], products: FloatArray, free: NDArray[np.bool_]
+) -> None:
     """Refuse a design whose free coefficients cannot be told apart.
 
     Raises
@@ -136,12 +138,20 @@ def check_identified(design: Design, blocks: Blocks, products: FloatArray, free:
     raise IdentificationError(lead + "\n- ".join(sentences))
 
 
+def _is_anywhere(blocks: Blocks, pool: Executor, k: int) -> bool:
+    """Whether a column differs within any set, where the sum of its squares is zero."""
+    return any(pool.map(lambda b: bool(b.differences[k].any()), blocks))
+
+
 def _check_size(
-    columns: Sequence[DesignColumn], blocks: Sequence[Block], squares: FloatArray, positions: NDArray[np.int64]
+    columns: Sequence[DesignColumn],
+    blocks: tuple[Blocks, Executor],
+    squares: FloatArray,
+    positions: NDArray[np.int64],
 ) -> None:
     """Refuse columns whose squares leave the range of floating-point numbers."""
     suspects = [i for i, square in enumerate(squares) if not _TINY < square < np.inf]
-    wrong = [columns[i].name for i in suspects if any(b.differences[positions[i]].any() for b in blocks)]
+    wrong = [columns[i].name for i in suspects if squares[i] != 0 or _is_anywhere(*blocks, int(positions[i]))]
     if wrong:
         raise IdentificationError(
             f"The values of {', '.join(f'`{n}`' for n in wrong)} are so large or so small that their squares cannot be "

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import threading
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.executor import Executor, Remote, Streamed
+from choicemodel.estimation.executor import Away, Executor
 from choicemodel.estimation.quasi_newton import ManyScores, difference_hessian
 from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.random_utility import Curvature, ErrorDistribution, LogProbability
@@ -31,7 +32,29 @@ from choicemodel.utility import Block, prepared
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-Blocks = Sequence[Block] | Streamed[Block] | Remote[Block]
+
+class BlocksAway(Away[Block]):
+    """Choice situations in blocks that are not in memory here, and what is known without reading them."""
+
+    @property
+    @abstractmethod
+    def n_differences(self) -> int:
+        """Rows of the differenced design of all blocks together."""
+
+    @abstractmethod
+    def with_weight(self, weight: FloatArray | None) -> BlocksAway:
+        """Return the same blocks with other weights of the situations (N,), or none."""
+
+    @abstractmethod
+    def weights(self) -> tuple[NDArray[np.bool_], FloatArray | None]:
+        """Which situations are in the blocks, and the weights of all (N,)."""
+
+    @abstractmethod
+    def some(self, wanted: IntArray) -> list[Block]:
+        """Some blocks, by their numbers, in memory."""
+
+
+Blocks = Sequence[Block] | BlocksAway
 
 # Steps of differences, in standard errors: the log-likelihood is all but quadratic on this scale, and the rounding of
 # the score far below what such a step changes.
@@ -257,7 +280,16 @@ class Likelihood:
     @property
     def scores_at(self) -> ManyScores | None:
         """Scores at several parameters in one pass over the blocks; None where one after the other does as well."""
-        return None
+        return None if isinstance(self.blocks, Sequence) else self._scores_at
+
+    def _scores_at(self, thetas: Sequence[FloatArray]) -> list[FloatArray]:
+        gammas = [self.heterogeneity.support(t)[0][0] for t in thetas]
+
+        def work(block: Block) -> list[FloatArray]:
+            return [self.contribution(block, g, hessian=False).score for g in gammas]
+
+        parts = self.executor.map(work, self.blocks)
+        return [self.heterogeneity.pull_back(ordered_sum([p[i] for p in parts], len(g))) for i, g in enumerate(gammas)]
 
     def has_meaning(self, theta: FloatArray) -> bool:
         """Whether every parameter is inside the range in which it means something."""
@@ -277,7 +309,7 @@ class Likelihood:
 def mean_weight(blocks: Blocks) -> float:
     """Mean weight of the situations of some blocks."""
     if not isinstance(blocks, Sequence):
-        return blocks.mean_weight  # type: ignore[union-attr, no-any-return] # known without reading them
+        return blocks.mean_weight
     total = sum(b.n_situations if b.weight is None else float(b.weight.sum()) for b in blocks)
     return total / sum(b.n_situations for b in blocks)
 

@@ -15,13 +15,11 @@ from numpy.typing import NDArray
 from choicemodel.estimation.checkpoint import Journal, Standing, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.em import QUICK_STARTS, class_starts
-from choicemodel.estimation.executor import Remote
 from choicemodel.estimation.likelihood import STEP, Likelihood, some_blocks
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import STOPPED, Optimum, maximise
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.quasi_newton import ManyScores, Smooth, State, climb, difference_hessian
-from choicemodel.estimation.streamed import StreamedLikelihood
 from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError, TasteWarning
@@ -360,8 +358,10 @@ def _of_mixed_classes(
 
 def _coefficient_sizes(logit: Likelihood) -> FloatArray:
     """One over the size of each column's differences (K,): a coefficient of that size matters."""
-    squares = sum(np.einsum("kjn,kjn->k", b.differences, b.differences) for b in logit.blocks)
-    rows = sum(b.differences[0].size for b in logit.blocks)
+    found = logit.executor.map(
+        lambda b: (np.einsum("kjn,kjn->k", b.differences, b.differences), b.differences[0].size), logit.blocks
+    )
+    squares, rows = sum(s for s, _ in found), sum(n for _, n in found)
     return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares / rows, 1.0)))
 
 
@@ -632,17 +632,17 @@ def _cheap_start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> 
 
     It is only a start: where those blocks do not have a good optimum of their own, the usual start is used.
     """
-    streamed = isinstance(likelihood, StreamedLikelihood)
-    number = len(likelihood.blocks)
-    wanted = some_blocks(number)
-    if len(wanted) < 2 or isinstance(likelihood.blocks, Remote):
+    wanted = some_blocks(len(likelihood.blocks))
+    if len(wanted) < 2:
         return theta[free]
-    some = likelihood.sample() if streamed else [likelihood.blocks[i] for i in wanted]
+    blocks = likelihood.blocks
+    here = isinstance(blocks, Sequence)
+    some = [blocks[i] for i in wanted] if isinstance(blocks, Sequence) else blocks.some(wanted)
     working = Working(theta, free, np.empty(0, dtype=np.int64), ())
     objective = Objective(replace(likelihood, blocks=some), working)
     optimum = maximise(objective.exact, theta[free], tolerance=1e-2, max_iterations=12)
     good = optimum.decrement < 1e-2
-    if not streamed:  # a pass for each would be dear
+    if here:  # elsewhere a pass for each would be dear
         good = good and likelihood.value(working.full(optimum.theta)) > likelihood.value(theta)
     return optimum.theta if good else theta[free]
 

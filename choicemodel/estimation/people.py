@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData, Structure
 from choicemodel.data.sections import Section
+from choicemodel.estimation.person_draws import PersonFacts
 from choicemodel.exceptions import SpecificationError
 from choicemodel.utility import Design, Group
 
@@ -73,11 +74,14 @@ class People:
     parts : tuple of Part
         Their situations, by family of choice sets.
     weight : ndarray (P,) or None
+    facts : PersonFacts or None
+        What is known of them, where they are far from what is known of all.
     """
 
     units: IntArray
     parts: tuple[Part, ...]
     weight: FloatArray | None
+    facts: PersonFacts | None = None
 
     def with_choices(self, structure: Structure) -> People:
         """Return the same situations with the choices of another structure of the same sets."""

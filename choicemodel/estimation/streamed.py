@@ -19,11 +19,9 @@ from choicemodel.data.sections import Section
 from choicemodel.data.stored import StoredData
 from choicemodel.estimation.executor import Streamed
 from choicemodel.estimation.identification import product_of
-from choicemodel.estimation.likelihood import Evaluation, Likelihood, ordered_sum, some_blocks, sum_by_unit
+from choicemodel.estimation.likelihood import BlocksAway, Evaluation, Likelihood, sum_by_unit
 from choicemodel.estimation.people import People, section_people
-from choicemodel.estimation.quasi_newton import ManyScores
 from choicemodel.estimation.within import section_situations
-from choicemodel.exceptions import SpecificationError
 from choicemodel.utility import Block, Design
 from choicemodel.utility.stored_design import StoredDesign, block_of
 
@@ -32,7 +30,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class StreamedBlocks(Streamed[Block]):
+class StreamedBlocks(Streamed[Block], BlocksAway):
     """The blocks of data that are read section by section.
 
     Parameters
@@ -276,30 +274,3 @@ class StreamedLikelihood(Likelihood):
         for section, found in zip(self.design.sections, parts, strict=True):
             total += self._outer_of(section, found, len(gamma))
         return total
-
-    @property
-    def scores_at(self) -> ManyScores | None:
-        """Scores at several parameters in one pass over the blocks."""
-        return self._scores_at
-
-    def _scores_at(self, thetas: Sequence[FloatArray]) -> list[FloatArray]:
-        gammas = [self.heterogeneity.support(t)[0][0] for t in thetas]
-
-        def work(block: Block) -> list[FloatArray]:
-            return [self.contribution(block, g, hessian=False).score for g in gammas]
-
-        parts = self.executor.map(work, self.blocks)
-        return [self.heterogeneity.pull_back(ordered_sum([p[i] for p in parts], len(g))) for i, g in enumerate(gammas)]
-
-    def sample(self) -> list[Block]:
-        """Blocks on which a start is found."""
-        assert isinstance(self.blocks, StreamedBlocks)  # noqa: S101
-        return self.blocks.some(some_blocks(len(self.blocks)))
-
-
-def refuse_for_stored(what: str) -> SpecificationError:
-    """Return the error for what needs data in memory."""
-    return SpecificationError(
-        f"{what} needs the data in memory, and these are read from files a part at a time: use data.sample(n) for some "
-        "persons, or data.in_memory() where memory suffices."
-    )

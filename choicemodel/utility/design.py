@@ -204,6 +204,11 @@ class Design:
         codes = self.scale_codes
         return found if codes is None else [replace(g, scales=codes[:, g.situations]) for g in found]
 
+    def groups_as_one(self) -> list[Group]:
+        """The informative situations in blocks, all of the data as one section."""
+        whole = Section(0, self.data.structure.n_units, 0, self.data.n_situations)
+        return self.section_groups(whole)
+
     @property
     def weight(self) -> FloatArray | None:
         """Weights of the situations in the likelihood (N,); None where each counts once."""

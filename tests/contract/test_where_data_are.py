@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,8 @@ FITTED = ("logit", "logit, panel, unequal sets", "nested, two levels")
 
 
 @pytest.fixture
-def small_sections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sections, "ROWS", 200)
-    yield
 
 
 def sorted_frame(kind: str) -> pd.DataFrame:
