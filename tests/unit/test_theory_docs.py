@@ -74,6 +74,7 @@ def test_every_page_has_its_figure() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # an old matplotlib calls pyparsing by names that it warns of
 def test_figures_are_drawn_the_same_each_time(tmp_path: Path) -> None:
     import matplotlib as mpl
 
