@@ -97,7 +97,7 @@ FAMILIES = {
     "gev": Family("Nested and cross-nested logit", "gev.json", _gev),
     "mixed": Family("Mixed logit and latent classes", "mixed.json", _mixed),
 }
-HEAD = ["case", "source", "its log-likelihood", "ours", "relative", "estimates, in s.e.", "s.e., relative"]
+HEAD = ["case", "log-likelihood", "ours", "relative", "estimates, in s.e.", "s.e., relative"]
 
 
 def cases(family: str) -> dict[str, dict[str, Any]]:
@@ -111,7 +111,7 @@ def reference_rows(family: str) -> list[list[str]]:
     """Fit the models of a family: one row for each case of its data."""
     models, rows = FAMILIES[family].models(), []
     for name, case in cases(family).items():
-        row = [name.replace("_", " "), case["source"], f"{case['loglik']:.4f}"]
+        row = [name.replace("_", " "), f"{case['loglik']:.4f}"]
         if name in models:
             result = models[name]().fit()
             row += [f"{result.llf:.4f}", *map(below, agreement(result, case))]
@@ -121,8 +121,13 @@ def reference_rows(family: str) -> list[list[str]]:
     return rows
 
 
+def sources(family: str) -> str:
+    """Where each case of a family comes from, as a list."""
+    return "\n".join(f"- {name.replace('_', ' ')}: {case['source']}" for name, case in cases(family).items())
+
+
 def reference(family: str) -> str:
-    return table(HEAD, reference_rows(family))
+    return table(HEAD, reference_rows(family)) + "\n\n" + sources(family)
 
 
 def book() -> str:
