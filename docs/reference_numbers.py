@@ -224,6 +224,46 @@ COVERAGE = {
         "`cm.verify` of a model with an error of the size that it says it finds with 99 % power",
         "found in at least 98 %, binomial limit",
     ),
+    "unit/test_verify.py::test_at_the_default_level_a_correct_model_does_not_fail": (
+        "`cm.verify` of a right model at the default level of 0.001",
+        "never fails",
+    ),
+    "unit/test_analysis_willingness.py::test_delta_intervals_cover_the_true_value": (
+        "willingness to pay, delta interval",
+        "coverage within 4 binomial standard errors",
+    ),
+    "unit/test_analysis_shares.py::test_the_standard_error_of_the_difference_is_its_spread": (
+        "predicted less observed shares, with and without persons",
+        "standard error / sd, bias, and size of the test at 5 %",
+    ),
+    "unit/test_iia.py::test_size_is_nominal": (
+        "`cm.iia_test`: Wald and both tests of auxiliary variables",
+        "size at 5 % within 4 binomial standard errors",
+    ),
+    "unit/test_nonnested.py::test_size_between_two_models_equally_far_from_the_truth": (
+        "`cm.nonnested_test` of two models equally far from the truth",
+        "size at 5 % within 4 binomial standard errors; mean of z",
+    ),
+    "unit/test_score_test.py::test_size_and_power": (
+        "`cm.lm_test`, classical and robust",
+        "size at 5 % within 4 binomial standard errors; finds what is there",
+    ),
+    "unit/test_validation.py::test_calibration_z_is_standard_under_the_truth": (
+        "calibration of `cm.validate` under the truth",
+        "z has mean 0 and standard deviation 1",
+    ),
+    "unit/test_power.py::test_power_and_level_are_the_exact_ones": (
+        "`cm.power` of a z test",
+        "exact level and power by enumeration, binomial limits; asymptotic formula",
+    ),
+    "unit/test_power.py::test_the_likelihood_ratio_test_has_its_level_and_power": (
+        "`cm.power` of a likelihood-ratio test",
+        "exact level and power by enumeration, within 2 points and 4 binomial standard errors",
+    ),
+    "unit/test_power.py::test_the_test_of_a_ratio_has_its_level_and_power": (
+        "`cm.power` of a test of a ratio",
+        "level within 2 points; power by formula within 6, and Monte Carlo error",
+    ),
 }
 SABOTAGE = {
     "unit/test_verify.py::test_a_sabotaged_model_is_caught_by_the_check_meant_for_it": (

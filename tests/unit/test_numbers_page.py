@@ -6,7 +6,10 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+
+import choicemodel as cm
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -77,6 +80,17 @@ def test_every_test_that_breaks_something_is_on_the_page() -> None:
             assert name in named, f"{path.name}::{name}"
 
 
+def test_every_study_with_replications_is_on_the_page() -> None:
+    found = 0
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for study in re.split(r"^(?=def )", path.read_text("utf-8"), flags=re.MULTILINE):
+            name = re.match(r"def (test_\w+)", study)
+            if name is not None and re.search(r"\breplications\(\d", study):
+                assert f"{path.relative_to(ROOT / 'tests').as_posix()}::{name[1]}" in writer().COVERAGE
+                found += 1
+    assert found == len(writer().COVERAGE)
+
+
 def test_a_test_that_is_not_there_is_no_evidence() -> None:
     with pytest.raises(LookupError, match="no test"):
         writer().source_of("unit/test_verify.py::test_nothing")
@@ -118,10 +132,23 @@ def test_the_other_figures_are_those_of_their_pages() -> None:
     said = " ".join(PAGE.split())
     assert f"by person cover {min(robust)} to {max(robust)} %" in said
     assert f"covers {outer[0]} % for the mean of the normal coefficient, and the sandwich {sandwich[0]} %" in said
-    assert "size at 5 % was 5.0 and 5.3 %" in " ".join(tests.split())
-    assert "5.0 and 5.3 % for the Wald test" in said
-    assert "7.0 and 7.5 %" in " ".join(tests.split())
-    assert "7.0 and 7.5 %" in said
+    for counts in ("21 and 18", "27 and 27", "24 and 24, against 45 and 45"):
+        assert counts in " ".join(tests.split())
+        assert counts in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "counts"), [(1500, ("21 and 18", "27 and 27")), (500, ("24 and 24", "45 and 45"))])
+def test_the_sizes_of_the_iia_tests_are_those_of_the_page(n: int, counts: tuple[str, str]) -> None:
+    from tests.unit.test_iia import fit, survey
+
+    rejected = np.zeros((2, 2), dtype=int)
+    for seed in range(400):
+        result = fit(survey(n, seed=seed))
+        for k, drop in enumerate(("air", "train")):
+            found = cm.iia_test(result, drop).subsets[0]
+            rejected[:, k] += [found.pvalue < 0.05, found.hausman_pvalue < 0.05]
+    assert [f"{a} and {b}" for a, b in rejected] == list(counts)
 
 
 def rows_of(table: str) -> list[str]:
