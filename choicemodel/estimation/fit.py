@@ -27,7 +27,7 @@ from choicemodel.estimation.classes import (
 from choicemodel.estimation.error_structure import check_error_structure
 from choicemodel.estimation.executor import Away, Executor, executor, in_memory
 from choicemodel.estimation.identification import check_identified, gram
-from choicemodel.estimation.likelihood import Blocks, Likelihood, ordered_sum, sum_by_unit
+from choicemodel.estimation.likelihood import Blocks, Likelihood, ordered_sum, outer, sum_by_unit
 from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
@@ -38,7 +38,12 @@ from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
 from choicemodel.estimation.remote import WHOLE, Coding, OnCluster, PeopleOnCluster, place
 from choicemodel.estimation.separation import Separation, find_separation, in_words
-from choicemodel.estimation.streamed import StreamedBlocks, StreamedLikelihood, StreamedPeople
+from choicemodel.estimation.streamed import (
+    StreamedBlocks,
+    StreamedLikelihood,
+    StreamedPeople,
+    each_situation_is_a_unit,
+)
 from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
 from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.within import WithinLikelihood, situation_blocks
@@ -234,19 +239,23 @@ def _ranges(parameters: Parameters) -> tuple[FloatArray, FloatArray]:
 
 
 def outer_product(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, design: Design) -> FloatArray:
-    """Sum of the outer products of the scores of units (K, K), section by section."""
+    """Sum of the outer products of the scores of units (K, K): block by block where units are situations."""
     if isinstance(likelihood, StreamedLikelihood):
         return likelihood.outer(theta)
-    if isinstance(likelihood, Likelihood) and isinstance(likelihood.blocks, OnCluster):
-        gamma = likelihood.heterogeneity.support(theta)[0][0]
+    if not isinstance(likelihood, Likelihood):
+        return outer_of(unit_scores(likelihood, theta, design), design)
+    gamma = likelihood.heterogeneity.support(theta)[0][0]
+    if each_situation_is_a_unit(design.data.structure):
+        parts = likelihood.executor.map(lambda b: outer(likelihood.scores(b, gamma)), likelihood.blocks)
+        return ordered_sum(parts, len(gamma), 2)
+    if isinstance(likelihood.blocks, OnCluster):
         return ordered_sum(likelihood.blocks.outer(likelihood, gamma), len(gamma), 2)
     return outer_of(unit_scores(likelihood, theta, design), design)
 
 
 def outer_of(scores: FloatArray, design: Design) -> FloatArray:
     """Sum of the outer products of scores (U, K), section by section."""
-    parts = (scores[s.first : s.last] for s in design.sections)
-    return ordered_sum([part.T @ part for part in parts], scores.shape[1], 2)
+    return ordered_sum([outer(scores[s.first : s.last]) for s in design.sections], scores.shape[1], 2)
 
 
 def unit_scores(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, design: Design) -> FloatArray:
@@ -402,13 +411,13 @@ def fit_prepared(
     theta[free] = optimum.theta
     if settings.population_shares is not None:
         scores = centred_scores(unit_scores(likelihood, theta, model.design), model.design)
-        outer = outer_of(scores, model.design)
+        squares = outer_of(scores, model.design)
     else:
-        outer = outer_product(likelihood, theta, model.design)
+        squares = outer_product(likelihood, theta, model.design)
     separation = None
     if isinstance(likelihood, Likelihood):
         separation = _separation(optimum, products, (likelihood, utility_free, settings), pool)
-    fitted = _conclude(model, found, _Found(theta, free, outer, separation), settings, began)
+    fitted = _conclude(model, found, _Found(theta, free, squares, separation), settings, began)
     for remark in _remarks(model, likelihood, fitted, (prepared, settings)):
         warnings.warn(remark, LatentClassWarning, stacklevel=4)
     if isinstance(model.heterogeneity, Mixing):

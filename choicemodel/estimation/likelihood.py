@@ -194,7 +194,15 @@ class Likelihood:
 
     def contribution(self, block: Block, gamma: FloatArray, *, hessian: bool) -> Contribution:
         """Compute what one block adds to the log-likelihood and its derivatives."""
-        found = self._log_probability(block, gamma, curvature=hessian)
+        return self._contribution(block, gamma, self._log_probability(block, gamma, curvature=hessian))
+
+    def with_scores(self, block: Block, gamma: FloatArray) -> tuple[Contribution, FloatArray]:
+        """The same with the Hessian, and the scores of the situations (n, K)."""
+        found = self._log_probability(block, gamma, curvature=True)
+        scores = self._scores(block, gamma, found)
+        return self._contribution(block, gamma, found), scores
+
+    def _contribution(self, block: Block, gamma: FloatArray, found: LogProbability) -> Contribution:
         if block.weight is not None:
             found.gradient[...] *= block.weight
         X = block.differences.reshape(self.n_utility, -1)
@@ -233,7 +241,9 @@ class Likelihood:
 
     def scores(self, block: Block, gamma: FloatArray) -> FloatArray:
         """Scores of the situations of a block (n, K)."""
-        found = self._log_probability(block, gamma)
+        return self._scores(block, gamma, self._log_probability(block, gamma))
+
+    def _scores(self, block: Block, gamma: FloatArray, found: LogProbability) -> FloatArray:
         scores = np.empty((len(gamma), block.n_situations))
         np.einsum("kjn,jn->kn", block.differences, found.gradient[1:], out=scores[: self.n_utility])
         if found.own_gradient is not None:
@@ -324,6 +334,11 @@ def ordered_sum(parts: Sequence[FloatArray], size: int, dimensions: int = 1) -> 
     for part in parts:
         out += part
     return out
+
+
+def outer(scores: FloatArray) -> FloatArray:
+    """Sum of the outer products of scores (n, K): (K, K)."""
+    return np.asarray(scores.T @ scores)
 
 
 def sum_by_unit(scores: FloatArray, unit: IntArray, n_units: int) -> FloatArray:

@@ -23,7 +23,7 @@ from choicemodel.data.opening import PartitionSource, partition_rows, together
 from choicemodel.data.sections import Section
 from choicemodel.data.stored import StoredData, as_frame
 from choicemodel.estimation.executor import Remote, executor
-from choicemodel.estimation.likelihood import BlocksAway, Likelihood, sum_by_unit
+from choicemodel.estimation.likelihood import BlocksAway, Likelihood, outer, sum_by_unit
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.people import section_people
 from choicemodel.exceptions import ClusterError, SpecificationError
@@ -161,7 +161,7 @@ def _outer(likelihood: Likelihood, gamma: FloatArray, piece: Piece) -> FloatArra
         for block in piece.items:
             scores[np.searchsorted(piece.situations, block.situations)] = likelihood.scores(block, gamma)
         summed = sum_by_unit(scores, piece.unit, int(piece.unit.max()) + 1)
-        return np.asarray(summed.T @ summed)
+        return outer(summed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.data import Structure
 from choicemodel.data.sections import Section
 from choicemodel.data.stored import StoredData
 from choicemodel.estimation.executor import Streamed
 from choicemodel.estimation.identification import product_of
-from choicemodel.estimation.likelihood import BlocksAway, Evaluation, Likelihood, sum_by_unit
+from choicemodel.estimation.likelihood import BlocksAway, Evaluation, Likelihood, ordered_sum, outer, sum_by_unit
 from choicemodel.estimation.people import People, section_people
 from choicemodel.estimation.within import section_situations
 from choicemodel.utility import Block, Design
@@ -224,29 +225,33 @@ class StreamedLikelihood(Likelihood):
         """One pass over the blocks, section by section."""
         assert isinstance(self.blocks, Streamed)  # noqa: S101
         first = "products" not in self._last
+        alone = each_situation_is_a_unit(self.design.data.structure)
 
         def work(block: Block) -> tuple[Any, ...]:
-            own = (block.situations, self.scores(block, gamma)) if hessian else None
             product = product_of(block, self.n_utility) if first else None
-            return self.contribution(block, gamma, hessian=hessian), own, product
+            if not hessian:
+                return self.contribution(block, gamma, hessian=False), None, product
+            found, scores = self.with_scores(block, gamma)
+            return found, outer(scores) if alone else (block.situations, scores), product
 
         values: list[float] = []
         G = len(gamma)
-        score, matrix, products = np.zeros(G), np.zeros((G, G)), np.zeros((self.n_utility,) * 2)
-        outer = np.zeros((G, G))
+        score, matrix, squares = np.zeros(G), np.zeros((G, G)), np.zeros((G, G))
+        products = np.zeros((self.n_utility,) * 2)
         for section, found in zip(self.design.sections, self.executor.map_parts(work, self.blocks), strict=True):
-            for part, _, product in found:
+            for part, own, product in found:
                 values.append(part.value)
                 score += part.score
                 if hessian:
                     matrix += part.hessian
+                    squares += own if alone else 0.0
                 if first:
                     products += product
-            if hessian:
-                outer += self._outer_of(section, [own for _, own, _ in found], G)
+            if hessian and not alone:
+                squares += self._outer_of(section, [own for _, own, _ in found], G)
         if first:
             self._last["products"] = products
-        return Evaluation(float(sum(values)), score, matrix if hessian else None), outer if hessian else None
+        return Evaluation(float(sum(values)), score, matrix if hessian else None), squares if hessian else None
 
     @property
     def design(self) -> StoredDesign:
@@ -261,7 +266,7 @@ class StreamedLikelihood(Likelihood):
             scores[at - section.begin] = own
         unit = self.design.data.structure.unit[section.begin : section.end] - section.first
         summed = sum_by_unit(scores, unit, section.last - section.first)
-        return np.asarray(summed.T @ summed)
+        return outer(summed)
 
     def outer(self, theta: FloatArray) -> FloatArray:
         """Outer product of the scores of units (G, G), section by section."""
@@ -269,8 +274,17 @@ class StreamedLikelihood(Likelihood):
             return np.asarray(self._last["outer"])
         gamma = self.heterogeneity.support(theta)[0][0]
         assert isinstance(self.blocks, Streamed)  # noqa: S101
+        if each_situation_is_a_unit(self.design.data.structure):
+            return ordered_sum(self.executor.map(lambda b: outer(self.scores(b, gamma)), self.blocks), len(gamma), 2)
         total = np.zeros((len(gamma),) * 2)
         parts = self.executor.map_parts(lambda b: (b.situations, self.scores(b, gamma)), self.blocks)
         for section, found in zip(self.design.sections, parts, strict=True):
             total += self._outer_of(section, found, len(gamma))
         return total
+
+
+def each_situation_is_a_unit(structure: Structure) -> bool:
+    """Whether the scores of situations are those of independent units."""
+    return structure.n_units == structure.n_situations and (
+        structure.person is None or bool(np.array_equal(structure.person, np.arange(structure.n_situations)))
+    )
