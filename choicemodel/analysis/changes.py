@@ -244,11 +244,18 @@ def _columns_changed(data: ChoiceData, change: Mapping[str, Any]) -> ChoiceData:
             for label, amount in amounts.items():
                 code = match_alternatives([label], data.alternatives, f"The change of `{name}`")[0]
                 rows = _rows_of(data, code)
-                column = _with_amount(data.frame.assign(**{name: column}), name, rows, amount)
+                column = _with_amount(_table(data, name, amount).assign(**{name: column}), name, rows, amount)
         else:
-            column = _with_amount(data.frame, name, np.ones(data.n_rows, dtype=np.bool_), amounts)
+            column = _with_amount(_table(data, name, amounts), name, np.ones(data.n_rows, dtype=np.bool_), amounts)
         data = data.assign(**{name: column})
     return data
+
+
+def _table(data: ChoiceData, name: str, amount: Any) -> pd.DataFrame:
+    """The table in which a column is changed; only functions look at others."""
+    if callable(amount):
+        data.require_in_memory(f"A function for the change of `{name}`")
+    return data.some_columns([name])
 
 
 def _refuse_named(data: ChoiceData, change: Mapping[str, Any]) -> None:
@@ -376,6 +383,7 @@ def _added(data: ChoiceData, add: Add) -> ChoiceData:
         )
     for name in add.attributes:
         _require_changeable(data, name)
+    data.require_in_memory("Add")
     source = _sources(data, add)
     frame = data.frame
     n_old = len(frame)

@@ -437,6 +437,7 @@ def _refits(result: ChoiceResults, draws: int, seed: int) -> tuple[FloatArray, i
             "The bootstrap fits the model again and needs the estimation data, which a loaded result does not hold: "
             "fit the model again, or use method='krinsky-robb'."
         )
+    data.require_in_memory("The bootstrap")
     unit = independent_units(result, data)
     if unit is None:
         raise SpecificationError(

@@ -1166,6 +1166,18 @@ class ChoiceData:
         """Whether columns are read from files when they are needed."""
         return False
 
+    def require_in_memory(self, what: str) -> None:
+        """Refuse data that are read from files a part at a time.
+
+        Raises
+        ------
+        SpecificationError
+        """
+
+    def some_columns(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return the table for a look at some of its columns: others may be there or not."""
+        return self.frame
+
     def section_data(self, section: Section, columns: Sequence[str] = ()) -> ChoiceData:
         """The data of a section by themselves, with the alternatives of all; for use inside the package."""
         s = self.structure

@@ -67,6 +67,14 @@ class StoredData(ChoiceData):
             "it, data.sample(n).frame that of some persons."
         )
 
+    def require_in_memory(self, what: str) -> None:
+        """Refuse data that are read from files a part at a time."""
+        raise _needs_memory(what)
+
+    def some_columns(self, names: Sequence[str]) -> pd.DataFrame:
+        """Read some columns of all of the data."""
+        return self.lazy.read(list(names))
+
     def in_memory(self) -> ChoiceData:
         """Read everything into memory."""
         return self._read(self.lazy, self.structure)
