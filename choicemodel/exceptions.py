@@ -21,6 +21,10 @@ class ChoiceDataError(ChoiceModelError):
     """Something is wrong with the survey data."""
 
 
+class ClusterError(ChoiceModelError):
+    """A cluster on which a fit or a study runs was lost."""
+
+
 class EmptyDataError(ChoiceDataError):
     """The data hold no row that can be used."""
 

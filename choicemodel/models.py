@@ -439,6 +439,7 @@ class ChoiceModel:
         progress: bool | None = None,
         threads: int | None = None,
         population_shares: Mapping[Any, float] | pd.Series[float] | None = None,
+        client: Any = None,
     ) -> ChoiceResults:
         """Estimate by maximum likelihood.
 
@@ -478,6 +479,9 @@ class ChoiceModel:
             there are weights (Manski and Lerman 1977). Estimates are those of the population either way, and
             covariances are ``robust``, with scores centred within strata. The result's data hold the column
             ``population_weight``, by which averages over situations are the population's.
+        client : distributed.Client, optional
+            Of a Dask cluster, on which the data are coded once and stay; each evaluation sends the parameters and gets
+            back sums. The numbers are those without it, to the last bit. A worker that dies is replaced.
 
         Returns
         -------
@@ -489,6 +493,8 @@ class ChoiceModel:
             If the data cannot tell the coefficients apart; the message names columns, reason and remedy.
         ChoicesRequiredError
             If the data hold no choices.
+        ClusterError
+            If the cluster is lost.
 
         Warns
         -----
@@ -516,10 +522,12 @@ class ChoiceModel:
         wanted = default_cov_type(design.data) if cov_type is None else cov_type
         if model.draws is not None and model.draws.number is None:
             held = "robust" if wanted == "cluster" else wanted
-            found, draws = fit_with_enough(lambda d: model.with_draws(d).composition(), model.draws, settings, held)
+            found, draws = fit_with_enough(
+                lambda d: model.with_draws(d).composition(), model.draws, settings, held, client
+            )
             model = model.with_draws(draws)
         else:
-            found = estimate(model.composition(), settings)
+            found = estimate(model.composition(), settings, client=client)
         sample, stored = model._facts()
         plain = ChoiceResults(
             model=model,

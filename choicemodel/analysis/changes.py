@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.align import aligned
-from choicemodel.data.codes import numbers_or_nan
+from choicemodel.data.codes import factorize, numbers_or_nan
 from choicemodel.data.words import counted, quoted
 from choicemodel.exceptions import (
     ChoiceModelWarning,
@@ -186,7 +186,7 @@ def _require_attributes(model: ChoiceModel, data: ChoiceData, add: Add) -> None:
 
 def _varies(data: ChoiceData, name: str) -> bool:
     """Whether a column differs between the alternatives of a situation."""
-    return data.structure.varying_situation(pd.factorize(data.column(name))[0]) >= 0
+    return data.structure.varying_situation(factorize(data.column(name))[0]) >= 0
 
 
 # --- one step --------------------------------------------------------------------------------------------------------
@@ -244,11 +244,18 @@ def _columns_changed(data: ChoiceData, change: Mapping[str, Any]) -> ChoiceData:
             for label, amount in amounts.items():
                 code = match_alternatives([label], data.alternatives, f"The change of `{name}`")[0]
                 rows = _rows_of(data, code)
-                column = _with_amount(data.frame.assign(**{name: column}), name, rows, amount)
+                column = _with_amount(_table(data, name, amount).assign(**{name: column}), name, rows, amount)
         else:
-            column = _with_amount(data.frame, name, np.ones(data.n_rows, dtype=np.bool_), amounts)
+            column = _with_amount(_table(data, name, amounts), name, np.ones(data.n_rows, dtype=np.bool_), amounts)
         data = data.assign(**{name: column})
     return data
+
+
+def _table(data: ChoiceData, name: str, amount: Any) -> pd.DataFrame:
+    """The table in which a column is changed; only functions look at others."""
+    if callable(amount):
+        data.require_in_memory(f"A function for the change of `{name}`")
+    return data.some_columns([name])
 
 
 def _refuse_named(data: ChoiceData, change: Mapping[str, Any]) -> None:
@@ -273,7 +280,7 @@ def _require_changeable(data: ChoiceData, name: Any) -> None:
 
 def _refuse_part_of_covariate(data: ChoiceData, name: str, amounts: Mapping[Any, Any]) -> None:
     """Refuse to change a covariate for some alternatives; an attribute that is the same everywhere is none."""
-    codes = pd.factorize(data.column(name))[0]
+    codes = factorize(data.column(name))[0]
     same_everywhere = bool((codes == codes[0]).all())
     if len(amounts) < len(data.alternatives) and not same_everywhere and not _varies(data, name):
         raise SpecificationError(
@@ -376,6 +383,7 @@ def _added(data: ChoiceData, add: Add) -> ChoiceData:
         )
     for name in add.attributes:
         _require_changeable(data, name)
+    data.require_in_memory("Add")
     source = _sources(data, add)
     frame = data.frame
     n_old = len(frame)

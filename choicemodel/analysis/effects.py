@@ -19,7 +19,7 @@ from choicemodel.analysis.responses import Responses, responses
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.arguments import require
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import is_number, numbers_or_nan
+from choicemodel.data.codes import factorize, is_number, numbers_or_nan
 from choicemodel.data.structure import Structure
 from choicemodel.data.words import counted
 from choicemodel.estimation.mixing import Mixing
@@ -113,7 +113,7 @@ def ask(result: ChoiceResults, column: str, data: ChoiceData | None, what: str) 
     s = data.structure
     rows = np.full((s.n_situations, s.n_alternatives), -1, dtype=np.int64)
     rows[np.repeat(np.arange(s.n_situations), s.sizes), s.alternative] = np.arange(s.n_rows)
-    codes = pd.factorize(data.column(column), use_na_sentinel=True)[0]
+    codes = factorize(data.column(column))[0]
     return Question(model, data, column, s.varying_situation(codes) < 0, rows, data.weights_or_ones())
 
 

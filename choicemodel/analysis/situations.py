@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import plain_label
+from choicemodel.data.codes import factorize, plain_label
 from choicemodel.data.words import counted
 from choicemodel.exceptions import MissingValueError, SpecificationError, VaryingCovariateError
 
@@ -80,7 +80,7 @@ def segments(data: ChoiceData, by: str) -> tuple[IntArray, list[Any]]:
             "such as data.assign(group=lambda d: d.a.astype(str) + ' ' + d.b.astype(str))."
         )
     column, s = data.column(by), data.structure
-    codes, values = pd.factorize(column, sort=True)
+    codes, values = factorize(column, sort=True)
     if (codes < 0).any():
         row = int((codes < 0).argmax())
         raise MissingValueError(

@@ -25,7 +25,7 @@ from choicemodel.arguments import is_word, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number
 from choicemodel.estimation.delta import COLUMNS, difference_jacobian
-from choicemodel.estimation.executor import executor
+from choicemodel.estimation.executor import executor, in_memory
 from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
 from choicemodel.estimation.labels import match_classes
 from choicemodel.estimation.parameters import Parameters
@@ -438,6 +438,7 @@ def _refits(result: ChoiceResults, draws: int, seed: int) -> tuple[FloatArray, i
             "The bootstrap fits the model again and needs the estimation data, which a loaded result does not hold: "
             "fit the model again, or use method='krinsky-robb'."
         )
+    data.require_in_memory("The bootstrap")
     unit = independent_units(result, data)
     if unit is None:
         raise SpecificationError(
@@ -487,13 +488,13 @@ def _weighted(prepared: Prepared, times: NDArray[Any]) -> Prepared:
     """
     of_classes = prepared.facts is not None and prepared.people is None
     blocks = []
-    for block in prepared.blocks:
+    for block in in_memory(prepared.blocks):
         weight = times[block.situations].astype(np.float64)
         if weight.any() or of_classes:
             blocks.append(replace(block, weight=weight if block.weight is None else weight * block.weight))
     if prepared.people is None:
         return replace(prepared, blocks=blocks)
-    people = [_people_counted(block, times) for block in prepared.people]
+    people = [_people_counted(block, times) for block in in_memory(prepared.people)]
     drawn = [block for block in people if block.weight is not None and block.weight.any()]
     return replace(prepared, blocks=blocks, people=drawn)
 

@@ -25,7 +25,7 @@ from choicemodel.analysis.willingness_classes import willingness_of_class_mixtur
 from choicemodel.analysis.willingness_mixed import Ratios, willingness_of_people
 from choicemodel.arguments import is_word, require, written
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import is_number, numbers_or_nan, plain_label
+from choicemodel.data.codes import factorize, is_number, numbers_or_nan, plain_label
 from choicemodel.exceptions import CovarianceWarning, MissingValueError, SpecificationError
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.models import ChoiceModel
@@ -273,7 +273,7 @@ def _rates(model: ChoiceModel, data: ChoiceData, names: tuple[str, str], by: str
     heads: list[str] = []
     role = data.roles.alternative
     if by is not None and by != role:
-        segment, values = pd.factorize(data.column(by), sort=True)
+        segment, values = factorize(data.column(by), sort=True)
         segment = cast(IntArray, s.sorted_values(segment))
         if (segment[has] < 0).any():
             raise MissingValueError(f"`{by}` is missing in some rows: fill it with data.assign.")

@@ -22,6 +22,7 @@ from choicemodel.data.describe import KINDS, Description, describe
 from choicemodel.data.door import Admitted, Roles, admit, require_columns, unknown_alternatives
 from choicemodel.data.explode import Exploded, explode, exploded, free_name
 from choicemodel.data.rankings import RankSpec, ranks_of_codes
+from choicemodel.data.sections import Section, part_of
 from choicemodel.data.structure import FloatArray, IntArray, Structure
 from choicemodel.data.wide import (
     Attribute,
@@ -223,6 +224,141 @@ class ChoiceData:
         spec = WideSpec(alternatives_as_dict(alternatives), attributes, available, choice, person, weight)
         long, roles = to_long(frame, spec)
         return _noting_absent(_from_table(long, roles), spec)
+
+    @classmethod
+    def from_parquet(  # noqa: PLR0913 - a public entry point: one argument per column role
+        cls,
+        paths: str | PathLike[str] | Sequence[str | PathLike[str]],
+        *,
+        situation: str | Sequence[str] = (),
+        alternative: str | None = None,
+        choice: str | None,
+        person: str | None = None,
+        available: Attribute | None = None,
+        weight: str | None = None,
+        alternatives: Mapping[Any, Any] | Sequence[Any] | None = None,
+        attributes: Mapping[str, Attribute] | None = None,
+        sort: bool = False,
+        cache: str | None = None,
+        folder: str | PathLike[str] | None = None,
+    ) -> ChoiceData:
+        """Read a survey or log that may be larger than memory, from Parquet files.
+
+        The files are looked at once, a part at a time, and checked as a table in memory is. Sets, choices and people
+        are then held (about two bytes for each row and some twenty for each situation), and every other column stays in
+        its file and is read when it is needed. Models and analyses take such data as they take others, and give the
+        same numbers to the last bit.
+
+        Parameters
+        ----------
+        paths : path-like or list of them
+            Files that are parts of one table, or a folder of them. Rows must be sorted by person, where persons are
+            declared, else by situation.
+        situation, alternative : str
+            As in `from_long`, for a file with a row for each situation and alternative.
+        alternatives, attributes : dict
+            As in `from_wide`, for a file with a row for each situation. It is written in the long form to `folder`.
+        choice, person, available, weight
+            As in `from_long` or `from_wide`.
+        sort : bool
+            Whether to sort the rows on disk, into `folder`, first.
+        cache : {"float64", "float32"}, optional
+            Keep the coded design in `folder`, so that it is read and coded once for each model; as ``"float32"`` in
+            half the space, with seven digits of each number.
+        folder : path-like, optional
+            Where files that are made on the way are put. Default a temporary folder, which goes with the data.
+
+        Returns
+        -------
+        ChoiceData
+
+        Raises
+        ------
+        ChoiceDataError
+            As in `from_long`, with counts over all of the data.
+        SpecificationError
+            If the rows are not sorted, or something is no Parquet file.
+
+        Examples
+        --------
+        >>> import tempfile, pathlib
+        >>> import choicemodel as cm
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = pathlib.Path(folder.name) / "trips.parquet"
+        >>> cm.datasets.travel_mode().to_parquet(path)
+        >>> data = cm.ChoiceData.from_parquet(path, situation="individual", alternative="mode", choice="choice")
+        >>> data
+        <ChoiceData: 210 situations, 4 alternatives (air, bus, car, train), 840 rows, in trips.parquet>
+        >>> cm.MultinomialLogit(data, "gc + ttme").fit().llf.__round__(3)
+        -199.977
+        """
+        from choicemodel.data.opening import Opening, open_files
+
+        _require_names(("choice", choice), ("person", person), ("weight", weight))
+        columns = tuple(situation) if isinstance(situation, (list, tuple)) else (str(situation),)
+        opening = Opening(sort, cache, folder)
+        if alternatives is not None:
+            if columns or alternative is not None:
+                raise SpecificationError(
+                    "situation= and alternative= are for a file with a row for each situation and alternative, and "
+                    "alternatives= with attributes= for one with a row for each situation: give one or the other."
+                )
+            spec = WideSpec(alternatives_as_dict(alternatives), attributes or {}, available, choice, person, weight)
+            return open_files(paths, spec, opening)
+        if alternative is None or not columns:
+            raise SpecificationError(
+                "Say where situations and alternatives are: situation= and alternative= name columns of a file with a "
+                "row for each of both; alternatives= and attributes= are for a file with a row for each situation."
+            )
+        if available is not None and not isinstance(available, str):
+            raise SpecificationError("available= names a column of the file, of 0 and 1.")
+        return open_files(paths, Roles(columns, alternative, choice, person, available, weight), opening)
+
+    @classmethod
+    def from_dask(  # noqa: PLR0913 - a public entry point: one argument per column role
+        cls,
+        frame: Any,
+        *,
+        situation: str | Sequence[str],
+        alternative: str,
+        choice: str | None,
+        person: str | None = None,
+        available: str | None = None,
+        weight: str | None = None,
+    ) -> ChoiceData:
+        """Read a Dask DataFrame: one row per choice situation and alternative, in partitions that stay where they are.
+
+        Parameters
+        ----------
+        frame : dask DataFrame
+            Its rows, partition after partition, must be sorted by person, where persons are declared, else by
+            situation. People may begin in one partition and end in the next.
+        situation, alternative, choice, person, available, weight : str
+            As in `from_long`.
+
+        Returns
+        -------
+        ChoiceData
+            To fit on the cluster that holds the partitions, pass its client: ``model.fit(client=client)``.
+
+        Raises
+        ------
+        ChoiceDataError
+            As in `from_long`, with counts over all of the data.
+
+        Examples
+        --------
+        >>> import dask.dataframe as dd
+        >>> import choicemodel as cm
+        >>> trips = dd.from_pandas(cm.datasets.travel_mode(), npartitions=3)
+        >>> cm.ChoiceData.from_dask(trips, situation="individual", alternative="mode", choice="choice")
+        <ChoiceData: 210 situations, 4 alternatives (air, bus, car, train), 840 rows, in 3 partitions>
+        """
+        from choicemodel.data.opening import open_partitions
+
+        _require_names(("choice", choice), ("person", person), ("weight", weight), ("available", available))
+        columns = tuple(situation) if isinstance(situation, (list, tuple)) else (str(situation),)
+        return open_partitions(frame, Roles(columns, alternative, choice, person, available, weight))
 
     @classmethod
     def from_rankings(  # noqa: PLR0913 - a public entry point: one argument per column role
@@ -691,8 +827,7 @@ class ChoiceData:
             )
         if self.roles.occasion:
             self._refuse_cut_occasions(condition, mask[self.structure.first_rows()])
-        if not mask.any():
-            raise EmptyDataError(f"No situation meets the condition {shown(condition)}.")
+        refuse_none(mask, condition)
         return self._rows(mask)
 
     def _refuse_cut_occasions(self, condition: str, keep: NDArray[np.bool_]) -> None:
@@ -811,19 +946,20 @@ class ChoiceData:
         ChoiceData
         """
         s = self.structure
-        if (
-            isinstance(n_persons, bool)
-            or not isinstance(n_persons, (int, np.integer))
-            or not 0 < n_persons <= s.n_units
-        ):
+        keep = np.isin(s.unit, self._drawn(n_persons, rng))[s.situation_of_rows()]
+        return self._rows(keep)
+
+    def _drawn(self, n_persons: int, rng: int | np.random.Generator | None) -> IntArray:
+        """Units drawn without replacement."""
+        n_units = self.structure.n_units
+        whole = isinstance(n_persons, (int, np.integer)) and not isinstance(n_persons, bool)
+        if not whole or not 0 < n_persons <= n_units:
             raise SpecificationError(
-                f"n_persons must be between 1 and {s.n_units}, the number there are; got {shown(n_persons)}."
+                f"n_persons must be between 1 and {n_units}, the number there are; got {shown(n_persons)}."
             )
         if not isinstance(rng, np.random.Generator):
             seed_of(rng)  # refuses what is no seed
-        drawn = np.random.default_rng(rng).choice(s.n_units, size=n_persons, replace=False)
-        keep = np.isin(s.unit, drawn)[s.situation_of_rows()]
-        return self._rows(keep)
+        return np.random.default_rng(rng).choice(n_units, size=n_persons, replace=False)
 
     def sample_alternatives(
         self,
@@ -1019,7 +1155,7 @@ class ChoiceData:
         s = self.structure
         digest = hashlib.blake2b(digest_size=16)
         digest.update(repr(self.alternatives).encode())
-        for array in (s.starts, s.alternative, s.chosen, s.person, s.weight):
+        for array in (s.starts, s.alternative.astype(np.int32, copy=False), s.chosen, s.person, s.weight):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         if self.roles.occasion:
             for array in (s.occasion, s.stage, s.sign):
@@ -1067,6 +1203,33 @@ class ChoiceData:
             "per row of data.frame with groups.to_numpy()."
         )
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether columns are read from files when they are needed."""
+        return False
+
+    def require_in_memory(self, what: str) -> None:
+        """Refuse data that are read from files a part at a time.
+
+        Raises
+        ------
+        SpecificationError
+        """
+
+    def some_columns(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return the table for a look at some of its columns: others may be there or not."""
+        return self.frame
+
+    def section_data(self, section: Section, columns: Sequence[str] = ()) -> ChoiceData:
+        """The data of a section by themselves, with the alternatives of all; for use inside the package."""
+        s = self.structure
+        rows = s.starts[section.situations]
+        rows = np.repeat(rows - np.append(0, np.cumsum(s.sizes[section.situations])[:-1]), s.sizes[section.situations])
+        rows = rows + np.arange(len(rows))
+        frame = self._frame[list(columns)] if columns else self._frame
+        some = frame.iloc[rows if s.order is None else s.order[rows]]
+        return replace(self, _frame=some, structure=part_of(s, section))
+
     def weights_or_ones(self) -> FloatArray:
         """Weights of the situations, one where none are declared (N,)."""
         weight = self.structure.weight
@@ -1086,6 +1249,12 @@ class ChoiceData:
             f"<ChoiceData: {persons}{occasions}{counted(self.n_situations, 'situation')}, "
             f"{counted(len(self.alternatives), 'alternative')} ({names}), {counted(self.n_rows, 'row')}{choices}>"
         )
+
+
+def refuse_none(mask: NDArray[np.bool_], condition: str) -> None:
+    """Refuse a condition that no situation meets."""
+    if not mask.any():
+        raise EmptyDataError(f"No situation meets the condition {condition!r}.")
 
 
 def _require_frame(frame: object) -> None:
@@ -1116,6 +1285,12 @@ def _require_names(*roles: tuple[str, object]) -> None:
 def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), *, depth: int = 1) -> ChoiceData:
     """Take a long table through the door; `depth` calls separate this one from the user's."""
     data = _admitted(frame, roles, notes)
+    warn_of_single(data, depth=depth + 1)
+    return data
+
+
+def warn_of_single(data: ChoiceData, *, depth: int) -> None:
+    """Warn of situations with a single alternative; `depth` calls separate this one from the user's."""
     single = data.n_situations - data.structure.n_informative
     if single:
         example = data.name_of(int((~data.structure.informative).argmax()))
@@ -1126,7 +1301,6 @@ def _from_table(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...] = (), 
             SingleAlternativeWarning,
             stacklevel=depth + 2,
         )
-    return data
 
 
 def _admitted(frame: pd.DataFrame, roles: Roles, notes: tuple[str, ...]) -> ChoiceData:

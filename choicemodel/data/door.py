@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -107,6 +107,18 @@ class Admitted:
     structure: Structure
 
 
+class Part(NamedTuple):
+    """What is known of all of the data, where a table is a part of it.
+
+    Parameters
+    ----------
+    by_label : bool
+        Whether the choice column holds labels.
+    """
+
+    by_label: bool
+
+
 def require_columns(frame: pd.DataFrame, columns: Sequence[Any], what: str = "the data") -> None:
     """Refuse columns that are not in a table, or in it more than once, all of them together.
 
@@ -152,6 +164,7 @@ class Table:
 
     def __init__(self, frame: pd.DataFrame, roles: Roles) -> None:
         self.frame, self.roles = frame, roles
+        self.part: Part | None = None
         self.situation = encode_jointly(frame, list(roles.situation), "situation")
         encoded = encode(frame[roles.alternative], "alternative")
         self.alternative = encoded.codes
@@ -202,8 +215,15 @@ def _refuse_tuples(alternatives: tuple[Any, ...], column: str) -> None:
         )
 
 
-def admit(frame: pd.DataFrame, roles: Roles) -> Admitted:
+def admit(frame: pd.DataFrame, roles: Roles, part: Part | None = None) -> Admitted:
     """Check the structure of a long table and turn it into arrays.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    roles : Roles
+    part : Part, optional
+        What is known of all of the data where the table is a part of it.
 
     Raises
     ------
@@ -211,6 +231,7 @@ def admit(frame: pd.DataFrame, roles: Roles) -> Admitted:
         One type per cause; `SeveralDataErrors` when there is more than one.
     """
     table = open_table(frame, roles)
+    table.part = part
     problems: list[ChoiceDataError] = []
     available = read_available(table, problems)
     chosen = _chosen(table, problems)
@@ -319,8 +340,13 @@ def _chosen(table: Table, problems: list[ChoiceDataError]) -> BoolArray | None:
     if absent.size:
         problems.append(_no_value(table, column, absent))
         return None
-    indicator = as_indicator(column)
+    indicator = _indicator(table, column)
     return indicator if indicator is not None else _chosen_by_label(table, column, problems)
+
+
+def _indicator(table: Table, column: pd.Series[Any]) -> BoolArray | None:
+    """The choice column as an indicator; None where it holds labels, here or in another part of the data."""
+    return None if table.part is not None and table.part.by_label else as_indicator(column)
 
 
 def _no_value(table: Table, column: pd.Series[Any], absent: IntArray) -> NoChoiceError:
@@ -427,7 +453,7 @@ def _check_choices(
 ) -> None:
     column = table.roles.choice
     count = table.count(chosen)
-    by_label = as_indicator(table.frame[str(column)]) is None
+    by_label = _indicator(table, table.frame[str(column)]) is None
     none, several = np.flatnonzero(count == 0), np.flatnonzero(count > 1)
     if none.size and by_label:
         problems.append(
@@ -573,9 +599,14 @@ def _weight(table: Table, problems: list[ChoiceDataError]) -> FloatArray | None:
                     f"of zero or more, the same in every row of a{'n' if level == 'occasion' else ''} {level}."
                 )
             )
-    if np.all(values == 0):
-        problems.append(WeightError(f"All weights in `{column.name}` are zero: nothing would count."))
+    if table.part is None and np.all(values == 0):
+        problems.append(no_weight(str(column.name)))
     return table.of_situation(values)
+
+
+def no_weight(column: str) -> WeightError:
+    """Return the error for weights that are all zero."""
+    return WeightError(f"All weights in `{column}` are zero: nothing would count.")
 
 
 @dataclass(frozen=True)

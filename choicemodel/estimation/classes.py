@@ -12,13 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.likelihood import Evaluation, Likelihood, sum_by_unit
+from choicemodel.estimation.likelihood import Blocks, Evaluation, Likelihood, sum_by_unit
 from choicemodel.estimation.mixed import Theta
 from choicemodel.estimation.unit_likelihood import UnitLikelihood
 from choicemodel.exceptions import IdentificationError
 from choicemodel.heterogeneity.latent_classes import ClassTastes, membership_hessian
 from choicemodel.heterogeneity.mixture import Mixture, mix_points
-from choicemodel.utility import Block
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -159,7 +158,7 @@ class ClassLikelihood(UnitLikelihood):
     def weighted(self, weight: FloatArray) -> Likelihood:
         """The likelihood of one class, the situations of each unit with a weight (U,)."""
         by_situation = weight[self.unit]
-        return replace(self.inner, blocks=[replace(b, weight=by_situation[b.situations]) for b in self.inner.blocks])
+        return replace(self.inner, blocks=weighted_blocks(self.inner.blocks, by_situation))
 
     def ordered(self, theta: FloatArray) -> FloatArray:
         """The same model with its classes ordered by their shares, the largest first, as far as they can be."""
@@ -169,12 +168,25 @@ class ClassLikelihood(UnitLikelihood):
         return np.concatenate([utility, phi, own])
 
 
-def unit_weights(blocks: Sequence[Block], unit: IntArray, n_units: int) -> FloatArray | None:
+def weighted_blocks(blocks: Blocks, weight: FloatArray | None) -> Blocks:
+    """Give blocks other weights of the situations (N,), or none."""
+    if not isinstance(blocks, Sequence):
+        return blocks.with_weight(weight)
+    return [replace(b, weight=None if weight is None else weight[b.situations]) for b in blocks]
+
+
+def unit_weights(blocks: Blocks, unit: IntArray, n_units: int) -> FloatArray | None:
     """Weight of each unit (U,), from those of its situations; None where there are none.
 
     A unit without a situation that says anything adds nothing: it has the mean weight.
     """
     out = np.full(n_units, np.nan)
+    if not isinstance(blocks, Sequence):
+        informative, weight = blocks.weights()
+        if weight is None:
+            return None
+        out[unit[informative]] = weight[informative]
+        return np.where(np.isnan(out), np.nanmean(out), out)
     for block in blocks:
         if block.weight is None:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,7 +50,11 @@ class _Move(NamedTuple):
 
 
 def fit_with_enough(
-    model_with: Callable[[Draws], Composition], draws: Draws, settings: FitSettings, cov_type: str
+    model_with: Callable[[Draws], Composition],
+    draws: Draws,
+    settings: FitSettings,
+    cov_type: str,
+    client: Any = None,
 ) -> Enough:
     """Fit with more and more draws, each time from the last estimates, until there are enough.
 
@@ -63,6 +67,7 @@ def fit_with_enough(
     settings : FitSettings
     cov_type : {"nonrobust", "opg", "robust"}
         Whose standard errors moves are held against.
+    client : distributed.Client, optional
 
     Returns
     -------
@@ -83,7 +88,7 @@ def fit_with_enough(
     for number in numbers:
         model = model_with(draws.with_number(number))
         fits = [f for _, f in steps]
-        found, caught = _fitted(model, _warm(settings, model, fits), journal)
+        found, caught = _fitted(model, _warm(settings, model, fits), journal, client)
         if steps:
             caught += of_start
         else:
@@ -113,11 +118,13 @@ def _doubled(first: int, most: int) -> list[int]:
     return [first * 2**k for k in range(int(np.log2(most / first)) + 1)]
 
 
-def _fitted(model: Composition, settings: FitSettings, journal: Journal) -> tuple[Fit, list[ChoiceModelWarning]]:
+def _fitted(
+    model: Composition, settings: FitSettings, journal: Journal, client: Any
+) -> tuple[Fit, list[ChoiceModelWarning]]:
     """Fit, and what it warned of."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ChoiceModelWarning)
-        found = fit(model, settings, journal)
+        found = fit(model, settings, journal, client)
     return found, [w.message for w in caught if isinstance(w.message, ChoiceModelWarning)]
 
 

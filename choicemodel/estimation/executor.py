@@ -2,17 +2,19 @@
 
 NumPy gives the interpreter's lock back inside each call, so threads work on blocks side by side while BLAS itself stays
 on one thread. Results are combined in the order of the blocks, so the numbers do not depend on how many threads there
-were. Data on disk or on a cluster are later executors over the same block functions.
+were. Blocks of data on disk are made when their turn comes (`Streamed`), and those on a cluster stay there and are sent
+the function (`Remote`): both give the same results in the same order.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -53,30 +55,89 @@ class _SingleThreadedBlas:
 _single_threaded_blas = _SingleThreadedBlas()
 
 
+class Away(ABC, Generic[Item]):
+    """Blocks that are not in memory here."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def mean_weight(self) -> float:
+        """Mean weight of what is in the blocks, summed as that of blocks in memory is."""
+
+
+class Streamed(Away[Item]):
+    """Blocks that are made when they are asked for, some at a time, and not kept."""
+
+    @abstractmethod
+    def parts(self) -> Iterator[Sequence[Callable[[], Item]]]:
+        """What makes the blocks, those of a section together; the next section is read meanwhile."""
+
+
+class Remote(Away[Item]):
+    """Blocks that are elsewhere."""
+
+    @abstractmethod
+    def map(self, function: Callable[[Item], Result]) -> list[Result]:
+        """Apply a function to each block where it is; results come in the order of the blocks."""
+
+
+def in_memory(blocks: Sequence[Item] | Away[Item]) -> Sequence[Item]:
+    """Return blocks that are in memory; refuse others.
+
+    Raises
+    ------
+    SpecificationError
+        If the data are read from files, or are on a cluster.
+    """
+    if isinstance(blocks, Sequence):
+        return blocks
+    raise SpecificationError(
+        "Refits of simulated or resampled choices need the data in memory, and these are read from files or are on a "
+        "cluster: use data.sample(n) for some persons, or data.in_memory() where memory suffices."
+    )
+
+
 class Executor:
     """Maps a function over blocks on some threads.
 
     Make one with `executor`, which keeps BLAS on one thread while it is open.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor | None) -> None:
-        self._pool = pool
+    def __init__(self, pool: ThreadPoolExecutor | None, client: Any = None) -> None:
+        self._pool, self.client = pool, client
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item] | Away[Item]) -> list[Result]:
         """Apply a function to each item; results come in the order of the items."""
+        if isinstance(items, Sequence):
+            return self._map(function, items)
+        if isinstance(items, Streamed):
+            return [found for part in self.map_parts(function, items) for found in part]
+        assert isinstance(items, Remote)  # noqa: S101 - there is nowhere else
+        return items.map(function)
+
+    def map_parts(self, function: Callable[[Item], Result], items: Streamed[Item]) -> Iterator[list[Result]]:
+        """Apply a function to each of some streamed blocks; results come section by section."""
+        for part in items.parts():
+            yield self._map(lambda make: function(make()), part)
+
+    def _map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         if self._pool is None or len(items) < 2:
             return [function(item) for item in items]
         return list(self._pool.map(function, items))
 
 
 @contextmanager
-def executor(threads: int | None) -> Iterator[Executor]:
+def executor(threads: int | None, client: Any = None) -> Iterator[Executor]:
     """Open an executor.
 
     Parameters
     ----------
     threads : int or None
         Number of threads; None for all cores that this process may use.
+    client : distributed.Client, optional
+        Of a cluster on which blocks are to be coded and worked on.
     """
     count = available_cores() if threads is None else threads
     if not isinstance(count, int) or count < 1:
@@ -85,10 +146,10 @@ def executor(threads: int | None) -> Iterator[Executor]:
         )
     with _single_threaded_blas:
         if count == 1:
-            yield Executor(None)
+            yield Executor(None, client)
             return
         with ThreadPoolExecutor(count) as pool:
-            yield Executor(pool)
+            yield Executor(pool, client)
 
 
 def available_cores() -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +22,28 @@ from choicemodel.estimation.classes import (
     empty_classes,
     found_once,
     unit_weights,
+    weighted_blocks,
 )
 from choicemodel.estimation.error_structure import check_error_structure
-from choicemodel.estimation.executor import Executor, executor
+from choicemodel.estimation.executor import Away, Executor, executor, in_memory
 from choicemodel.estimation.identification import check_identified, gram
-from choicemodel.estimation.likelihood import Likelihood, sum_by_unit
+from choicemodel.estimation.likelihood import Blocks, Likelihood, ordered_sum, outer, sum_by_unit
 from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
-from choicemodel.estimation.optimise import Composition, FitSettings, Search, Task, journal_of, search
+from choicemodel.estimation.optimise import Composition, FitSettings, Search, Task, journal_of, search, starting_values
 from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
+from choicemodel.estimation.remote import WHOLE, Coding, OnCluster, PeopleOnCluster, place
 from choicemodel.estimation.separation import Separation, find_separation, in_words
+from choicemodel.estimation.streamed import (
+    StreamedBlocks,
+    StreamedLikelihood,
+    StreamedPeople,
+    each_situation_is_a_unit,
+)
 from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
 from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.within import WithinLikelihood, situation_blocks
@@ -52,7 +60,8 @@ from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.random_utility import Gumbel
-from choicemodel.utility import Block, Design
+from choicemodel.utility import Design
+from choicemodel.utility.stored_design import StoredDesign
 
 __all__ = [
     "Composition",
@@ -125,7 +134,7 @@ class Fit:
     notes: tuple[str, ...] = ()
 
 
-def build_blocks(design: Design, pool: Executor) -> list[Block]:
+def build_blocks(design: Design, pool: Executor) -> Blocks:
     """Code the informative situations of the data in blocks.
 
     Raises
@@ -137,13 +146,17 @@ def build_blocks(design: Design, pool: Executor) -> list[Block]:
     structure.require_chosen()
     if not structure.n_informative:
         raise EmptyDataError("Every situation offers a single alternative: there is nothing to estimate from.")
+    if pool.client is not None:
+        return OnCluster(pool.client, place(pool.client, design, Coding(design.recipe, design.columns, WHOLE)), design)
+    if isinstance(design, StoredDesign):
+        return StreamedBlocks(design, design.weight)
     return pool.map(design.block, design.groups())
 
 
 def likelihood_of(
     model: Composition,
     pool: Executor,
-    prepared: Prepared | list[Block] | None = None,
+    prepared: Prepared | Blocks | None = None,
     *,
     at: FloatArray | None = None,
 ) -> Likelihood | UnitLikelihood:
@@ -173,7 +186,8 @@ def likelihood_of(
         return placed(plain, at) if at is not None and is_adaptive(model.heterogeneity) else plain
     blocks = prepared.blocks if isinstance(prepared, Prepared) else prepared
     blocks = build_blocks(model.design, pool) if blocks is None else blocks
-    return Likelihood(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
+    kind = StreamedLikelihood if isinstance(blocks, StreamedBlocks) else Likelihood
+    return kind(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
 
 
 def coded_covariates(coded: Prepared) -> FloatArray:
@@ -187,7 +201,7 @@ def _class_likelihood(
 ) -> ClassLikelihood:
     """The likelihood of latent classes, whose weights are those of units; covariates of the membership are given."""
     structure = model.design.data.structure
-    plain = [replace(b, weight=None) for b in coded.blocks]
+    plain = weighted_blocks(coded.blocks, None)
     inner = Likelihood(plain, model.errors, Homogeneous(), len(model.design.columns), pool)
     weight = unit_weights(coded.blocks, structure.unit, structure.n_units)
     ranges = _ranges(model.parameters)
@@ -224,6 +238,26 @@ def _ranges(parameters: Parameters) -> tuple[FloatArray, FloatArray]:
     return lower, upper
 
 
+def outer_product(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, design: Design) -> FloatArray:
+    """Sum of the outer products of the scores of units (K, K): block by block where units are situations."""
+    if isinstance(likelihood, StreamedLikelihood):
+        return likelihood.outer(theta)
+    if not isinstance(likelihood, Likelihood):
+        return outer_of(unit_scores(likelihood, theta, design), design)
+    gamma = likelihood.heterogeneity.support(theta)[0][0]
+    if each_situation_is_a_unit(design.data.structure):
+        parts = likelihood.executor.map(lambda b: outer(likelihood.scores(b, gamma)), likelihood.blocks)
+        return ordered_sum(parts, len(gamma), 2)
+    if isinstance(likelihood.blocks, OnCluster):
+        return ordered_sum(likelihood.blocks.outer(likelihood, gamma), len(gamma), 2)
+    return outer_of(unit_scores(likelihood, theta, design), design)
+
+
+def outer_of(scores: FloatArray, design: Design) -> FloatArray:
+    """Sum of the outer products of scores (U, K), section by section."""
+    return ordered_sum([outer(scores[s.first : s.last]) for s in design.sections], scores.shape[1], 2)
+
+
 def unit_scores(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, design: Design) -> FloatArray:
     """Score of each independent unit (U, K)."""
     if isinstance(likelihood, UnitLikelihood):
@@ -238,45 +272,79 @@ class Prepared:
 
     Parameters
     ----------
-    blocks : list of Block
+    blocks : list of Block, or what makes them when they are needed
     products : ndarray (K, K)
-        Sum of products of the differenced design.
+        Sum of products of the differenced design; empty where the first pass of the fit finds them.
     people : list of People or None
         The same situations by person, where coefficients are drawn for persons.
     facts : SurveyFacts or None
         Draws and covariates of the persons.
     """
 
-    blocks: list[Block]
+    blocks: Blocks
     products: FloatArray
-    people: list[People] | None = None
+    people: Sequence[People] | Away[People] | None = None
     facts: SurveyFacts | None = None
 
     def with_choices(self, structure: Structure) -> Prepared:
         """Return the same data with the choices of another structure of the same sets."""
-        people = None if self.people is None else [p.with_choices(structure) for p in self.people]
-        return replace(self, blocks=[b.with_choices(structure) for b in self.blocks], people=people)
+        people = None if self.people is None else [p.with_choices(structure) for p in in_memory(self.people)]
+        return replace(self, blocks=[b.with_choices(structure) for b in in_memory(self.blocks)], people=people)
 
 
 def prepare(model: Composition, pool: Executor) -> Prepared:
     """Code the data of a model in blocks and sum their products."""
     design = model.design
     blocks = build_blocks(design, pool)
+    if isinstance(blocks, StreamedBlocks) and not isinstance(model.heterogeneity, Mixing):
+        return Prepared(blocks, np.empty((0, 0)))  # found on the way, in a pass that is made anyhow
     plain = Prepared(blocks, gram(blocks, len(design.columns), pool))
     if not isinstance(model.heterogeneity, Mixing):
         return plain
     check_weights(design.data)
     if isinstance(model.heterogeneity.tastes, ClassTastes):
         return replace(plain, facts=model.heterogeneity.facts(design.data))
-    regular = isinstance(model.errors, Gumbel)
-    if model.heterogeneity.varies_within:
-        people = situation_blocks(design, model.heterogeneity.n_points, regular=regular)
-        return replace(plain, people=people, facts=model.heterogeneity.facts(design.data))
-    people = people_blocks(design, points_in_fit(model.heterogeneity), regular=regular)
-    return replace(plain, people=people, facts=model.heterogeneity.facts(design.data, [p.units for p in people]))
+    people = _coded_people(model, pool)
+    together = [p.units for p in people] if isinstance(people, list) and not model.heterogeneity.varies_within else []
+    return replace(plain, people=people, facts=model.heterogeneity.facts(design.data, together))
 
 
-def fit(model: Composition, settings: FitSettings, journal: Journal | None = None) -> Fit:
+def _coded_people(model: Composition, pool: Executor) -> Sequence[People] | Away[People]:
+    """Code the situations of a mixture by person: here, when their turn comes, or on a cluster."""
+    design, mixing, regular = model.design, model.heterogeneity, isinstance(model.errors, Gumbel)
+    assert isinstance(mixing, Mixing)  # noqa: S101 - has people
+    n_points = mixing.n_points if mixing.varies_within else points_in_fit(mixing)
+    if pool.client is not None:
+        return _people_on_cluster(model, pool, regular=regular)
+    if isinstance(design, StoredDesign):
+        return StreamedPeople(design, n_points, regular, mixing.varies_within)
+    code = situation_blocks if mixing.varies_within else people_blocks
+    return code(design, n_points, regular=regular)
+
+
+def _people_on_cluster(model: Composition, pool: Executor, *, regular: bool) -> PeopleOnCluster:
+    """Code people on a cluster, with their draws.
+
+    Raises
+    ------
+    SpecificationError
+        For what is made anew on the way: nodes that are placed for each person, and draws of situations.
+    """
+    mixing, design = model.heterogeneity, model.design
+    assert isinstance(mixing, Mixing)  # noqa: S101 - has people
+    if mixing.varies_within or is_adaptive(mixing):
+        what = (
+            "Coefficients that vary within persons" if mixing.varies_within else "A quadrature placed for each person"
+        )
+        raise SpecificationError(
+            f"{what} cannot be fitted on a cluster: fit without client=, or "
+            + ("leave within= out." if mixing.varies_within else 'use draws, such as cm.Draws("sobol", 512, rng=0).')
+        )
+    coding = Coding(design.recipe, design.columns, WHOLE, mixing, (points_in_fit(mixing), regular))
+    return PeopleOnCluster(pool.client, place(pool.client, design, coding), design)
+
+
+def fit(model: Composition, settings: FitSettings, journal: Journal | None = None, client: Any = None) -> Fit:
     """Estimate a model by maximum likelihood.
 
     Parameters
@@ -285,11 +353,15 @@ def fit(model: Composition, settings: FitSettings, journal: Journal | None = Non
     settings : FitSettings
     journal : Journal, optional
         What was done before; default that of the checkpoint that the settings name.
+    client : distributed.Client, optional
+        Of the cluster on which the data are coded and worked on.
 
     Raises
     ------
     IdentificationError
         If the data cannot tell the free coefficients apart.
+    ClusterError
+        If the cluster is lost.
 
     Warns
     -----
@@ -298,7 +370,7 @@ def fit(model: Composition, settings: FitSettings, journal: Journal | None = Non
     LatentClassWarning
         If a class is empty or the same as another one, or the best optimum was found from one starting point only.
     """
-    with executor(settings.threads) as pool:
+    with executor(settings.threads, client) as pool:
         return fit_prepared(model, prepare(model, pool), settings, pool, journal)
 
 
@@ -314,13 +386,17 @@ def fit_prepared(
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
     if settings.population_shares is not None:
+        in_memory(prepared.blocks)
         within = isinstance(model.heterogeneity, Mixing) and model.heterogeneity.varies_within
         prepared = _restratified(prepared, model.design, within=within)
-    blocks, products = prepared.blocks, prepared.products
-    utility_free = _columns_free(model, free)
-    check_identified(model.design, blocks, products, utility_free)
-    check_error_structure(model, theta, free)
+    blocks, utility_free = prepared.blocks, _columns_free(model, free)
     likelihood = likelihood_of(model, pool, prepared)
+    if isinstance(likelihood, StreamedLikelihood):
+        theta, prepared = _first_pass(likelihood, (theta, free), (model, settings), prepared)
+        settings = replace(settings, start=dict(zip(model.parameters.names, theta.tolist(), strict=True)))
+    products = prepared.products
+    check_identified(model.design, (blocks, pool), products, utility_free)
+    check_error_structure(model, theta, free)
     if isinstance(likelihood, UnitLikelihood) and likelihood.has_kinks:
         settings = replace(settings, tolerance=max(settings.tolerance, KINKED_TOLERANCE))
     _check_classes(model, prepared)
@@ -333,19 +409,37 @@ def fit_prepared(
         found = search(likelihood, theta, free, task, logit, classes)
     optimum = found.optimum
     theta[free] = optimum.theta
-    scores = unit_scores(likelihood, theta, model.design)
     if settings.population_shares is not None:
-        scores = centred_scores(scores, model.design)
+        scores = centred_scores(unit_scores(likelihood, theta, model.design), model.design)
+        squares = outer_of(scores, model.design)
+    else:
+        squares = outer_product(likelihood, theta, model.design)
     separation = None
     if isinstance(likelihood, Likelihood):
         separation = _separation(optimum, products, (likelihood, utility_free, settings), pool)
-    fitted = _conclude(model, found, _Found(theta, free, scores, separation), settings, began)
+    fitted = _conclude(model, found, _Found(theta, free, squares, separation), settings, began)
     for remark in _remarks(model, likelihood, fitted, (prepared, settings)):
         warnings.warn(remark, LatentClassWarning, stacklevel=4)
     if isinstance(model.heterogeneity, Mixing):
         for remark in singular_blocks(model.heterogeneity, fitted.theta):
             warnings.warn(remark, TasteWarning, stacklevel=4)
     return fitted
+
+
+def _first_pass(
+    likelihood: StreamedLikelihood,
+    where: tuple[FloatArray, BoolArray],
+    how: tuple[Composition, FitSettings],
+    prepared: Prepared,
+) -> tuple[FloatArray, Prepared]:
+    """Find where to start, and look at everything there: the products of the design come with the first pass."""
+    model, settings = how
+    start = starting_values(likelihood, where, Task(model, settings, Journal()), None)
+    if likelihood.errors.has_curvature:
+        likelihood.evaluate_with_hessian(start)
+    else:
+        likelihood.evaluate(start)
+    return start, replace(prepared, products=likelihood.products)
 
 
 def _remarks(
@@ -360,7 +454,7 @@ def _remarks(
     if isinstance(likelihood, ClassLikelihood):
         free = fitted.free
         known = np.where(free & free[:, np.newaxis], fitted.covariances["nonrobust"], 0.0)
-        rows = sum(b.differences.shape[1] * b.n_situations for b in prepared.blocks)
+        rows = n_differences(prepared.blocks)
         size = np.sqrt(np.diag(prepared.products) / rows)
         return class_remarks(likelihood, fitted.theta, known, optima, size)
     mixing = model.heterogeneity
@@ -380,25 +474,26 @@ def _columns_free(model: Composition, free: BoolArray) -> BoolArray:
 
 def _restratified(prepared: Prepared, design: Design, *, within: bool) -> Prepared:
     """Bring units that were resampled at random back to their strata; the people are situations if `within`."""
-    change = change_of_strata(prepared.blocks, design)
+    change = change_of_strata(list(in_memory(prepared.blocks)), design)
     if change is None:
         return prepared
-    blocks = [restratified(b, change, design) for b in prepared.blocks]
+    blocks = [restratified(b, change, design) for b in in_memory(prepared.blocks)]
     people = None
     if prepared.people is not None:
         unit, each = design.data.structure.unit, within
         people = [
             replace(p, weight=p.weight / change.of_unit[unit[p.units] if each else p.units])  # type: ignore[operator]
-            for p in prepared.people
+            for p in in_memory(prepared.people)
         ]
     return replace(prepared, blocks=blocks, people=people)
 
 
-def _logit(model: Composition, blocks: list[Block], pool: Executor) -> Likelihood | None:
+def _logit(model: Composition, blocks: Blocks, pool: Executor) -> Likelihood | None:
     """The logit from which a mixture starts."""
     if not isinstance(model.heterogeneity, Mixing):
         return None
-    return Likelihood(blocks, Gumbel(), Homogeneous(), len(model.design.columns), pool)
+    arguments = (blocks, Gumbel(), Homogeneous(), len(model.design.columns), pool)
+    return StreamedLikelihood(*arguments) if isinstance(blocks, StreamedBlocks) else Likelihood(*arguments)
 
 
 def _start(parameters: Parameters, settings: FitSettings) -> tuple[FloatArray, BoolArray]:
@@ -441,8 +536,16 @@ def _separation(
         and _least_information(information, products[np.ix_(free, free)]) > suspicious
     ):
         return None
-    rows = sum(b.differences.shape[1] * b.n_situations for b in blocks)
-    return find_separation(list(blocks), free, size / np.sqrt(rows), pool)
+    if not isinstance(blocks, Sequence):  # it goes over all rows again and again
+        return None
+    return find_separation(list(blocks), free, size / np.sqrt(n_differences(blocks)), pool)
+
+
+def n_differences(blocks: Blocks) -> int:
+    """Rows of the differenced design of all blocks together."""
+    if isinstance(blocks, Sequence):
+        return sum(b.differences.shape[1] * b.n_situations for b in blocks)
+    return blocks.n_differences
 
 
 def _least_information(information: FloatArray, products: FloatArray) -> float:
@@ -459,7 +562,7 @@ def _least_information(information: FloatArray, products: FloatArray) -> float:
 class _Found(NamedTuple):
     theta: FloatArray
     free: BoolArray
-    scores: FloatArray
+    outer: FloatArray
     separation: Separation | None
 
 
@@ -476,7 +579,7 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
         others = np.zeros((len(found.separation.null), len(names) - found.separation.null.shape[1]))
         null = np.vstack([null, np.hstack([found.separation.null, others])])
     bread = cov.nonrobust(information, null)
-    outer = (found.scores.T @ found.scores)[np.ix_(inner, inner)]
+    outer = found.outer[np.ix_(inner, inner)]
     covariances = {
         "nonrobust": cov.expand(bread, inner),
         "opg": cov.expand(cov.opg(outer, null), inner),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.estimation.executor import Executor
+from choicemodel.estimation.likelihood import Blocks
 from choicemodel.exceptions import IdentificationError
 from choicemodel.utility import Block, Design, DesignColumn
 from choicemodel.utility.terms import parse_formula, term_text
@@ -45,22 +47,23 @@ class Dependence:
     on: dict[int, float]
 
 
-def gram(blocks: Sequence[Block], n_columns: int, executor: Executor) -> FloatArray:
+def gram(blocks: Blocks, n_columns: int, executor: Executor) -> FloatArray:
     """Sum of products of the design's differences (K, K)."""
-
-    def product(block: Block) -> FloatArray:
-        out = np.zeros((n_columns, n_columns))
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # `check_identified` names such columns
-            for j in range(block.differences.shape[1]):
-                X = block.differences[:, j]
-                if block.weight is not None and not block.weight.all():
-                    X = X * (block.weight > 0)  # what has no weight identifies nothing
-                out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
-        return out
-
     out = np.zeros((n_columns, n_columns))
-    for part in executor.map(product, blocks):
+    for part in executor.map(partial(product_of, n_columns=n_columns), blocks):
         out += part
+    return out
+
+
+def product_of(block: Block, n_columns: int) -> FloatArray:
+    """Products of the differences of a block's design (K, K)."""
+    out = np.zeros((n_columns, n_columns))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # `check_identified` names such columns
+        for j in range(block.differences.shape[1]):
+            X = block.differences[:, j]
+            if block.weight is not None and not block.weight.all():
+                X = X * (block.weight > 0)  # what has no weight identifies nothing
+            out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
     return out
 
 
@@ -113,7 +116,9 @@ def _dependence(k: int, kept: Sequence[int], factors: FloatArray, size: FloatArr
     return Dependence(k, on)
 
 
-def check_identified(design: Design, blocks: Sequence[Block], products: FloatArray, free: NDArray[np.bool_]) -> None:
+def check_identified(
+    design: Design, blocks: tuple[Blocks, Executor], products: FloatArray, free: NDArray[np.bool_]
+) -> None:
     """Refuse a design whose free coefficients cannot be told apart.
 
     Raises
@@ -137,12 +142,20 @@ def check_identified(design: Design, blocks: Sequence[Block], products: FloatArr
     raise IdentificationError(lead + "\n- ".join(sentences[:_SHOWN]) + more)
 
 
+def _is_anywhere(blocks: Blocks, pool: Executor, k: int) -> bool:
+    """Whether a column differs within any set, where the sum of its squares is zero."""
+    return any(pool.map(lambda b: bool(b.differences[k].any()), blocks))
+
+
 def _check_size(
-    columns: Sequence[DesignColumn], blocks: Sequence[Block], squares: FloatArray, positions: NDArray[np.int64]
+    columns: Sequence[DesignColumn],
+    blocks: tuple[Blocks, Executor],
+    squares: FloatArray,
+    positions: NDArray[np.int64],
 ) -> None:
     """Refuse columns whose squares leave the range of floating-point numbers."""
     suspects = [i for i, square in enumerate(squares) if not _TINY < square < np.inf]
-    wrong = [columns[i].name for i in suspects if any(b.differences[positions[i]].any() for b in blocks)]
+    wrong = [columns[i].name for i in suspects if squares[i] != 0 or _is_anywhere(*blocks, int(positions[i]))]
     if wrong:
         raise IdentificationError(
             f"The values of {', '.join(f'`{n}`' for n in wrong)} are so large or so small that their squares cannot be "

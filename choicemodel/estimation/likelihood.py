@@ -14,20 +14,47 @@ from __future__ import annotations
 
 import math
 import threading
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.estimation.executor import Executor
-from choicemodel.estimation.quasi_newton import difference_hessian
+from choicemodel.estimation.executor import Away, Executor
+from choicemodel.estimation.quasi_newton import ManyScores, difference_hessian
 from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.random_utility import Curvature, ErrorDistribution, LogProbability
 from choicemodel.utility import Block, prepared
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+
+class BlocksAway(Away[Block]):
+    """Choice situations in blocks that are not in memory here, and what is known without reading them."""
+
+    @property
+    @abstractmethod
+    def n_differences(self) -> int:
+        """Rows of the differenced design of all blocks together."""
+
+    @abstractmethod
+    def with_weight(self, weight: FloatArray | None) -> BlocksAway:
+        """Return the same blocks with other weights of the situations (N,), or none."""
+
+    @abstractmethod
+    def weights(self) -> tuple[NDArray[np.bool_], FloatArray | None]:
+        """Which situations are in the blocks, and the weights of all (N,)."""
+
+    @abstractmethod
+    def some(self, wanted: IntArray) -> list[Block]:
+        """Some blocks, by their numbers, in memory."""
+
+
+Blocks = Sequence[Block] | BlocksAway
 
 # Steps of differences, in standard errors: the log-likelihood is all but quadratic on this scale, and the rounding of
 # the score far below what such a step changes.
@@ -36,6 +63,14 @@ _ON_BOUND = 1e-8
 
 # Bytes of the weighted design in one matrix product of the Hessian: it and its factor stay in the inner cache.
 _PRODUCT_BYTES = 200_000
+
+
+# A start is found on a sample of the blocks: in this many runs of neighbours, so that few sections are read.
+RUNS = 8
+# Below so many blocks, every eighth of them.
+_FEW_BLOCKS = 256
+_SUBSAMPLE = 8
+_PART = 20
 
 
 class Workspace(threading.local):
@@ -87,7 +122,7 @@ class Likelihood:
         Where the parameters have no meaning beyond; differences keep inside.
     """
 
-    blocks: Sequence[Block]
+    blocks: Blocks
     errors: ErrorDistribution
     heterogeneity: Heterogeneity
     n_utility: int
@@ -96,6 +131,15 @@ class Likelihood:
     upper: FloatArray = field(default_factory=lambda: np.empty(0))
     _work: Workspace = field(default_factory=Workspace, repr=False, compare=False)
     _sets: dict[int, object] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a block function needs elsewhere: neither the blocks nor who works on them here."""
+        return {**vars(self), "blocks": (), "executor": None, "_work": None, "_sets": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the place of a likelihood elsewhere."""
+        for name, value in {**state, "_work": Workspace()}.items():
+            object.__setattr__(self, name, value)
 
     def evaluate(self, theta: FloatArray) -> Evaluation:
         """Compute value and score."""
@@ -110,9 +154,9 @@ class Likelihood:
         gamma = self.heterogeneity.support(theta)[0][0]
         parts = self.executor.map(lambda block: self.contribution(block, gamma, hessian=hessian), self.blocks)
         value = float(sum(p.value for p in parts))
-        score = self.heterogeneity.pull_back(_ordered_sum([p.score for p in parts], len(gamma)))
+        score = self.heterogeneity.pull_back(ordered_sum([p.score for p in parts], len(gamma)))
         matrices = [p.hessian for p in parts if p.hessian is not None]
-        return Evaluation(value, score, _ordered_sum(matrices, len(gamma), 2) if hessian else None)
+        return Evaluation(value, score, ordered_sum(matrices, len(gamma), 2) if hessian else None)
 
     def value(self, theta: FloatArray) -> float:
         """Compute the value alone."""
@@ -121,32 +165,27 @@ class Likelihood:
             sum(self.executor.map(lambda b: _total(self._log_probability(b, gamma).value, b.weight), self.blocks))
         )
 
-    @property
+    @cached_property
     def mean_weight(self) -> float:
         """Mean weight of the situations."""
-        total = sum(b.n_situations if b.weight is None else float(b.weight.sum()) for b in self.blocks)
-        return total / sum(b.n_situations for b in self.blocks)
+        return mean_weight(self.blocks)
 
     def situation_values(self, theta: FloatArray, n_situations: int) -> FloatArray:
         """Log-probability of the choice of each situation (N,), zero for those without information."""
         gamma = self.heterogeneity.support(theta)[0][0]
         values = np.zeros(n_situations)
-
-        def fill(block: Block) -> None:
-            values[block.situations] = self._log_probability(block, gamma).value
-
-        self.executor.map(fill, self.blocks)
+        for at, found in self.executor.map(
+            lambda block: (block.situations, self._log_probability(block, gamma).value), self.blocks
+        ):
+            values[at] = found
         return values
 
     def situation_scores(self, theta: FloatArray, n_situations: int) -> FloatArray:
         """Score of each situation (N, K), zero for those without information."""
         gamma = self.heterogeneity.support(theta)[0][0]
         scores = np.zeros((n_situations, len(gamma)))
-
-        def fill(block: Block) -> None:
-            scores[block.situations] = self._scores(block, gamma)
-
-        self.executor.map(fill, self.blocks)
+        for at, found in self.executor.map(lambda block: (block.situations, self.scores(block, gamma)), self.blocks):
+            scores[at] = found
         return self.heterogeneity.pull_back(scores)
 
     def log_probability(self, block: Block, theta: FloatArray) -> FloatArray:
@@ -155,7 +194,15 @@ class Likelihood:
 
     def contribution(self, block: Block, gamma: FloatArray, *, hessian: bool) -> Contribution:
         """Compute what one block adds to the log-likelihood and its derivatives."""
-        found = self._log_probability(block, gamma, curvature=hessian)
+        return self._contribution(block, gamma, self._log_probability(block, gamma, curvature=hessian))
+
+    def with_scores(self, block: Block, gamma: FloatArray) -> tuple[Contribution, FloatArray]:
+        """The same with the Hessian, and the scores of the situations (n, K)."""
+        found = self._log_probability(block, gamma, curvature=True)
+        scores = self._scores(block, gamma, found)
+        return self._contribution(block, gamma, found), scores
+
+    def _contribution(self, block: Block, gamma: FloatArray, found: LogProbability) -> Contribution:
         if block.weight is not None:
             found.gradient[...] *= block.weight
         X = block.differences.reshape(self.n_utility, -1)
@@ -181,6 +228,8 @@ class Likelihood:
 
     def _sets_of(self, block: Block) -> object:
         """What the errors need to know of a block's sets, kept for the blocks that are asked for again and again."""
+        if not isinstance(self.blocks, Sequence):  # blocks that come and go
+            return prepared(self.errors, block)
         if not self._sets:
             self._sets.update({id(b): None for b in self.blocks})
         if id(block) not in self._sets:  # one that comes and goes, whose address may be another's next time
@@ -190,9 +239,11 @@ class Likelihood:
             kept = self._sets[id(block)] = prepared(self.errors, block)
         return kept
 
-    def _scores(self, block: Block, gamma: FloatArray) -> FloatArray:
+    def scores(self, block: Block, gamma: FloatArray) -> FloatArray:
         """Scores of the situations of a block (n, K)."""
-        found = self._log_probability(block, gamma)
+        return self._scores(block, gamma, self._log_probability(block, gamma))
+
+    def _scores(self, block: Block, gamma: FloatArray, found: LogProbability) -> FloatArray:
         scores = np.empty((len(gamma), block.n_situations))
         np.einsum("kjn,jn->kn", block.differences, found.gradient[1:], out=scores[: self.n_utility])
         if found.own_gradient is not None:
@@ -234,7 +285,21 @@ class Likelihood:
         # A positive parameter stays positive, and a share a share.
         room = np.minimum(theta - self.lower, self.upper - theta) if len(self.lower) else np.inf
         steps = np.where(room > _ON_BOUND, np.minimum(steps, 0.01 * room), 0.0)
-        return difference_hessian(lambda t: self.evaluate(t).score, theta, steps)
+        return difference_hessian(lambda t: self.evaluate(t).score, theta, steps, self.scores_at)
+
+    @property
+    def scores_at(self) -> ManyScores | None:
+        """Scores at several parameters in one pass over the blocks; None where one after the other does as well."""
+        return None if isinstance(self.blocks, Sequence) else self._scores_at
+
+    def _scores_at(self, thetas: Sequence[FloatArray]) -> list[FloatArray]:
+        gammas = [self.heterogeneity.support(t)[0][0] for t in thetas]
+
+        def work(block: Block) -> list[FloatArray]:
+            return [self.contribution(block, g, hessian=False).score for g in gammas]
+
+        parts = self.executor.map(work, self.blocks)
+        return [self.heterogeneity.pull_back(ordered_sum([p[i] for p in parts], len(g))) for i, g in enumerate(gammas)]
 
     def has_meaning(self, theta: FloatArray) -> bool:
         """Whether every parameter is inside the range in which it means something."""
@@ -245,21 +310,35 @@ class Likelihood:
 
         It does not depend on the scale of the weights, which are in the scores.
         """
-        n = 1 + max(int(b.situations.max()) for b in self.blocks)
-        squares = (self.situation_scores(theta, n) ** 2).sum(axis=0) / self.mean_weight**2
+        gamma = self.heterogeneity.support(theta)[0][0]
+        parts = self.executor.map(lambda block: (self.scores(block, gamma) ** 2).sum(axis=0), self.blocks)
+        squares = ordered_sum(parts, len(gamma)) / self.mean_weight**2
         return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares, 1.0)))
+
+
+def mean_weight(blocks: Blocks) -> float:
+    """Mean weight of the situations of some blocks."""
+    if not isinstance(blocks, Sequence):
+        return blocks.mean_weight
+    total = sum(b.n_situations if b.weight is None else float(b.weight.sum()) for b in blocks)
+    return total / sum(b.n_situations for b in blocks)
 
 
 def _total(value: FloatArray, weight: FloatArray | None) -> float:
     return float(value.sum() if weight is None else value @ weight)
 
 
-def _ordered_sum(parts: Sequence[FloatArray], size: int, dimensions: int = 1) -> FloatArray:
+def ordered_sum(parts: Sequence[FloatArray], size: int, dimensions: int = 1) -> FloatArray:
     """Add arrays up in their order, so that the sum is the same to the last bit however they were computed."""
     out = np.zeros((size,) * dimensions)
     for part in parts:
         out += part
     return out
+
+
+def outer(scores: FloatArray) -> FloatArray:
+    """Sum of the outer products of scores (n, K): (K, K)."""
+    return np.asarray(scores.T @ scores)
 
 
 def sum_by_unit(scores: FloatArray, unit: IntArray, n_units: int) -> FloatArray:
@@ -269,3 +348,22 @@ def sum_by_unit(scores: FloatArray, unit: IntArray, n_units: int) -> FloatArray:
     order = np.argsort(unit, kind="stable")
     starts = np.searchsorted(unit[order], np.arange(n_units))
     return np.add.reduceat(scores[order], starts, axis=0)
+
+
+def some_blocks(number: int) -> IntArray:
+    """Which blocks a large fit looks at to find where to start.
+
+    Every eighth one; of more than some hundred a twentieth, in runs that are spread evenly.
+
+    Examples
+    --------
+    >>> some_blocks(20).tolist()
+    [0, 8, 16]
+    >>> len(some_blocks(1000))
+    56
+    """
+    if number <= _FEW_BLOCKS:
+        return np.arange(0, number, _SUBSAMPLE)
+    length = math.ceil(number / _PART / RUNS)
+    first = np.linspace(0, number - length, RUNS).astype(np.int64)
+    return np.unique(first[:, np.newaxis] + np.arange(length))

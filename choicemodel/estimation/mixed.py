@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.data.structure import Structure
-from choicemodel.estimation.executor import Executor
+from choicemodel.estimation.executor import Away, Executor, Remote, in_memory
 from choicemodel.estimation.likelihood import Workspace
 from choicemodel.estimation.people import Part, People
 from choicemodel.estimation.person_draws import PersonFacts, SurveyFacts
@@ -155,7 +155,7 @@ class MixedLikelihood(UnitLikelihood):
         Where the parameters have no meaning beyond; differences keep inside.
     """
 
-    people: Sequence[People]
+    people: Sequence[People] | Away[People]
     errors: ErrorDistribution
     tastes: Tastes
     facts: SurveyFacts
@@ -168,9 +168,20 @@ class MixedLikelihood(UnitLikelihood):
 
     # --- what is asked of it -----------------------------------------------------------------------------------------
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a block function needs elsewhere: neither the people nor who works on them here."""
+        return {**vars(self), "people": (), "executor": None, "facts": None, "_work": None, "_coded": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the place of a likelihood elsewhere."""
+        for name, value in {**state, "_work": Workspace()}.items():
+            object.__setattr__(self, name, value)
+
     @property
     def mean_weight(self) -> float:
         """Mean weight of the people."""
+        if not isinstance(self.people, Sequence):
+            return self.people.mean_weight
         weights = [p.weight for p in self.people if p.weight is not None]
         return float(np.concatenate(weights).mean()) if weights else 1.0
 
@@ -183,7 +194,7 @@ class MixedLikelihood(UnitLikelihood):
 
     def with_choices(self, structure: Structure) -> MixedLikelihood:
         """Return the same with the choices of another structure of the same sets."""
-        return replace(self, people=[p.with_choices(structure) for p in self.people])
+        return replace(self, people=[p.with_choices(structure) for p in in_memory(self.people)])
 
     def posterior(self, theta: FloatArray) -> FloatArray:
         """Posterior of the points of each unit (U, R); that of units without information is the weights."""
@@ -198,6 +209,11 @@ class MixedLikelihood(UnitLikelihood):
     def each_posterior(self, theta: FloatArray, see: Callable[[IntArray, FloatArray], None]) -> None:
         """Show the units and posteriors (n, R) of each block, which together may be more than memory holds."""
         parts = self.split(theta)
+
+        if isinstance(self.people, Remote):
+            for units, found in self.people.map(lambda block: (block.units, self._mix(block, parts).posterior)):
+                see(units, found)
+            return
 
         def show(block: People) -> None:
             see(block.units, self._mix(block, parts).posterior)
@@ -216,13 +232,14 @@ class MixedLikelihood(UnitLikelihood):
         value, scores = np.zeros(self.n_units), np.zeros((self.n_units, len(theta)))
         parts = self.split(theta)
 
-        def fill(block: People) -> None:
+        def work(block: People) -> tuple[IntArray, FloatArray, FloatArray]:
             found, own = self._block(block, parts)
-            weight = 1.0 if block.weight is None else block.weight
-            value[block.units] = found * weight
-            scores[block.units] = own * (weight if block.weight is None else block.weight[:, np.newaxis])
+            if block.weight is None:
+                return block.units, found, own
+            return block.units, found * block.weight, own * block.weight[:, np.newaxis]
 
-        self.executor.map(fill, self.people)
+        for units, found, own in self.executor.map(work, self.people):
+            value[units], scores[units] = found, own
         return value, scores
 
     def _block(self, block: People, theta: Theta) -> tuple[FloatArray, FloatArray]:
@@ -248,7 +265,7 @@ class MixedLikelihood(UnitLikelihood):
 
     def _mix(self, block: People, theta: Theta) -> _Mixed:
         """Mix the probabilities of the people of a block."""
-        facts = self.facts.of(block.units)
+        facts = self.facts.of(block.units) if block.facts is None else block.facts
         rest, coded = theta.utility[self.tastes.common[1]], self._code(block)
         phi = self._error_parameters(theta.phi)
         linear = self._linear(theta, facts)
@@ -283,6 +300,8 @@ class MixedLikelihood(UnitLikelihood):
 
     def _code(self, block: People) -> tuple[_Coded, ...]:
         """Columns of a block's parts, sorted once."""
+        if not isinstance(self.people, Sequence):  # people who come and go
+            return tuple(_coded(part, self.tastes, self.errors) for part in block.parts)
         if not self._coded:
             self._coded.update({id(b): () for b in self.people})
         found = self._coded.get(id(block), ())

@@ -16,11 +16,11 @@ from choicemodel.arguments import check_flags, is_share, written
 from choicemodel.estimation.checkpoint import Journal, Standing, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.em import QUICK_STARTS, class_starts
-from choicemodel.estimation.likelihood import STEP, Likelihood
+from choicemodel.estimation.likelihood import STEP, Likelihood, some_blocks
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import STOPPED, Optimum, maximise
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
-from choicemodel.estimation.quasi_newton import Smooth, State, climb, difference_hessian
+from choicemodel.estimation.quasi_newton import ManyScores, Smooth, State, climb, difference_hessian
 from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError, TasteWarning
@@ -35,8 +35,6 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 OnStep = Callable[[int, Standing, float, float], None]
 
-# Every how many blocks a large fit looks at one to find where to start.
-_SUBSAMPLE = 8
 # Below these a positive parameter, and a share, are as good as zero.
 _LEAST, _LEAST_SHARE = 0.02, 1e-5
 # A spread that has shrunk to this part of where it started is zero.
@@ -184,7 +182,21 @@ class Objective:
             steps = step * np.where(slope > 0, spread / np.where(slope > 0, slope, 1.0), 1.0)
         moving = ~self.working.is_linear()
         steps[moving] = np.minimum(steps[moving], 0.1)  # as logarithms
-        return difference_hessian(lambda e: self.score(e)[1], eta, steps)
+        return difference_hessian(lambda e: self.score(e)[1], eta, steps, self._many())
+
+    def _many(self) -> ManyScores | None:
+        """Scores at several places in one pass over the data, where passes are dear."""
+        scores_at = self.likelihood.scores_at if isinstance(self.likelihood, Likelihood) else None
+        if scores_at is None:
+            return None
+
+        def many(etas: Sequence[FloatArray]) -> list[FloatArray]:
+            reported = [self.working.reported(e) for e in etas]
+            found = scores_at([self._full(v) for v in reported])
+            own = [self.working.pull_back(v, s[self.working.free]) for v, s in zip(reported, found, strict=True)]
+            return [s / self.weight for s in own]
+
+        return many
 
     def exact(self, eta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """Value, derivative and second derivative, for parameters on their own scale."""
@@ -355,8 +367,10 @@ def _of_mixed_classes(
 
 def _coefficient_sizes(logit: Likelihood) -> FloatArray:
     """One over the size of each column's differences (K,): a coefficient of that size matters."""
-    squares = sum(np.einsum("kjn,kjn->k", b.differences, b.differences) for b in logit.blocks)
-    rows = sum(b.differences[0].size for b in logit.blocks)
+    found = logit.executor.map(
+        lambda b: (np.einsum("kjn,kjn->k", b.differences, b.differences), b.differences[0].size), logit.blocks
+    )
+    squares, rows = sum(s for s, _ in found), sum(n for _, n in found)
     return np.asarray(1.0 / np.sqrt(np.where(squares > 0, squares / rows, 1.0)))
 
 
@@ -627,13 +641,18 @@ def _cheap_start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> 
 
     It is only a start: where those blocks do not have a good optimum of their own, the usual start is used.
     """
-    some = likelihood.blocks[::_SUBSAMPLE]
-    if len(some) < 2:
+    wanted = some_blocks(len(likelihood.blocks))
+    if len(wanted) < 2:
         return theta[free]
+    blocks = likelihood.blocks
+    here = isinstance(blocks, Sequence)
+    some = [blocks[i] for i in wanted] if isinstance(blocks, Sequence) else blocks.some(wanted)
     working = Working(theta, free, np.empty(0, dtype=np.int64), ())
     objective = Objective(replace(likelihood, blocks=some), working)
     optimum = maximise(objective.exact, theta[free], tolerance=1e-2, max_iterations=12)
-    good = optimum.decrement < 1e-2 and likelihood.value(working.full(optimum.theta)) > likelihood.value(theta)
+    good = optimum.decrement < 1e-2
+    if here:  # elsewhere a pass for each would be dear
+        good = good and likelihood.value(working.full(optimum.theta)) > likelihood.value(theta)
     return optimum.theta if good else theta[free]
 
 

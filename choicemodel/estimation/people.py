@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData, Structure
+from choicemodel.data.sections import Section
+from choicemodel.estimation.person_draws import PersonFacts
 from choicemodel.exceptions import SpecificationError
 from choicemodel.utility import Design, Group
 
@@ -72,11 +74,14 @@ class People:
     parts : tuple of Part
         Their situations, by family of choice sets.
     weight : ndarray (P,) or None
+    facts : PersonFacts or None
+        What is known of them, where they are far from what is known of all.
     """
 
     units: IntArray
     parts: tuple[Part, ...]
     weight: FloatArray | None
+    facts: PersonFacts | None = None
 
     def with_choices(self, structure: Structure) -> People:
         """Return the same situations with the choices of another structure of the same sets."""
@@ -100,14 +105,17 @@ def people_blocks(design: Design, n_points: int, *, regular: bool = True) -> lis
     list of People
         In an order that depends on the data alone.
     """
+    found = (section_people(design, s, n_points, regular=regular) for s in design.sections)
+    return [block for some in found for block in some]
+
+
+def section_people(design: Design, section: Section, n_points: int, *, regular: bool = True) -> list[People]:
+    """Code the informative situations of a section, person by person; as `people_blocks`."""
     structure = design.data.structure
-    families = _families(design)
-    family = np.full(structure.n_situations, -1, dtype=np.int64)
-    for f, group in enumerate(families):
-        family[group.situations] = f
-    counts = _counts(structure, family, len(families))
+    families = _families(design.section_groups(section))
+    counts = _counts(structure, families, section)
     chunks = _chunks(counts, families, n_points)
-    return [_people(design, families, units, regular=regular) for units in chunks]
+    return [_people(design, families, section.first + units, regular=regular) for units in chunks]
 
 
 def check_weights(data: ChoiceData) -> None:
@@ -139,10 +147,10 @@ def check_weights(data: ChoiceData) -> None:
     )
 
 
-def _families(design: Design) -> list[Group]:
-    """Situations that can share blocks: the groups of the design put together again by family of sets."""
+def _families(of_section: list[Group]) -> list[Group]:
+    """Situations that can share blocks: the groups of a section put together again by family of sets."""
     found: dict[object, list[Group]] = {}
-    for group in design.groups():
+    for group in of_section:
         key = (group.rows.shape[0], group.alternatives.tobytes() if group.alternatives.ndim == 1 else None)
         found.setdefault(key, []).append(group)
     return [_joined(groups) for groups in found.values()]
@@ -158,11 +166,11 @@ def _joined(groups: list[Group]) -> Group:
     return Group(np.concatenate([g.situations for g in groups]), rows, codes, scales)
 
 
-def _counts(structure: Structure, family: IntArray, n_families: int) -> IntArray:
-    """How many situations of each family everybody has (U, F)."""
-    here = family >= 0
-    cell = structure.unit[here] * n_families + family[here]
-    return np.bincount(cell, minlength=structure.n_units * n_families).reshape(-1, n_families)
+def _counts(structure: Structure, families: list[Group], section: Section) -> IntArray:
+    """How many situations of each family everybody in a section has (U, F)."""
+    n, F = section.last - section.first, len(families)
+    units = [structure.unit[g.situations] - section.first for g in families]
+    return np.column_stack([np.bincount(u, minlength=n) for u in units]) if F else np.zeros((n, 0), dtype=np.int64)
 
 
 def _chunks(counts: IntArray, families: list[Group], n_points: int) -> Iterator[IntArray]:
@@ -187,18 +195,17 @@ def _chunks(counts: IntArray, families: list[Group], n_points: int) -> Iterator[
 
 def _people(design: Design, families: list[Group], units: IntArray, *, regular: bool) -> People:
     structure = design.data.structure
-    place = np.full(structure.n_units, -1, dtype=np.int64)
-    place[units] = np.arange(len(units))
-    parts = []
+    first, last = int(units.min()), int(units.max())
+    place = np.full(last - first + 1, -1, dtype=np.int64)
+    place[units - first] = np.arange(len(units))
+    parts, weight = [], None if structure.weight is None else np.zeros(len(units))
     for group in families:
-        mine = place[structure.unit[group.situations]]
+        unit = structure.unit[group.situations]
+        mine = np.where((unit >= first) & (unit <= last), place[np.clip(unit, first, last) - first], -1)
         if (mine >= 0).any():
             parts.append(_part(design, group, mine, regular=regular))
-    weight = None
-    if structure.weight is not None:
-        of_unit = np.zeros(structure.n_units)
-        of_unit[structure.unit] = structure.weight
-        weight = of_unit[units]
+            if weight is not None and structure.weight is not None:
+                weight[mine[mine >= 0]] = structure.weight[group.situations[mine >= 0]]
     return People(units, tuple(parts), weight)
 
 

@@ -9,7 +9,7 @@ convergence is judged by the Hessian of the place itself, never by the updates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -201,7 +201,12 @@ def _updated(state: State, there: tuple[FloatArray, float, FloatArray], *, halvi
     return State(eta, value, score, hessian, fresh=False)
 
 
-def difference_hessian(score: Callable[[FloatArray], FloatArray], at: FloatArray, steps: FloatArray) -> FloatArray:
+ManyScores = Callable[[Sequence[FloatArray]], list[FloatArray]]
+
+
+def difference_hessian(
+    score: Callable[[FloatArray], FloatArray], at: FloatArray, steps: FloatArray, many: ManyScores | None = None
+) -> FloatArray:
     """Second derivative by central differences of the exact first (k, k).
 
     Parameters
@@ -210,11 +215,15 @@ def difference_hessian(score: Callable[[FloatArray], FloatArray], at: FloatArray
         (k,) -> (k,).
     at, steps : ndarray (k,)
         Zero steps give NaN: the derivative does not exist on a bound.
+    many : callable, optional
+        Several (k,) -> their scores, where that is faster than one after the other.
     """
     k = len(at)
     matrix = np.full((k, k), np.nan)
-    for i in np.flatnonzero(steps > 0):
-        move = np.zeros(k)
-        move[i] = steps[i]
-        matrix[i] = (score(at + move) - score(at - move)) / (2 * steps[i])
+    moving = np.flatnonzero(steps > 0)
+    moves = [np.where(np.arange(k) == i, steps[i], 0.0) for i in moving]
+    places = [at + sign * move for move in moves for sign in (1.0, -1.0)]
+    scores = [score(place) for place in places] if many is None else many(places)
+    for i, up, down in zip(moving, scores[::2], scores[1::2], strict=True):
+        matrix[i] = (up - down) / (2 * steps[i])
     return np.asarray((matrix + matrix.T) / 2)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.data.sections import Section
 from choicemodel.estimation.mixed import MixedLikelihood, Theta, _gathered, _Mixed
 from choicemodel.estimation.people import People, _chunks, _counts, _families, _people
 from choicemodel.estimation.person_draws import EACH
@@ -45,15 +46,19 @@ def situation_blocks(design: Design, n_points: int, *, regular: bool = True) -> 
     list of People
         Whose units are situations, person by person.
     """
-    structure, families = design.data.structure, _families(design)
-    family = np.full(structure.n_situations, -1, dtype=np.int64)
-    for f, group in enumerate(families):
-        family[group.situations] = f
+    found = (section_situations(design, s, n_points, regular=regular) for s in design.sections)
+    return [block for some in found for block in some]
+
+
+def section_situations(design: Design, section: Section, n_points: int, *, regular: bool = True) -> list[People]:
+    """Code the informative situations of a section, each as if it were a person; as `situation_blocks`."""
+    structure, families = design.data.structure, _families(design.section_groups(section))
+    informative = np.sort(np.concatenate([g.situations for g in families])) if families else np.empty(0, np.int64)
     alone = replace(structure, person=np.arange(structure.n_situations))
     each = replace(design, data=replace(design.data, structure=alone))
     out = []
-    for units in _chunks(_counts(structure, family, len(families)), families, n_points * EACH):
-        mine = np.flatnonzero(np.isin(structure.unit, units) & (family >= 0))
+    for units in _chunks(_counts(structure, families, section), families, n_points * EACH):
+        mine = informative[np.isin(structure.unit[informative], section.first + units)]
         mine = mine[np.argsort(structure.unit[mine], kind="stable")]
         out.append(_people(each, families, mine, regular=regular))
     return out
@@ -95,15 +100,15 @@ class WithinLikelihood(MixedLikelihood):
         value, scores = np.zeros(self.n_units), np.zeros((self.n_units, len(theta)))
         parts = self.split(theta)
 
-        def fill(block: People) -> None:
+        def work(block: People) -> tuple[IntArray, FloatArray, FloatArray]:
             found, of_situations = self._block(block, parts)
             first = self._first(block)
             units = self.unit[block.units[first]]
             weight = np.ones(len(units)) if block.weight is None else block.weight[first]
-            value[units] = found * weight
-            scores[units] = np.add.reduceat(of_situations, first, axis=0) * weight[:, np.newaxis]
+            return units, found * weight, np.add.reduceat(of_situations, first, axis=0) * weight[:, np.newaxis]
 
-        self.executor.map(fill, self.people)
+        for units, found, own in self.executor.map(work, self.people):
+            value[units], scores[units] = found, own
         return value, scores
 
     def posterior(self, theta: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtr, chdtrc
 
-from choicemodel.estimation.executor import Executor
+from choicemodel.estimation.executor import Executor, in_memory
 from choicemodel.estimation.fit import Composition, Prepared, likelihood_of, unit_scores
 from choicemodel.estimation.likelihood import Likelihood
 from choicemodel.simulation.answers import draw_answers, with_answers
@@ -171,11 +171,11 @@ def expected_hessian(likelihood: Likelihood, theta: FloatArray) -> FloatArray:
     The Hessian of one sample would do for a logit, which hardly depends on the choices, but that of other models does,
     and may be indefinite.
     """
-    K, most = len(theta), max(b.n_alternatives for b in likelihood.blocks)
+    K, most = len(theta), max(b.n_alternatives for b in in_memory(likelihood.blocks))
     total = np.zeros((K, K))
     for position in range(most):
         blocks = []
-        for block in likelihood.blocks:
+        for block in in_memory(likelihood.blocks):
             if block.n_alternatives > position:
                 n = block.n_situations
                 chosen = replace(block, chosen=position * n + np.arange(n), weight=None)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number
-from choicemodel.estimation.executor import Executor, available_cores, executor
+from choicemodel.estimation.executor import Executor, available_cores, executor, in_memory
 from choicemodel.estimation.fit import Composition, Prepared, likelihood_of, prepare
 from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.class_mixture import ClassMixture
@@ -236,7 +236,7 @@ def _samples(sim: Simulator) -> int:
 
 def _reach(prepared: Prepared, K: int, heterogeneity: Any) -> FloatArray:
     """Largest difference of each coefficient's column within a situation (K,); zero for other parameters."""
-    columns = np.max([np.abs(block.differences).max(axis=(1, 2)) for block in prepared.blocks], axis=0)
+    columns = np.max([np.abs(block.differences).max(axis=(1, 2)) for block in in_memory(prepared.blocks)], axis=0)
     return _by_coefficient(columns, K, heterogeneity)
 
 
@@ -252,7 +252,7 @@ def _by_coefficient(columns: FloatArray, K: int, heterogeneity: Any) -> FloatArr
 def _typical(prepared: Prepared, model: Composition) -> FloatArray:
     """Typical difference of each coefficient's column where it differs at all (K,); zero for other parameters."""
     squares, count = np.zeros((2, len(model.design.columns)))
-    for block in prepared.blocks:
+    for block in in_memory(prepared.blocks):
         squares += np.einsum("kjn,kjn->k", block.differences, block.differences)
         count += np.count_nonzero(block.differences, axis=(1, 2))
     columns = np.sqrt(squares / np.maximum(count, 1))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.data.sections import Section, part_of, sections
 from choicemodel.data.structure import Structure
 from choicemodel.random_utility import ErrorDistribution
 
@@ -54,6 +55,12 @@ class Group:
         codes = self.alternatives if self.alternatives.ndim == 1 else self.alternatives[:, keep]
         scales = None if self.scales is None else self.scales[:, keep]
         return Group(self.situations[keep], self.rows[:, keep], codes, scales)
+
+    def among(self, structure: Structure, situations: IntArray) -> Group:
+        """Return the same group of a section with the numbers that its situations have in all of the data."""
+        at = situations[self.situations]
+        rows = structure.starts[at] + np.arange(len(self.rows))[:, np.newaxis]  # (J, n)
+        return replace(self, situations=at, rows=rows)
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,20 @@ def groups(structure: Structure, n_columns: int, *, informative: bool = True) ->
     list of Group
         In an order that depends on the data alone.
     """
+    found = (section_groups(structure, s, n_columns, informative=informative) for s in sections(structure))
+    return [group for some in found for group in some]
+
+
+def section_groups(structure: Structure, section: Section, n_columns: int, *, informative: bool = True) -> list[Group]:
+    """Cut the situations of a section into blocks; as `groups`."""
+    if section.first == 0 and section.last == structure.n_units:
+        return _groups_of(structure, n_columns, informative=informative)
+    situations = section.situations
+    own = _groups_of(part_of(structure, section), n_columns, informative=informative)
+    return [g.among(structure, situations) for g in own]
+
+
+def _groups_of(structure: Structure, n_columns: int, *, informative: bool) -> list[Group]:
     out: list[Group] = []
     for situations, same_set in _families(structure):
         size = int(structure.sizes[situations[0]])

@@ -30,6 +30,7 @@ from choicemodel.exceptions import (
     UnknownAlternativeError,
     UnknownColumnError,
     UnseenLevelError,
+    raise_problems,
 )
 from choicemodel.utility.derivatives import derivative
 from choicemodel.utility.language import CONSTANTS, column_names, evaluate, is_stateful
@@ -123,6 +124,69 @@ def _at_key(factor: Factor) -> str:
     return factor.text if factor.at is None else f"{factor.text} at {factor.at!r}"
 
 
+class Learned:
+    """What the parts of some data say of the factors of a formula; put together it is what all of the data say.
+
+    Parameters
+    ----------
+    states : dict
+        What transforms that look at whole columns remember, by factor.
+    """
+
+    def __init__(self, states: dict[str, dict[str, dict[str, Any]]]) -> None:
+        self.states = states
+        self.factors: dict[str, Factor] = {}
+        self.levels: dict[str, list[pd.Series[Any]]] = {}
+        self.columns: dict[str, list[tuple[Any, bool]]] = {}  # first value of each, and whether another was seen
+        self.binary: dict[str, tuple[str, ...]] = {}
+
+    def see_levels(self, factor: Factor, column: pd.Series[Any]) -> None:
+        """Notice the values of a categorical factor."""
+        key = factor_key(factor)
+        self.factors[key] = factor
+        self.levels.setdefault(key, []).append(column.drop_duplicates())
+
+    def see_numbers(self, factor: Factor, columns: Sequence[Numbers], binary: tuple[str, ...]) -> None:
+        """Notice the columns of a numeric factor."""
+        key = factor_key(factor)
+        self.factors[key] = factor
+        before = self.columns.get(key, [(c[0], False) for c in columns])
+        self.columns[key] = [
+            (first, varies or bool(np.any(c != first))) for (first, varies), c in zip(before, columns, strict=True)
+        ]
+        known = self.binary.get(key, binary)
+        self.binary[key] = tuple(n for n in known if n in binary)
+
+    def memory(self, n_situations: int) -> dict[str, Memory]:
+        """Return what all parts say together.
+
+        Raises
+        ------
+        ChoiceDataError
+            If a column is the same throughout, or text has too many values.
+        """
+        out, problems = {}, []
+        for key, factor in self.factors.items():
+            try:
+                if key in self.levels:
+                    column = pd.concat(self.levels[key], ignore_index=True)
+                    if factor.contrast is None:
+                        _check_few_levels(column, factor, n_situations)
+                    out[key] = Memory(ordered_levels(column, factor), {})
+                else:
+                    out[key] = self._of_numbers(key, factor)
+            except ChoiceDataError as error:
+                problems.append(error)
+        raise_problems(problems)
+        return out
+
+    def _of_numbers(self, key: str, factor: Factor) -> Memory:
+        same = [first for first, varies in self.columns[key] if not varies]
+        if same and not factor.offset:
+            raise constant_column(factor, same[0])
+        return Memory(None, self.states.get(key, {}), len(self.columns[key]), binary=self.binary[key])
+
+
 class Coder:
     """Codes the terms of formula parts on data.
 
@@ -134,10 +198,18 @@ class Coder:
         to learn it from these.
     by : str, optional
         A column by which derivatives are wanted too.
+    part : Learned, optional
+        What is gathered where the data are a part of those that are learned from.
     """
 
-    def __init__(self, data: ChoiceData, memory: dict[str, Memory] | None = None, by: str | None = None) -> None:
-        self.data, self.by = data, by
+    def __init__(
+        self,
+        data: ChoiceData,
+        memory: dict[str, Memory] | None = None,
+        by: str | None = None,
+        part: Learned | None = None,
+    ) -> None:
+        self.data, self.by, self.part = data, by, part
         self.learning = memory is None
         self.memory: dict[str, Memory] = dict(memory or {})
         self.problems: list[ChoiceDataError] = []
@@ -163,6 +235,11 @@ class Coder:
             for coding in _codings(factors, used, lost):
                 out += self._columns(factors, coding)
         return out
+
+    def see(self, part: Part) -> None:
+        """Look at the factors of a part of a formula, whose columns are not wanted."""
+        for factor in {_at_key(f): f for term in part.terms for f in term}.values():
+            self._factor(factor)
 
     def _lost_in_differences(self, factors: list[_Coded]) -> set[tuple[frozenset[str], frozenset[str]]]:
         """Name the sub-terms of an interaction with a categorical factor that hold covariates only."""
@@ -224,7 +301,8 @@ class Coder:
         column = self._column(name)
         if not _is_text(column):
             return False
-        _check_few_levels(column, factor, self.data.n_situations)
+        if self.part is None:
+            _check_few_levels(column, factor, self.data.n_situations)
         return True
 
     def _refuse_unknown(self, name: str, multiplied: Sequence[str]) -> None:
@@ -254,8 +332,11 @@ class Coder:
         absent = np.flatnonzero(missing(column))
         if absent.size:
             raise MissingValueError(self._where(name, "missing", absent))
+        if self.part is not None:
+            self.part.see_levels(factor, column)
+            return _Coded(factor, Memory((), {}))
         if self.learning:
-            self.memory[factor_key(factor)] = memory = Memory(_levels(column, factor), {})
+            self.memory[factor_key(factor)] = memory = Memory(ordered_levels(column, factor), {})
         else:
             memory = self.memory[factor_key(factor)]
         levels = memory.levels or ()
@@ -273,7 +354,7 @@ class Coder:
     def _numeric(self, factor: Factor) -> _Coded:
         if factor.is_one:
             return _Coded(factor, Memory(None, {}), numbers=(None,))
-        state = {} if self.learning else self.memory[factor_key(factor)].transforms
+        state = self._state(factor)
         if is_stateful(
             factor.expression, factor.node
         ):  # one missing value would spoil what they remember, and every row
@@ -291,13 +372,26 @@ class Coder:
             raise FormulaError(f"`{factor.text}` in the formula is a number, not a column.")
         columns = (values,) if values.ndim == 1 else tuple(np.ascontiguousarray(values.T))
         columns = tuple(self._check_finite(factor, column) for column in columns)
-        for column in columns:
-            if self.learning and not factor.offset:  # nothing is estimated of an offset
-                self._check_varies(factor, column)
         if self.learning:
-            self.memory[factor_key(factor)] = Memory(None, state, len(columns), binary=self._binary(factor, columns))
+            self._learn(factor, columns, state)
         slopes = () if self.by is None else self._slopes(factor, self.by, state)
         return _Coded(factor, self.memory[factor_key(factor)], numbers=columns, slopes=slopes)
+
+    def _learn(self, factor: Factor, columns: tuple[Numbers, ...], state: dict[str, dict[str, Any]]) -> None:
+        """Remember a numeric factor; refuse a column that is the same throughout."""
+        binary = self._binary(factor, columns)
+        if self.part is not None:
+            self.part.see_numbers(factor, columns, binary)
+        elif not factor.offset:  # nothing is estimated of an offset
+            for column in columns:
+                self._check_varies(factor, column)
+        self.memory[factor_key(factor)] = Memory(None, state, len(columns), binary=binary)
+
+    def _state(self, factor: Factor) -> dict[str, dict[str, Any]]:
+        """What the transforms of a factor remember, to be filled in where it is learned."""
+        if self.part is not None:
+            return self.part.states.get(factor_key(factor), {})
+        return {} if self.learning else self.memory[factor_key(factor)].transforms
 
     def _slopes(self, factor: Factor, by: str, state: dict[str, dict[str, Any]]) -> tuple[FloatArray, ...]:
         """Derivatives of the columns of a factor; none where it does not read the column."""
@@ -361,10 +455,7 @@ class Coder:
     def _check_varies(self, factor: Factor, values: Numbers) -> None:
         if np.any(values[:1000] != values[0]) or np.any(values != values[0]):
             return
-        raise ConstantColumnError(
-            f"`{factor.text}` is {shown(values[0])} in every row: it cannot explain any choice. Leave it out "
-            "of the formula."
-        )
+        raise constant_column(factor, values[0])
 
     def _frame_rows(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
         order = self.data.structure.order
@@ -396,6 +487,14 @@ class Coder:
             if numbers is not None and len(chosen) > 1:
                 _check_size(label, numbers)
             yield Source(label, numbers, at, reads, slope, offset)
+
+
+def constant_column(factor: Factor, value: Any) -> ConstantColumnError:
+    """Return the error for a column with the same value in every row."""
+    return ConstantColumnError(
+        f"`{factor.text}` is {plain_label(value)!r} in every row: it cannot explain any choice. Leave it out of the "
+        "formula."
+    )
 
 
 def _only_column(factor: Factor) -> str:
@@ -436,7 +535,7 @@ def _check_few_levels(column: pd.Series[Any], factor: Factor, n_situations: int)
         )
 
 
-def _levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
+def ordered_levels(column: pd.Series[Any], factor: Factor) -> tuple[Any, ...]:
     """Levels that occur, the reference of treatment coding first."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         levels = [plain_label(x) for x in column.cat.remove_unused_categories().cat.categories]

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
+from choicemodel.data.sections import Section, sections
+from choicemodel.data.stored import StoredData
 from choicemodel.exceptions import (
     ChoiceDataError,
     FormulaError,
@@ -19,7 +21,7 @@ from choicemodel.exceptions import (
     VaryingCovariateError,
     raise_problems,
 )
-from choicemodel.utility.blocks import Block, Group, chosen_positions, groups
+from choicemodel.utility.blocks import Block, Group, chosen_positions, section_groups
 from choicemodel.utility.coding import Coder, Memory, Source, match_alternatives
 from choicemodel.utility.scales import Scales
 from choicemodel.utility.terms import parse_formula
@@ -189,9 +191,23 @@ class Design:
         informative : bool
             Leave out situations with a single alternative.
         """
-        found = groups(self.data.structure, len(self.columns), informative=informative)
+        return [g for s in self.sections for g in self.section_groups(s, informative=informative)]
+
+    @cached_property
+    def sections(self) -> list[Section]:
+        """The sections of the data, over whose ends no block reaches."""
+        return sections(self.data.structure)
+
+    def section_groups(self, section: Section, *, informative: bool = True) -> list[Group]:
+        """The situations of a section in blocks; as `groups`."""
+        found = section_groups(self.data.structure, section, len(self.columns), informative=informative)
         codes = self.scale_codes
         return found if codes is None else [replace(g, scales=codes[:, g.situations]) for g in found]
+
+    def groups_as_one(self) -> list[Group]:
+        """The informative situations in blocks, all of the data as one section."""
+        whole = Section(0, self.data.structure.n_units, 0, self.data.n_situations)
+        return self.section_groups(whole)
 
     @property
     def weight(self) -> FloatArray | None:
@@ -301,9 +317,13 @@ class Design:
         rows = _as_view(group)
         for column, out in zip(self.columns, differences, strict=True):
             _fill(self._sources[column.source], rows, _at_rows(column, group), out)
-        at = group.situations
         if structure.sign is not None:  # after coding, so that transforms and checks see the columns as they are
-            differences *= structure.sign[at]
+            differences *= structure.sign[group.situations]
+        return self.dressed(group, differences)
+
+    def dressed(self, group: Group, differences: FloatArray) -> Block:
+        """Put a block together from its coded differences (K, J - 1, n) and what is known of its situations."""
+        structure, at = self.data.structure, group.situations
         weight = None if self.weight is None else self.weight[at]
         stage = None if structure.stage is None else structure.stage[at]
         chosen, offset = chosen_positions(structure, at), None
@@ -411,6 +431,10 @@ def build_design(
     recipe = Recipe(
         formula, data.alternatives, data.alternatives[code], coder.memory, scales=scales, components=of_components
     )
+    if isinstance(data, StoredData):
+        from choicemodel.utility.stored_design import build_stored
+
+        return build_stored(recipe, data)
     return _assemble(recipe, coder, learning=True)
 
 
@@ -422,6 +446,10 @@ def design_from_recipe(recipe: Recipe, data: ChoiceData) -> Design:
             f"The data hold alternatives that the model does not know: {', '.join(map(repr, unknown))}. It was "
             f"specified for {', '.join(map(repr, recipe.alternatives))}: drop or rename the others."
         )
+    if isinstance(data, StoredData) and not data.is_part:
+        from choicemodel.utility.stored_design import stored_from_recipe
+
+        return stored_from_recipe(recipe, data)
     return _assemble(recipe, Coder(data, recipe.memory), learning=False)
 
 
@@ -445,7 +473,7 @@ def _assemble(recipe: Recipe, coder: Coder, *, learning: bool) -> Design:
         builder.component(name, labels)
     design = builder.design()
     if learning:
-        _check_columns(design)
+        check_columns(design)
     return design
 
 
@@ -520,23 +548,29 @@ class _Builder:
 
 def _check_covariates(coder: Coder, sources: Sequence[Source]) -> None:
     """Refuse columns in part 2 that differ between the alternatives of a situation."""
-    structure = coder.data.structure
     for source in sources:
-        if source.values is None:
-            continue
-        differs = structure.varying_situation(structure.unsorted_values(np.asarray(source.values, dtype=np.float64)))
-        if differs >= 0:
-            coder.problems.append(
-                VaryingCovariateError(
-                    f"`{source.label}` stands in the second part of the formula and differs between the alternatives "
-                    f"of a situation, such as {coder.data.name_of(differs)}. The second part is for covariates of the "
-                    "person or situation: move it to the first part (one coefficient) or to the third (one per "
-                    "alternative)."
-                )
-            )
+        problem = varying_covariate(coder.data, source)
+        if problem is not None:
+            coder.problems.append(problem)
 
 
-def _check_columns(design: Design) -> None:
+def varying_covariate(data: ChoiceData, source: Source) -> VaryingCovariateError | None:
+    """Return the error for a column of part 2 that differs between the alternatives of a situation; None if none."""
+    if source.values is None:
+        return None
+    structure = data.structure
+    differs = structure.varying_situation(structure.unsorted_values(np.asarray(source.values, dtype=np.float64)))
+    if differs < 0:
+        return None
+    return VaryingCovariateError(
+        f"`{source.label}` stands in the second part of the formula and differs between the alternatives "
+        f"of a situation, such as {data.name_of(differs)}. The second part is for covariates of the "
+        "person or situation: move it to the first part (one coefficient) or to the third (one per "
+        "alternative)."
+    )
+
+
+def check_columns(design: Design) -> None:
     """Refuse alternative-specific attributes that are zero throughout for their alternative."""
     zero = [c for c in design.columns if c.part == 3 and not design.differs_from_zero(c)]
     if not zero:

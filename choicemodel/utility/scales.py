@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from choicemodel.arguments import written
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import is_name, plain_label
+from choicemodel.data.codes import factorize, is_name, plain_label
 from choicemodel.exceptions import (
     IdentificationError,
     MissingValueError,
@@ -132,7 +132,7 @@ def stage_names(data: ChoiceData, *, informative: bool = False) -> list[str]:
 def _labels(data: ChoiceData, column: str) -> list[Any]:
     """Value of a column in each situation (N,)."""
     values, s = data.column(column), data.structure
-    codes = pd.factorize(values, use_na_sentinel=True)[0]
+    codes = factorize(values)[0]
     if (codes < 0).any():
         row = int((codes < 0).argmax())
         raise MissingValueError(
