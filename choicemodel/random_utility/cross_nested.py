@@ -28,7 +28,7 @@ Where all lambda are 1, G is the sum of y_j whatever the shares: the logit, and 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.arguments import check_flags, read_list, written
+from choicemodel.arguments import check_flags, is_list, read_list, written
 from choicemodel.exceptions import IdentificationError, SpecificationError
 from choicemodel.random_utility.protocol import (
     Claim,
@@ -588,8 +588,13 @@ def paired_nests(alternatives: Sequence[Any]) -> PairedNests:
     >>> CrossNested(nests, allocation, shared=True).parameters(["train", "bus", "car"])[0].name
     'lambda'
     """
-    labels = tuple(read_list(alternatives, "alternatives", "data.alternatives"))
-    if len(labels) < 2 or not all(isinstance(a, Hashable) for a in labels) or len(set(labels)) < len(labels):
+    if not isinstance(alternatives, Iterable):
+        raise SpecificationError(
+            f"paired_nests takes labels of the alternatives, such as data.alternatives; got {written(alternatives)}."
+        )
+    labels = tuple(alternatives)
+    given = is_list(alternatives) and all(isinstance(a, Hashable) for a in labels)
+    if not given or len(labels) < 2 or len(set(labels)) < len(labels):
         raise SpecificationError(f"Pairs need at least two alternatives, each once; got {written(alternatives)}.")
     pairs = list(combinations(labels, 2))
     nests = {f"{a}-{b}": (a, b) for a, b in pairs}

@@ -287,6 +287,7 @@ def public_functions() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
         for name, method in inspect.getmembers(type(thing()), inspect.isfunction):
             internal = (
                 "covered_by",
+                "section_data",
                 "with_noise",
                 "with_choices",
                 "with_answers",
