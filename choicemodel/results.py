@@ -550,6 +550,11 @@ class ChoiceResults:
                 "situations of its person. Scores are independent between persons at best, so groups must hold whole "
                 "persons."
             )
+        if not of_unit.any():
+            raise SpecificationError(
+                "All units are in one group, whose score is zero at the maximum and says nothing of its variance: name "
+                "groups that tell them apart."
+            )
         scores = self.model.unit_scores(self.params)[:, self._fit.free]
         summed = sum_by_unit(scores, of_unit, int(of_unit.max()) + 1)
         free = self._fit.free

@@ -580,10 +580,11 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
         null = np.vstack([null, np.hstack([found.separation.null, others])])
     bread = cov.nonrobust(information, null)
     outer = found.outer[np.ix_(inner, inner)]
+    alone = model.design.data.structure.n_units < 2  # at the maximum its score is zero, which says nothing
     covariances = {
         "nonrobust": cov.expand(bread, inner),
         "opg": cov.expand(cov.opg(outer, null), inner),
-        "robust": cov.expand(cov.sandwich(information, outer, null), inner),
+        "robust": cov.expand(np.full_like(bread, np.nan) if alone else cov.sandwich(information, outer, null), inner),
     }
     definite = scaled_step(optimum.score, optimum.hessian) is not None
     converged = optimum.decrement < settings.tolerance and definite and not len(null)
