@@ -113,6 +113,9 @@ class SeveralDataErrors(ChoiceDataError):  # noqa: N818 - plural, because it hol
         lines += [f"{i}. [{type(e).__name__}] {e}" for i, e in enumerate(self.errors, start=1)]
         super().__init__("\n".join(lines))
 
+    def __reduce__(self) -> tuple[type[SeveralDataErrors], tuple[tuple[ChoiceDataError, ...]]]:
+        return type(self), (self.errors,)  # a worker process sends its errors
+
 
 class FormulaError(ChoiceModelError):
     """The formula cannot be read, or asks for something outside its small language."""
