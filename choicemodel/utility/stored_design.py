@@ -50,6 +50,15 @@ class StoredDesign(Design):
     _held: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is held: whoever gets the design reads its sections anew."""
+        return {**vars(self), "_held": {}, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the place of a design elsewhere."""
+        for name, value in {**state, "_lock": threading.Lock()}.items():
+            object.__setattr__(self, name, value)
+
     @cached_property
     def token(self) -> str:
         """A name that no other design has, for what is kept on disk of it."""
