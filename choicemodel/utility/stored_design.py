@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from choicemodel.data import ChoiceData
 from choicemodel.data.sections import Section
 from choicemodel.data.stored import StoredData
-from choicemodel.exceptions import ChoiceDataError, SpecificationError, VaryingCovariateError, raise_problems
+from choicemodel.exceptions import (
+    ChoiceDataError,
+    SpecificationError,
+    UnknownColumnError,
+    VaryingCovariateError,
+    raise_problems,
+)
 from choicemodel.utility.blocks import Block, Group
 from choicemodel.utility.coding import Coder, Learned, Memory, factor_key
 from choicemodel.utility.design import (
@@ -183,6 +189,8 @@ def build_stored(recipe: Recipe, data: StoredData) -> StoredDesign:
         found = stored_from_recipe(replace(recipe, memory=memory), data)
         if varying:
             _check_varying(found, parts)
+    except UnknownColumnError:
+        raise
     except ChoiceDataError:
         _say_all(recipe, data, parts)
         raise
