@@ -7,6 +7,8 @@ from typing import Any as _Any
 
 from choicemodel import datasets, exceptions
 from choicemodel.analysis import (
+    Bootstrap,
+    bootstrap,
     class_criteria,
     compare,
     consumer_surplus,
@@ -73,6 +75,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "Bootstrap",
     "ChoiceData",
     "ChoiceModel",
     "ChoiceResults",
@@ -93,6 +96,7 @@ __all__ = [
     "RandomCoefficients",
     "RecoveryStudy",
     "Verification",
+    "bootstrap",
     "class_criteria",
     "compare",
     "consumer_surplus",

@@ -21,10 +21,6 @@ class ChoiceDataError(ChoiceModelError):
     """Something is wrong with the survey data."""
 
 
-class ClusterError(ChoiceModelError):
-    """A cluster on which a fit or a study runs was lost."""
-
-
 class EmptyDataError(ChoiceDataError):
     """The data hold no row that can be used."""
 
@@ -122,6 +118,9 @@ class SeveralDataErrors(ChoiceDataError):  # noqa: N818 - plural, because it hol
             lines.append(f"... and {len(self.errors) - _SHOWN} more, in the attribute `errors`.")
         super().__init__("\n".join(lines))
 
+    def __reduce__(self) -> tuple[type[SeveralDataErrors], tuple[tuple[ChoiceDataError, ...]]]:
+        return type(self), (self.errors,)  # a worker process sends its errors
+
 
 class FormulaError(ChoiceModelError):
     """The formula cannot be read, or asks for something outside its small language."""
@@ -129,6 +128,10 @@ class FormulaError(ChoiceModelError):
 
 class SpecificationError(ChoiceModelError):
     """An argument of a model, a fit or an analysis does not make sense."""
+
+
+class ClusterError(SpecificationError):
+    """A cluster on which a fit runs was lost."""
 
 
 class IdentificationError(ChoiceModelError):

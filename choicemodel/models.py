@@ -479,9 +479,11 @@ class ChoiceModel:
             there are weights (Manski and Lerman 1977). Estimates are those of the population either way, and
             covariances are ``robust``, with scores centred within strata. The result's data hold the column
             ``population_weight``, by which averages over situations are the population's.
-        client : distributed.Client, optional
+        client : distributed.Client or int, optional
             Of a Dask cluster, on which the data are coded once and stay; each evaluation sends the parameters and gets
-            back sums. The numbers are those without it, to the last bit. A worker that dies is replaced.
+            back sums. Data in memory that are fitted from several starting points go there with each climb instead,
+            as they go to so many processes of this machine where a number is given. The numbers are those without it,
+            to the last bit. A worker that dies is replaced.
 
         Returns
         -------
@@ -523,11 +525,12 @@ class ChoiceModel:
         if model.draws is not None and model.draws.number is None:
             held = "robust" if wanted == "cluster" else wanted
             found, draws = fit_with_enough(
-                lambda d: model.with_draws(d).composition(), model.draws, settings, held, client
+                lambda d: model.with_draws(d).composition(), model.draws, settings, held, _where(client, design)[0]
             )
             model = model.with_draws(draws)
         else:
-            found = estimate(model.composition(), settings, client=client)
+            cluster, workers = _where(client, design, settings)
+            found = estimate(model.composition(), settings, client=cluster, workers=workers)
         sample, stored = model._facts()
         plain = ChoiceResults(
             model=model,
@@ -619,6 +622,16 @@ class ChoiceModel:
     def __repr__(self) -> str:
         data = "no data" if self.data is None else repr(self.data)
         return f"<ChoiceModel: {self.title}, {self.formula!r}, {len(self.parameters.names)} parameters, on {data}>"
+
+
+def _where(client: Any, design: Design, settings: FitSettings | None = None) -> tuple[Any, Any]:
+    """The cluster on which data are worked on, and the workers who climb from several starting points."""
+    if client is None:
+        return None, 1
+    climbs = settings is not None and settings.starts > 1 and not design.data.is_stored
+    if isinstance(client, int) or climbs:
+        return None, client
+    return client, 1
 
 
 def _full_constants(columns: Sequence[DesignColumn], n_alternatives: int) -> bool:

@@ -7,7 +7,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol, cast
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast, overload
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,8 @@ from choicemodel import storage
 from choicemodel.arguments import is_share, is_word, read_numbers, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.describe import KINDS
+from choicemodel.data.sections import sections
+from choicemodel.data.writer import TableWriter
 from choicemodel.estimation import Fit, FitSettings
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import check_cov_type
@@ -30,6 +33,7 @@ from choicemodel.estimation.optimise import MOST_ASSIGNMENTS
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.estimation.taste_words import Who, care_in_words, describe_tastes
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
+from choicemodel.files import target_of
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
@@ -631,18 +635,39 @@ class ChoiceResults:
 
     # --- prediction and files ----------------------------------------------------------------------------------------
 
-    def predict(self, data: ChoiceData | None = None) -> pd.Series[float]:
+    @overload
+    def predict(self, data: ChoiceData | None = None, *, path: None = None) -> pd.Series[float]: ...
+
+    @overload
+    def predict(self, data: ChoiceData | None = None, *, path: str | os.PathLike[str]) -> None: ...
+
+    def predict(
+        self, data: ChoiceData | None = None, *, path: str | os.PathLike[str] | None = None
+    ) -> pd.Series[float] | None:
         """Predict choice probabilities.
 
         Parameters
         ----------
         data : ChoiceData, optional
             Other data, with or without choices; default the estimation data.
+        path : path-like, optional
+            A Parquet file to write them to, a part at a time, with the columns of situation, person and alternative.
 
         Returns
         -------
-        Series
-            On the index of the data's long table, in its order; sums to one within each situation.
+        Series or None
+            On the index of the data's long table, in its order; sums to one within each situation. None where they are
+            written to a file.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme").fit()
+        >>> result.predict().head(4).round(3).tolist()
+        [0.08, 0.371, 0.168, 0.381]
         """
         if data is None:
             data = self._require_data("predict() without data")
@@ -652,7 +677,20 @@ class ChoiceResults:
                 "choice=None) or from_wide(..., choice=None)."
             )
         data.require_whole_sets("predict")
+        if path is not None:
+            self._predict_to(data, target_of(path, (".parquet",), "the predictions"))
+            return None
         return self.model.probabilities(self.params, data)
+
+    def _predict_to(self, data: ChoiceData, path: Path) -> None:
+        """Write probabilities to a Parquet file, section by section."""
+        roles = data.roles
+        names = [n for n in dict.fromkeys([roles.person, *roles.situation, roles.alternative]) if n is not None]
+        with TableWriter(path) as writer:
+            for section in sections(data.structure):
+                part = data.section_data(section)
+                found = self.model.probabilities(self.params, part).to_numpy()
+                writer.write(part.some_columns(names)[names].assign(probability=found))
 
     def fingerprint(self) -> str:
         """Hash of the choice sets, choices, persons and weights of the estimation data."""

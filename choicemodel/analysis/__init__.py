@@ -1,5 +1,6 @@
 """Questions asked of a result."""
 
+from choicemodel.analysis.bootstrap import Bootstrap, bootstrap
 from choicemodel.analysis.changes import Add, Remove, apply_change, design_after
 from choicemodel.analysis.classes import class_criteria
 from choicemodel.analysis.compare import Comparison, compare
@@ -21,6 +22,7 @@ from choicemodel.analysis.willingness import willingness_to_pay
 
 __all__ = [
     "Add",
+    "Bootstrap",
     "Comparison",
     "CrossValidation",
     "DrawStability",
@@ -35,6 +37,7 @@ __all__ = [
     "ScoreTest",
     "ValidationResult",
     "apply_change",
+    "bootstrap",
     "class_criteria",
     "compare",
     "consumer_surplus",

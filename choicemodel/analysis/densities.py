@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from choicemodel.analysis.bootstrap import estimates_of
 from choicemodel.analysis.effects import model_and_data
 from choicemodel.analysis.ratios import refuse_within_below
-from choicemodel.analysis.uncertainty import estimates_of
 from choicemodel.data import ChoiceData
 from choicemodel.data.words import listed
 from choicemodel.estimation.executor import executor

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.bootstrap import Bootstrap
 from choicemodel.analysis.responses import Responses, responses
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.arguments import require
@@ -308,7 +309,7 @@ def marginal_effects(  # noqa: PLR0913 - a public entry point
     to: Any = None,
     at: Mapping[str, Any] | None = None,
     data: ChoiceData | None = None,
-    method: str = "delta",
+    method: str | Bootstrap = "delta",
     draws: int = 1000,
     rng: int | np.random.Generator | None = None,
     alpha: float = 0.05,
@@ -332,7 +333,7 @@ def marginal_effects(  # noqa: PLR0913 - a public entry point
         Columns to be set to given values for everybody first, such as ``{"hinc": 30}``.
     data : ChoiceData, optional
         Default the estimation data.
-    method : {"delta", "krinsky-robb", "bootstrap"}
+    method : {"delta", "krinsky-robb", "bootstrap"} or Bootstrap
     draws : int
     rng : int, Generator or None
     alpha : float

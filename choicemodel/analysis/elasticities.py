@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.bootstrap import Bootstrap
 from choicemodel.analysis.effects import (
     Pair,
     Question,
@@ -51,7 +52,7 @@ def elasticities(  # noqa: PLR0913 - a public entry point
     change: float = 0.01,
     average: str | None = "weighted",
     data: ChoiceData | None = None,
-    method: str = "delta",
+    method: str | Bootstrap = "delta",
     draws: int = 1000,
     rng: int | np.random.Generator | None = None,
     alpha: float = 0.05,
@@ -80,7 +81,7 @@ def elasticities(  # noqa: PLR0913 - a public entry point
         weights of the data.
     data : ChoiceData, optional
         Default the estimation data.
-    method : {"delta", "krinsky-robb", "bootstrap"}
+    method : {"delta", "krinsky-robb", "bootstrap"} or Bootstrap
     draws : int
     rng : int, Generator or None
     alpha : float

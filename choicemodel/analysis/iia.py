@@ -254,6 +254,7 @@ def iia_test(result: ChoiceResults, drop: Any = None) -> IIATest:
             f"a {result.model.title.lower()} does not claim that."
         )
     data: ChoiceData = result.data  # type: ignore[assignment]
+    data.require_in_memory("iia_test")
     data.structure.require_chosen()
     if drop is None:
         sets = [(label,) for label in data.alternatives]

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.bootstrap import estimates_of
 from choicemodel.analysis.effects import model_and_data
-from choicemodel.analysis.uncertainty import estimates_of
 from choicemodel.arguments import require
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import plain_label

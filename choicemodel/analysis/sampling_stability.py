@@ -7,17 +7,17 @@ larger sample would save.
 
 from __future__ import annotations
 
-import sys
-import warnings
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.refits import Run, check_refits, do, estimates, fit_again, path_of
 from choicemodel.data import ChoiceData
-from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
+from choicemodel.estimation.tasks import Workers
+from choicemodel.exceptions import SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
@@ -27,16 +27,6 @@ FloatArray = NDArray[np.float64]
 
 # Sampling error of this many standard errors makes them 15 per cent larger than those from all alternatives.
 ENOUGH = 0.5
-
-
-class _Run(NamedTuple):
-    """A fit: why, to how many alternatives a situation, with which seed, what it gave (no theta where it failed)."""
-
-    why: str
-    alternatives: float
-    seed: int
-    llf: float
-    theta: FloatArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +150,7 @@ def sampling_stability(
     *,
     rng: int | np.random.Generator | None = None,
     progress: bool | None = None,
+    workers: Workers = 1,
 ) -> SamplingStability:
     """Look at whether a sample of the alternatives suffices: refit to other samples, and to samples of twice the size.
 
@@ -173,6 +164,8 @@ def sampling_stability(
         From which the seeds follow.
     progress : bool, optional
         Show progress on stderr; default on a terminal only.
+    workers : int or distributed.Client
+        Processes, or the client of a cluster; the numbers are the same for any.
 
     Returns
     -------
@@ -195,17 +188,12 @@ def sampling_stability(
     ['fitted', 'sampled', 'sampled', 'sampled', 'doubled', 'doubled']
     """
     data = _sampled_data(result)
-    if not isinstance(refits, (int, np.integer)) or isinstance(refits, bool) or refits < 1:
-        raise SpecificationError(f"refits is a whole number of 1 or more; got {refits!r}.")
-    seeds = np.random.SeedSequence(seed_of(rng)).generate_state(refits + (refits + 1) // 2, np.uint32)
-    plan = [("sampled", 1.0)] * int(refits) + [("doubled", 2.0)] * ((int(refits) + 1) // 2)
-    assert data.sampling is not None  # noqa: S101 - checked
-    fitted = _Run("fitted", _alternatives(data), data.sampling.seed, result.llf, np.asarray(result.params))
-    runs = [fitted]
-    for (why, times), seed in zip(_shown(plan, progress), seeds, strict=True):
-        runs.append(_refit(result, why, data.sampling.again(times=times, seed=int(seed))))
-    kept = [r for r in runs if r.theta is not None]
-    return SamplingStability(result, _path(kept, result), len(runs) - len(kept))
+    same, larger = check_refits(refits), (check_refits(refits) + 1) // 2
+    seeds = np.random.SeedSequence(seed_of(rng)).generate_state(same + larger, np.uint32)
+    plan = [*(("sampled", 1.0, int(s)) for s in seeds[:same]), *(("doubled", 2.0, int(s)) for s in seeds[same:])]
+    fitted = Run(*_facts("fitted", data), result.llf, estimates(result))
+    again = do(_Refit(result, data), plan, workers=workers, progress=progress, what="sampling stability")
+    return SamplingStability(result, *path_of([fitted, *again], "alternatives", result))
 
 
 def _sampled_data(result: ChoiceResults) -> ChoiceData:
@@ -241,43 +229,21 @@ def _sampled_data(result: ChoiceResults) -> ChoiceData:
     return result.data
 
 
-def _refit(result: ChoiceResults, why: str, data: ChoiceData) -> _Run:
-    """Fit to another sample, from the estimates."""
-    model, settings = cast(ChoiceModel, result.model), result.settings
-    assert data.sampling is not None  # noqa: S101 - made by sampling
-    facts = (why, _alternatives(data), data.sampling.seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
-        try:
-            found = ChoiceModel(data, model.formula, base=model.base).fit(
-                start=result.params,
-                fixed=settings.fixed,
-                tolerance=settings.tolerance,
-                max_iterations=settings.max_iterations,
-                progress=False,
-                threads=settings.threads,
-            )
-        except ChoiceModelError:
-            return _Run(*facts, float("nan"), None)
-    return _Run(*facts, found.llf, np.asarray(found.params) if found.converged else None)
+def _facts(why: str, data: ChoiceData) -> tuple[str, float, int]:
+    """Why, the mean number of alternatives of a situation, and the seed of the sample."""
+    assert data.sampling is not None  # noqa: S101 - checked, or made by sampling
+    return why, data.n_rows / data.n_situations, data.sampling.seed
 
 
-def _alternatives(data: ChoiceData) -> float:
-    """Mean number of alternatives of a situation."""
-    return data.n_rows / data.n_situations
+@dataclass(frozen=True)
+class _Refit:
+    """Fits to other samples."""
 
+    result: ChoiceResults
+    data: ChoiceData
 
-def _path(runs: list[_Run], result: ChoiceResults) -> pd.DataFrame:
-    """The fits as a table."""
-    head = pd.DataFrame([r[:4] for r in runs], columns=["run", "alternatives", "seed", "llf"])
-    values = np.array([r.theta for r in runs], dtype=np.float64)
-    return pd.concat([head, pd.DataFrame(values, columns=result.params.index)], axis=1)
-
-
-def _shown(plan: list[tuple[str, float]], progress: bool | None) -> Any:
-    """The plan, with its progress shown."""
-    if not (sys.stderr.isatty() if progress is None else progress):
-        return plan
-    from tqdm import tqdm
-
-    return tqdm(plan, desc="sampling stability", unit=" fits", file=sys.stderr)
+    def __call__(self, job: tuple[str, float, int]) -> Run:
+        why, times, seed = job
+        assert self.data.sampling is not None  # noqa: S101 - checked
+        other, model = self.data.sampling.again(times=times, seed=seed), cast(ChoiceModel, self.result.model)
+        return fit_again(self.result, ChoiceModel(other, model.formula, base=model.base), _facts(why, other))

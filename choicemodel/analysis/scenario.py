@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.bootstrap import Bootstrap, estimates_of
 from choicemodel.analysis.changes import Add, Change, Changes, Remove, apply_change, design_after
 from choicemodel.analysis.effects import ALL, covariates_read, model_and_data, require_used
 from choicemodel.analysis.situations import same_situations
-from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
+from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import numbers_or_nan
 from choicemodel.data.words import counted, quoted
@@ -84,7 +85,7 @@ def scenario(  # noqa: PLR0913 - a public entry point
     data: ChoiceData | None = None,
     *,
     sums: Sums | None = None,
-    method: str = "delta",
+    method: str | Bootstrap = "delta",
     draws: int = 1000,
     rng: int | np.random.Generator | None = None,
     alpha: float = 0.05,
@@ -107,7 +108,7 @@ def scenario(  # noqa: PLR0913 - a public entry point
     sums : dict, optional
         Name -> column, or function of the long table: its sum over the situations, weighted with probabilities and
         weights, sum w P x, such as ``{"revenue": "fare"}``.
-    method : {"delta", "krinsky-robb", "bootstrap"}
+    method : {"delta", "krinsky-robb", "bootstrap"} or Bootstrap
     draws : int
     rng : int, Generator or None
     alpha : float

@@ -373,6 +373,7 @@ def lm_test(result: ChoiceResults, columns_formula: str) -> ScoreTest:
     (11.697, 1, 0.001)
     """
     model = fitted_model(result, "lm_test", mixtures=True)
+    result.data.require_in_memory("lm_test")  # type: ignore[union-attr] # a fitted model has data
     if not isinstance(columns_formula, str) or not columns_formula.strip():
         raise SpecificationError(
             "lm_test needs the columns to test, as a formula such as 'log(time)' or 'time:income | age'."

@@ -11,13 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from choicemodel.analysis.bootstrap import Bootstrap, estimates_of, independent_units
 from choicemodel.analysis.effects import model_and_data
 from choicemodel.analysis.situations import segments
 from choicemodel.analysis.uncertainty import (
     Estimates,
     Inference,
-    estimates_of,
-    independent_units,
     replace_text,
     uncertainty,
 )
@@ -71,7 +70,7 @@ def shares(  # noqa: PLR0913 - a public entry point
     data: ChoiceData | None = None,
     by: str | None = None,
     *,
-    method: str = "delta",
+    method: str | Bootstrap = "delta",
     draws: int = 1000,
     rng: int | np.random.Generator | None = None,
     alpha: float = 0.05,
@@ -92,7 +91,7 @@ def shares(  # noqa: PLR0913 - a public entry point
         situations are taken as independent. Of rankings and best-worst answers the first choices are predicted.
     by : str, optional
         A column, the same for all alternatives of a situation: shares within each of its values.
-    method : {"delta", "krinsky-robb", "bootstrap"}
+    method : {"delta", "krinsky-robb", "bootstrap"} or Bootstrap
         For the standard errors of the predicted shares.
     draws : int
     rng : int, Generator or None

@@ -10,16 +10,16 @@ The nodes of a quadrature are not random: of them only the second question is as
 
 from __future__ import annotations
 
-import sys
-import warnings
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
+from choicemodel.analysis.refits import Run, check_refits, do, estimates, fit_again, path_of
+from choicemodel.estimation.tasks import Workers
+from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
@@ -32,15 +32,6 @@ FloatArray = NDArray[np.float64]
 ENOUGH = 0.1
 # Fewer draws than these say nothing.
 _FEWEST = 16
-
-
-class _Run(NamedTuple):
-    """A fit of the model: why, with which draws, and what it gave (no theta where it failed)."""
-
-    why: str
-    draws: Draws
-    llf: float
-    theta: FloatArray | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,6 +234,7 @@ def draw_stability(
     *,
     rng: int | np.random.Generator | None = None,
     progress: bool | None = None,
+    workers: Workers = 1,
 ) -> DrawStability:
     """Look at whether the draws of a fit suffice: refit it with other draws, and with twice as many.
 
@@ -260,6 +252,8 @@ def draw_stability(
         From which the seeds follow.
     progress : bool, optional
         Show progress on stderr; default on a terminal only.
+    workers : int or distributed.Client
+        Processes, or the client of a cluster; the numbers are the same for any.
 
     Returns
     -------
@@ -285,21 +279,10 @@ def draw_stability(
     False
     """
     model = _drawn_model(result)
-    if not isinstance(refits, (int, np.integer)) or isinstance(refits, bool) or refits < 1:
-        raise SpecificationError(f"refits is a whole number of 1 or more; got {refits!r}.")
-    plan = _plan(model, int(refits), seed_of(rng))
-    found = [_Run("fitted", cast(Draws, model.draws), result.llf, _theta(result))]
-    bar = _bar(len(plan), progress)
-    try:
-        for why, draws in plan:
-            found.append(_refit(result, model, why, draws))
-            if bar is not None:
-                bar.update(1)
-    finally:
-        if bar is not None:
-            bar.close()
-    kept = [r for r in found if r.theta is not None]
-    return DrawStability(result, _path(kept, result), len(found) - len(kept))
+    plan = _plan(model, check_refits(refits), seed_of(rng))
+    fitted = Run(*_facts("fitted", cast(Draws, model.draws)), result.llf, estimates(result))
+    again = do(_Refit(result, model), plan, workers=workers, progress=progress, what="draw stability")
+    return DrawStability(result, *path_of([fitted, *again], "draws", result))
 
 
 def _drawn_model(result: ChoiceResults) -> ChoiceModel:
@@ -348,49 +331,23 @@ def _plan(model: ChoiceModel, refits: int, seed: int) -> list[tuple[str, Draws]]
     return [*plan, ("doubled", draws.with_number(2 * number))]
 
 
-def _refit(result: ChoiceResults, model: ChoiceModel, why: str, draws: Draws) -> _Run:
-    """Fit from the estimates, except parameters on a bound, which would not come back from it."""
-    settings = result.settings
-    start = result.params.drop(list(result.at_bound))
-    known = {str(name): float(value) for name, value in start.items()}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
-        try:
-            found = model.with_draws(draws).fit(
-                start=known,
-                fixed=settings.fixed,
-                cov_type="robust" if settings.population_shares is not None else "nonrobust",
-                tolerance=settings.tolerance,
-                max_iterations=settings.max_iterations,
-                progress=False,
-                threads=settings.threads,
-            )
-        except ChoiceModelError:
-            return _Run(why, draws, float("nan"), None)
-    return _Run(why, draws, found.llf, _theta(found) if found.converged else None)
+def _facts(why: str, draws: Draws) -> tuple[str, int, int]:
+    return why, cast(int, draws.number), -1 if draws.seed is None else draws.seed
 
 
-def _theta(result: ChoiceResults) -> FloatArray:
-    return np.asarray(result.params, dtype=np.float64)
+@dataclass(frozen=True)
+class _Refit:
+    """Fits with other draws."""
 
+    result: ChoiceResults
+    model: ChoiceModel
 
-def _path(runs: list[_Run], result: ChoiceResults) -> pd.DataFrame:
-    """The fits as a table."""
-    facts = [(r.why, r.draws.number, -1 if r.draws.seed is None else r.draws.seed) for r in runs]
-    head = pd.DataFrame(facts, columns=["run", "draws", "seed"])
-    values = np.array([[r.llf, *(() if r.theta is None else r.theta)] for r in runs], dtype=np.float64)
-    return pd.concat([head, pd.DataFrame(values, columns=["llf", *result.params.index])], axis=1)
+    def __call__(self, job: tuple[str, Draws]) -> Run:
+        why, draws = job
+        return fit_again(self.result, self.model.with_draws(draws), _facts(why, draws))
 
 
 def _worst(ratios: pd.Series[float]) -> str:
     """The largest ratio, in words."""
     known = ratios.dropna()
     return f"{known.max():.2g} standard errors ({known.idxmax()})"
-
-
-def _bar(total: int, progress: bool | None) -> Any:
-    if not (sys.stderr.isatty() if progress is None else progress):
-        return None
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc="draw stability", unit=" fits", file=sys.stderr)

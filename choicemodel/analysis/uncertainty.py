@@ -6,12 +6,12 @@ precisely it is known, with the data at which it is evaluated taken as given:
 - ``delta``: Var g = G V G' with G = dg/dtheta (Greene 2018, section 4.6), and a normal interval;
 - ``krinsky-robb``: g at draws from N(theta, V) (Krinsky and Robb 1986), and their percentiles; positive parameters and
   shares are drawn as logarithms and log-ratios, with the same covariance to first order;
-- ``bootstrap``: g at the estimates of resampled units, and their percentiles. Units are drawn by weights, never copied.
+- ``bootstrap``: g at the estimates of resampled units, and their percentiles. The refits are those of a `Bootstrap`,
+  made here or given.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, cast
@@ -21,30 +21,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from choicemodel.analysis.bootstrap import Bootstrap, check_draws, estimates_of, refits
 from choicemodel.arguments import is_word, written
-from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number
 from choicemodel.estimation.delta import COLUMNS, difference_jacobian
-from choicemodel.estimation.executor import executor, in_memory
-from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
-from choicemodel.estimation.labels import match_classes
 from choicemodel.estimation.parameters import Parameters
-from choicemodel.estimation.people import People
 from choicemodel.estimation.working import working_scale
-from choicemodel.exceptions import (
-    ChoiceModelError,
-    ChoiceModelWarning,
-    ConvergenceWarning,
-    SpecificationError,
-)
-from choicemodel.models import ChoiceModel
+from choicemodel.exceptions import SpecificationError
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.tables import Block, Cell, Column, Table, column_format, format_estimate, format_p, format_statistic
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-IntArray = NDArray[np.int64]
 Function = Callable[[FloatArray], FloatArray]
 
 METHODS = ("delta", "krinsky-robb", "bootstrap")
@@ -231,7 +220,7 @@ class Inference(NamedTuple):
 
     Parameters
     ----------
-    method : {"delta", "krinsky-robb", "bootstrap"}
+    method : {"delta", "krinsky-robb", "bootstrap"} or Bootstrap
     draws : int
         Draws or refits.
     rng : int, Generator or None
@@ -239,7 +228,7 @@ class Inference(NamedTuple):
         Intervals have level 1 - alpha.
     """
 
-    method: str = "delta"
+    method: str | Bootstrap = "delta"
     draws: int = 1000
     rng: int | np.random.Generator | None = None
     alpha: float = 0.05
@@ -250,7 +239,7 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
     function: Function,
     index: pd.Index[Any] | Sequence[Any],
     *,
-    method: str = "delta",
+    method: str | Bootstrap = "delta",
     draws: int = 1000,
     rng: int | np.random.Generator | None = None,
     alpha: float = 0.05,
@@ -266,7 +255,8 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
         Parameters (K,), in the order of ``result.params`` -> quantities (M,); pure.
     index : Index or sequence
         What each quantity is.
-    method : {"delta", "krinsky-robb", "bootstrap"}
+    method : {"delta", "krinsky-robb", "bootstrap"} or Bootstrap
+        A `Bootstrap` holds refits that are there already; `draws` and `rng` then have no say.
     draws : int
         Number of draws or refits.
     rng : int, Generator or None
@@ -300,24 +290,25 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
     known: FloatArray = np.array(result.cov_params(), dtype=np.float64)
     known[~free] = known[:, ~free] = 0.0  # no variance; what is still NaN is undefined
     estimate = _quantities(function(theta), index)
-    blank = Estimates(index, np.full((len(estimate), 4), np.nan), method, alpha, None, None, 0, None, known)
-    if method != "bootstrap":
-        blank = replace(blank, notes=_bound_note(result))
+    word = method if isinstance(method, str) else "bootstrap"
+    blank = Estimates(index, np.full((len(estimate), 4), np.nan), word, alpha, None, None, 0, None, known)
+    if word == "bootstrap":
+        made = method if isinstance(method, Bootstrap) else refits(result, draws, rng=rng, stacklevel=4)
+        made.require(result)
+        values = np.array([function(t) for t in made.estimates.to_numpy()])
+        return replace(_percentiles(blank, estimate, values), failed=made.failed, seed=made.seed)
+    blank = replace(blank, notes=_bound_note(result))
     if method == "delta":
         G = _jacobian(function, theta, known, free) if jacobian is None else np.where(free, jacobian, 0.0)
         return _delta(blank, estimate, G)
     seed = seed_of(rng)
-    if method == "bootstrap":
-        thetas, failed = _refits(result, draws, seed)
-        values = np.array([function(t) for t in thetas])
-    else:
-        undefined = np.isnan(np.diag(known))
-        thetas, failed = _normal_draws((theta, known), result.model.parameters, draws, seed), 0
-        values = np.array([function(t) for t in thetas])
-        if undefined.any():
-            G = _jacobian(function, theta, known, undefined) if jacobian is None else jacobian
-            values[:, (G[:, undefined] != 0).any(axis=1)] = np.nan
-    return replace(_percentiles(blank, estimate, values), failed=failed, seed=seed)
+    undefined = np.isnan(np.diag(known))
+    thetas = _normal_draws((theta, known), result.model.parameters, draws, seed)
+    values = np.array([function(t) for t in thetas])
+    if undefined.any():
+        G = _jacobian(function, theta, known, undefined) if jacobian is None else jacobian
+        values[:, (G[:, undefined] != 0).any(axis=1)] = np.nan
+    return replace(_percentiles(blank, estimate, values), seed=seed)
 
 
 def _quantities(found: Any, index: pd.Index[Any]) -> FloatArray:
@@ -340,16 +331,10 @@ def _bound_note(result: ChoiceResults) -> tuple[str, ...]:
     return (f"On the bound of their range, and taken as known by the standard errors: {', '.join(edge)}.",) * bool(edge)
 
 
-def estimates_of(result: ChoiceResults) -> FloatArray:
-    """Estimates of a result as an array (K,), those held fixed included."""
-    return np.array(result.params, dtype=np.float64)
-
-
-def _check(method: str, draws: int, alpha: float) -> None:
-    if not is_word(method, METHODS):
-        raise SpecificationError(f"method must be one of {', '.join(METHODS)}; got {written(method)}.")
-    if not isinstance(draws, (int, np.integer)) or isinstance(draws, bool) or draws < 2:
-        raise SpecificationError(f"draws must be a whole number of at least 2; got {draws!r}.")
+def _check(method: str | Bootstrap, draws: int, alpha: float) -> None:
+    if not isinstance(method, Bootstrap) and not is_word(method, METHODS):
+        raise SpecificationError(f"method must be one of {', '.join(METHODS)}, or a Bootstrap; got {written(method)}.")
+    check_draws(draws)
     if not (is_number(alpha) and 0 < alpha < 1):
         raise SpecificationError(f"alpha must be between 0 and 1; got {alpha!r}.")
 
@@ -412,99 +397,6 @@ def _normal_draws(at: tuple[FloatArray, FloatArray], parameters: Parameters, dra
     z = np.random.default_rng(np.random.SeedSequence(seed)).standard_normal((draws, len(size)))
     centre = working.working(theta[moves])
     return np.array([working.full(centre + size * (root @ row)) for row in z])
-
-
-# --- bootstrap -------------------------------------------------------------------------------------------------------
-
-
-def independent_units(result: ChoiceResults, data: ChoiceData) -> IntArray | None:
-    """Say which situations belong together in the covariance of the result (N,).
-
-    The unit (person, else situation), or the groups of a clustered covariance; None where these were given as values,
-    which a result does not keep.
-    """
-    if result.cov_type != "cluster":
-        return data.structure.unit
-    if result.groups not in data.columns:
-        return None
-    return data.group_codes(cast(str, result.groups))
-
-
-def _refits(result: ChoiceResults, draws: int, seed: int) -> tuple[FloatArray, int]:
-    """Estimates of resampled units, and how many refits failed."""
-    data = result.data
-    if data is None:
-        raise SpecificationError(
-            "The bootstrap fits the model again and needs the estimation data, which a loaded result does not hold: "
-            "fit the model again, or use method='krinsky-robb'."
-        )
-    data.require_in_memory("The bootstrap")
-    unit = independent_units(result, data)
-    if unit is None:
-        raise SpecificationError(
-            "The covariance is clustered by values that the result does not keep, so that the bootstrap cannot draw "
-            "the clusters: make them a column of the data and name it, with_cov('cluster', groups='column')."
-        )
-    model = cast(ChoiceModel, result.model)
-    composition = Composition(model.design_on(), model.errors, model.heterogeneity_or_none, model.parameters)
-    # from a bound there is no way back: parameters that were left there start where they would
-    start = {str(n): float(v) for n, v in result.params.drop(list(result.at_bound)).items()}
-    settings = replace(result.settings, start=start, checkpoint=None, progress=False)
-    n_units, found = int(unit.max()) + 1, []
-    with np.errstate(invalid="ignore"):
-        reference = estimates_of(result), np.sqrt(np.diag(result.cov_params()))
-    with executor(settings.threads) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
-        prepared = prepare(composition, pool)
-        for child in np.random.SeedSequence(seed).spawn(draws):
-            counts = np.random.default_rng(child).multinomial(n_units, np.full(n_units, 1 / n_units))
-            try:
-                fit = fit_prepared(composition, _weighted(prepared, counts[unit]), settings, pool)
-            except ChoiceModelError:
-                continue
-            if fit.converged:
-                found.append(match_classes(composition, fit, *reference).theta)
-    failed = draws - len(found)
-    if len(found) < 2:
-        raise SpecificationError(
-            f"{failed} of {draws} refits of resampled data failed: the sample is too small, or some coefficients rest "
-            "on a few observations. Use method='delta' or 'krinsky-robb'."
-        )
-    if failed:
-        warnings.warn(
-            f"{failed} of {draws} refits of resampled data did not converge and are left out: intervals may be too "
-            "narrow. Some coefficients rest on a few observations.",
-            ConvergenceWarning,
-            stacklevel=4,
-        )
-    return np.array(found), failed
-
-
-def _weighted(prepared: Prepared, times: NDArray[Any]) -> Prepared:
-    """Count each situation so many times (N,), by weights; those of a unit are counted alike.
-
-    Blocks of which nothing was drawn are left out. Latent classes keep theirs, since the weights of the units are read
-    from them.
-    """
-    of_classes = prepared.facts is not None and prepared.people is None
-    blocks = []
-    for block in in_memory(prepared.blocks):
-        weight = times[block.situations].astype(np.float64)
-        if weight.any() or of_classes:
-            blocks.append(replace(block, weight=weight if block.weight is None else weight * block.weight))
-    if prepared.people is None:
-        return replace(prepared, blocks=blocks)
-    people = [_people_counted(block, times) for block in in_memory(prepared.people)]
-    drawn = [block for block in people if block.weight is not None and block.weight.any()]
-    return replace(prepared, blocks=blocks, people=drawn)
-
-
-def _people_counted(block: People, times: NDArray[Any]) -> People:
-    """Count the people of a block as often as their situations (N,)."""
-    weight = np.zeros(len(block.units))
-    for part in block.parts:
-        weight[part.people] = times[part.group.situations[part.starts[:-1]]]
-    return replace(block, weight=weight if block.weight is None else weight * block.weight)
 
 
 def replace_text(

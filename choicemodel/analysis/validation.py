@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -26,6 +28,7 @@ from choicemodel.estimation.constants import equal_shares
 from choicemodel.estimation.delta import COLUMNS
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import fit, likelihood_of
+from choicemodel.estimation.tasks import Workers, in_order, threads_here
 from choicemodel.exceptions import (
     ChoicesRequiredError,
     ConvergenceWarning,
@@ -553,6 +556,7 @@ def cross_validate(
     *,
     fixed: Mapping[str, float] | None = None,
     threads: int | None = None,
+    workers: Workers = 1,
 ) -> CrossValidation:
     """Predict every unit from a fit to the others, fold by fold.
 
@@ -571,6 +575,9 @@ def cross_validate(
     fixed : dict, optional
         Parameters to hold at values in every fold.
     threads : int, optional
+        For each fit in this process.
+    workers : int or distributed.Client
+        Processes, or the client of a cluster; the numbers are the same for any.
 
     Returns
     -------
@@ -599,19 +606,8 @@ def cross_validate(
     fold = _draw_folds(data, int(folds), seed)
     held = None if fixed is None else read_mapping(fixed, "fixed", "{'cost': -1.0}")
     settings = FitSettings(fixed=held, progress=False, threads=threads)
-    rows, weights = [], []
-    for number in range(int(folds)):
-        train, test = _split(data, fold != number), _split(data, fold == number)
-        if not test.structure.n_informative:
-            raise SpecificationError(f"Fold {number + 1} holds no situation with a choice: use fewer folds.")
-        theta = _fit_fold(model, train, settings, number)
-        check = _measure(model, theta, test)
-        inner, inside, _ = _of_answers(train, situation_loglik(model, theta, model.design_on(train)))
-        weight = train.weights_or_ones()[train.structure.first_stage]
-        mean = float(np.average(inner[inside], weights=weight[inside]))
-        weights.append(check.weight_sum)
-        measures = (check.llf, check.llf_per_situation, mean, check.rho_squared, check.brier, check.hit_rate)
-        rows.append([check.n_units, check.nobs, *measures])
+    with closing(in_order(_Folds(model, fold, settings), range(int(folds)), workers=workers)) as parts:
+        rows, weights = map(list, zip(*parts, strict=True))
     columns = ["units", "situations", "ll", "ll_per_situation", "ll_train", "rho_squared", "brier", "hit_rate"]
     frame = pd.DataFrame(rows, columns=columns)
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="fold")
@@ -650,6 +646,30 @@ def _split(data: ChoiceData, situations: NDArray[np.bool_]) -> ChoiceData:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SingleAlternativeWarning)  # the whole data have said so
         return data.assign(**{name: keep}).query(f"`{name}`")
+
+
+@dataclass(frozen=True)
+class _Folds:
+    """Predictions of folds (N,) from the others."""
+
+    model: ChoiceModel
+    fold: IntArray
+    settings: FitSettings
+
+    def __call__(self, number: int) -> tuple[list[float], float]:
+        """The row of a fold in the table, and its weight."""
+        model, data = self.model, cast(ChoiceData, self.model.data)
+        train, test = _split(data, self.fold != number), _split(data, self.fold == number)
+        if not test.structure.n_informative:
+            raise SpecificationError(f"Fold {number + 1} holds no situation with a choice: use fewer folds.")
+        settings = replace(self.settings, threads=threads_here(self.settings.threads))
+        theta = _fit_fold(model, train, settings, number)
+        check = _measure(model, theta, test)
+        inner, inside, _ = _of_answers(train, situation_loglik(model, theta, model.design_on(train)))
+        weight = train.weights_or_ones()[train.structure.first_stage]
+        mean = float(np.average(inner[inside], weights=weight[inside]))
+        measures = (check.llf, check.llf_per_situation, mean, check.rho_squared, check.brier, check.hit_rate)
+        return [check.n_units, check.nobs, *measures], check.weight_sum
 
 
 def _fit_fold(model: ChoiceModel, train: ChoiceData, settings: FitSettings, number: int) -> FloatArray:

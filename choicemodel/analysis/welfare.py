@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.bootstrap import Bootstrap, estimates_of
 from choicemodel.analysis.changes import Changes, design_after
 from choicemodel.analysis.effects import model_and_data, require_used
 from choicemodel.analysis.situations import same_situations, segments, situation_index
-from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
+from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.analysis.welfare_mixed import MixedSurplus, known_slopes, refuse_worthless, require_worth
 from choicemodel.analysis.willingness import utility_derivative
 from choicemodel.arguments import check_flags
@@ -94,7 +95,7 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
     per: str,
     by: str | None = None,
     situations: bool = False,
-    method: str = "delta",
+    method: str | Bootstrap = "delta",
     draws: int = 1000,
     rng: int | np.random.Generator | None = None,
     alpha: float = 0.05,
@@ -121,7 +122,7 @@ def consumer_surplus(  # noqa: PLR0913 - a public entry point
         A column of `before`, the same for all alternatives of a situation: within each of its values.
     situations : bool
         Give one value for each situation instead, without weights.
-    method : {"delta", "krinsky-robb", "bootstrap"}
+    method : {"delta", "krinsky-robb", "bootstrap"} or Bootstrap
     draws : int
     rng : int, Generator or None
     alpha : float

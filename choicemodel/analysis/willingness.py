@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from choicemodel.analysis.bootstrap import Bootstrap, estimates_of
 from choicemodel.analysis.effects import (
     category_levels,
     first_of,
@@ -20,7 +21,7 @@ from choicemodel.analysis.effects import (
     refuse_undefined,
     require_used,
 )
-from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, replace_text, uncertainty
+from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
 from choicemodel.analysis.willingness_classes import willingness_of_class_mixture
 from choicemodel.analysis.willingness_mixed import Ratios, willingness_of_people
 from choicemodel.arguments import is_word, require, written
@@ -81,7 +82,7 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     column: str,
     *,
     per: str,
-    method: str = "delta",
+    method: str | Bootstrap = "delta",
     direction: str = "increase",
     by: str | None = None,
     multiply: float = 1.0,
@@ -105,7 +106,7 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
         The column whose change is valued.
     per : str
         The column in whose units: a cost.
-    method : {"delta", "krinsky-robb", "bootstrap"}
+    method : {"delta", "krinsky-robb", "bootstrap"} or Bootstrap
     direction : {"increase", "reduction"}
         ``reduction`` values one unit less, as for the value of travel time.
     by : str, optional
@@ -268,31 +269,38 @@ def _rates(model: ChoiceModel, data: ChoiceData, names: tuple[str, str], by: str
             f"Utility does not change with `{names[1]}` in any row, whatever its coefficient, so that nothing can be "
             "valued in it: pass data= in which it does."
         )
+    group, index = _segmented(data, by, has, specific=_specific(A, C, s.alternative, has))
+    weight = np.repeat(data.weights_or_ones(), s.sizes)[has]
+    total = np.bincount(group, weights=weight)[group]
+    weight = np.divide(weight, total, out=np.full(len(weight), np.nan), where=total > 0)
+    left_out = tuple(a for code, a in enumerate(data.alternatives) if not has[s.alternative == code].any())
+    grouped, index = index is not None, pd.Index([names[0]]) if index is None else index
+    without = first_of(data, worthless) if worthless.any() else ""
+    unit = np.repeat(s.unit, s.sizes)[has]
+    return _Rates(A[has], C[has], group, weight, index, left_out, without, unit, grouped)
+
+
+def _segmented(
+    data: ChoiceData, by: str | None, has: BoolArray, *, specific: bool
+) -> tuple[IntArray, pd.Index[Any] | None]:
+    """Number the groups of rows for which there is a value each, and label them; no labels where there is one."""
     codes: list[IntArray] = []
     labels: list[list[Any]] = []
     heads: list[str] = []
-    role = data.roles.alternative
+    s, role = data.structure, data.roles.alternative
     if by is not None and by != role:
         segment, values = factorize(data.column(by), sort=True)
         segment = cast(IntArray, s.sorted_values(segment))
         if (segment[has] < 0).any():
             raise MissingValueError(f"`{by}` is missing in some rows: fill it with data.assign.")
         codes, labels, heads = [segment], [[plain_label(v) for v in values]], [by]
-    if by == role or _specific(A, C, s.alternative, has):
+    if by == role or specific:
         codes, labels, heads = (
             [*codes, s.alternative.astype(np.int64)],
             [*labels, list(data.alternatives)],
             [*heads, "alternative"],
         )
-    group, index = _groups(codes, labels, heads, has) if codes else (np.zeros(has.sum(), dtype=np.int64), None)
-    weight = np.repeat(data.weights_or_ones(), s.sizes)[has]
-    total = np.bincount(group, weights=weight)[group]
-    weight = np.divide(weight, total, out=np.full(len(weight), np.nan), where=total > 0)
-    left_out = tuple(a for code, a in enumerate(data.alternatives) if not has[s.alternative == code].any())
-    index = pd.Index([names[0]]) if index is None else index
-    without = first_of(data, worthless) if worthless.any() else ""
-    unit = np.repeat(s.unit, s.sizes)[has]
-    return _Rates(A[has], C[has], group, weight, index, left_out, without, unit, bool(codes))
+    return _groups(codes, labels, heads, has) if codes else (np.zeros(has.sum(), dtype=np.int64), None)
 
 
 def _groups(

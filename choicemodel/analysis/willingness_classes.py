@@ -20,8 +20,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.analysis.alike import alike
+from choicemodel.analysis.bootstrap import estimates_of
 from choicemodel.analysis.ratios import normal_over_lognormal
-from choicemodel.analysis.uncertainty import Inference, estimates_of, jacobian_of, uncertainty
+from choicemodel.analysis.uncertainty import Inference, jacobian_of, uncertainty
 from choicemodel.analysis.weighted import (
     MEAN,
     MEDIAN,

@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.analysis.bootstrap import estimates_of
 from choicemodel.analysis.individuals import _labels as unit_labels
 from choicemodel.analysis.ratios import (
     Law,
@@ -36,7 +37,7 @@ from choicemodel.analysis.ratios import (
     terms_of,
     within_in,
 )
-from choicemodel.analysis.uncertainty import Estimates, Inference, estimates_of, jacobian_of, uncertainty
+from choicemodel.analysis.uncertainty import Estimates, Inference, jacobian_of, uncertainty
 from choicemodel.analysis.weighted import (
     MEAN,
     MEDIAN,

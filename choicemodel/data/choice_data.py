@@ -291,6 +291,7 @@ class ChoiceData:
         <ChoiceData: 210 situations, 4 alternatives (air, bus, car, train), 840 rows, in trips.parquet>
         >>> cm.MultinomialLogit(data, "gc + ttme").fit().llf.__round__(3)
         -199.977
+        >>> folder.cleanup()
         """
         from choicemodel.data.opening import Opening, open_files
 

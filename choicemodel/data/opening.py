@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,10 +15,11 @@ from choicemodel.data import sections as cut
 from choicemodel.data.choice_data import ChoiceData
 from choicemodel.data.codes import encode_jointly
 from choicemodel.data.door import Roles, require_columns
-from choicemodel.data.folder import Folder, Keeping
+from choicemodel.data.folder import Folder, Keeping, temporary_folder
 from choicemodel.data.sources import Columns, ParquetSource, Source, open_parquet
 from choicemodel.data.stored import StoredData, store_data, unit_columns
 from choicemodel.data.wide import WideSpec, to_long
+from choicemodel.data.writer import TableWriter
 from choicemodel.exceptions import EmptyDataError, SpecificationError
 
 CACHES = (None, "float64", "float32")
@@ -38,8 +38,7 @@ class Opening(NamedTuple):
 def folder_of(opening: Opening) -> Folder:
     """Make the folder for files that are made on the way."""
     if opening.folder is None:
-        temporary = tempfile.TemporaryDirectory(prefix="choicemodel-")
-        return Folder(Path(temporary.name), temporary)
+        return temporary_folder()
     place = Path(opening.folder)
     if not place.is_dir():
         raise SpecificationError(f"folder={str(place)!r} is no folder: make it first.")
@@ -75,29 +74,6 @@ def sort_columns(roles: Roles) -> list[str]:
 # --- on disk ----------------------------------------------------------------------------------------------------------
 
 
-class _Writer:
-    """Writes a table to a Parquet file a part at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._writer: Any = None
-
-    def write(self, frame: pd.DataFrame) -> None:
-        """Append some rows."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        table = pa.Table.from_pandas(frame, preserve_index=False)
-        if self._writer is None:
-            self._writer = pq.ParquetWriter(self.path, table.schema)
-        self._writer.write_table(table.cast(self._writer.schema), row_group_size=max(cut.ROWS, 1))
-
-    def close(self) -> None:
-        """End the file."""
-        if self._writer is not None:
-            self._writer.close()
-
-
 def sorted_on_disk(source: ParquetSource, by: Sequence[str], folder: Folder) -> ParquetSource:
     """Sort a table by some columns, into a new file: rows go to buckets of neighbours, which are sorted one by one."""
     require_columns(pd.DataFrame({n: [] for n in source.names}), list(by), source.what)
@@ -109,13 +85,13 @@ def sorted_on_disk(source: ParquetSource, by: Sequence[str], folder: Folder) -> 
     number = max(1, round(source.n_rows / _BUCKET_ROWS))
     ends = np.searchsorted(np.cumsum(np.bincount(codes)), np.arange(1, number) * source.n_rows / number)
     bucket = np.searchsorted(ends, codes)  # (rows,)
-    writers = [_Writer(folder.path / f"bucket-{i}.parquet") for i in range(number)]
+    writers = [TableWriter(folder.path / f"bucket-{i}.parquet") for i in range(number)]
     for start in range(0, source.n_rows, cut.ROWS):
         stop = min(start + cut.ROWS, source.n_rows)
         frame = pd.DataFrame(source.read(start, stop, source.names))
         for i in np.unique(bucket[start:stop]):
             writers[i].write(frame[bucket[start:stop] == i])
-    out = _Writer(folder.path / "sorted.parquet")
+    out = TableWriter(folder.path / "sorted.parquet")
     for writer in writers:
         writer.close()
         if writer.path.exists():
@@ -129,7 +105,7 @@ def sorted_on_disk(source: ParquetSource, by: Sequence[str], folder: Folder) -> 
 
 def long_on_disk(source: ParquetSource, spec: WideSpec, folder: Folder) -> tuple[ParquetSource, Roles]:
     """Write a wide table in the long form, into a new file."""
-    out, roles = _Writer(folder.path / "long.parquet"), None
+    out, roles = TableWriter(folder.path / "long.parquet"), None
     labels = list(spec.alternatives)
     step = max(1, cut.ROWS // len(labels))
     for start in range(0, source.n_rows, step):

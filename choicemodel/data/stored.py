@@ -271,7 +271,7 @@ def store_data(source: Source, roles: Roles, notes: tuple[str, ...] = ()) -> Sto
         for frame in people_together(source, roles):
             found.add(frame)
         found.check()
-    except ChoiceDataError:
+    except (ChoiceDataError, SpecificationError):
         _say_all(source, roles)
         raise
     data = found.data(notes)

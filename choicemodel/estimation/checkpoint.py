@@ -67,20 +67,27 @@ class Journal:
         """Whether there is a file."""
         return self._path is not None
 
-    def known(self, start: FloatArray) -> Mapping[str, Any] | None:
-        """What is known of the next climb, if it starts here: how it ended, where it stands (``eta``), or nothing."""
-        now = self._current
-        entry = now if now is not None and now["at"] == self._at else None
-        if entry is None and self._at < len(self._done):
-            entry = self._done[self._at]
+    def known(self, start: FloatArray, ahead: int = 0) -> Mapping[str, Any] | None:
+        """What is known of the next climb, if it starts here: how it ended, where it stands (``eta``), or nothing.
+
+        Parameters
+        ----------
+        start : ndarray (k,)
+        ahead : int
+            Which climb is meant, where several are begun together: so many after the next.
+        """
+        now, at = self._current, self._at + ahead
+        entry = now if now is not None and now["at"] == at else None
+        if entry is None and at < len(self._done):
+            entry = self._done[at]
         if entry is not None and _is_same(entry["start"], start):
             return entry
-        self.forget()  # what follows from another start is of no use
+        self.forget(ahead)  # what follows from another start is of no use
         return None
 
-    def forget(self) -> None:
-        """Leave out what is known of the next climb, and of those after it."""
-        del self._done[self._at :]
+    def forget(self, ahead: int = 0) -> None:
+        """Leave out what is known of the next climb, or of one further ahead, and of those after it."""
+        del self._done[self._at + ahead :]
         self._current = None
 
     def keep(self, start: FloatArray, standing: Standing, value: float) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from choicemodel.estimation.tasks import Workers
 from choicemodel.exceptions import SpecificationError
 
 Item = TypeVar("Item")
@@ -103,10 +104,15 @@ class Executor:
     """Maps a function over blocks on some threads.
 
     Make one with `executor`, which keeps BLAS on one thread while it is open.
+
+    Attributes
+    ----------
+    workers : int or distributed.Client
+        Where whole jobs, such as climbs from several starting points, are done.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor | None, client: Any = None) -> None:
-        self._pool, self.client = pool, client
+    def __init__(self, pool: ThreadPoolExecutor | None, client: Any = None, workers: Workers = 1) -> None:
+        self._pool, self.client, self.workers = pool, client, workers
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item] | Away[Item]) -> list[Result]:
         """Apply a function to each item; results come in the order of the items."""
@@ -129,7 +135,7 @@ class Executor:
 
 
 @contextmanager
-def executor(threads: int | None, client: Any = None) -> Iterator[Executor]:
+def executor(threads: int | None, client: Any = None, workers: Workers = 1) -> Iterator[Executor]:
     """Open an executor.
 
     Parameters
@@ -138,6 +144,8 @@ def executor(threads: int | None, client: Any = None) -> Iterator[Executor]:
         Number of threads; None for all cores that this process may use.
     client : distributed.Client, optional
         Of a cluster on which blocks are to be coded and worked on.
+    workers : int or distributed.Client
+        Where whole jobs are done.
     """
     count = available_cores() if threads is None else threads
     if not isinstance(count, int) or count < 1:
@@ -146,10 +154,10 @@ def executor(threads: int | None, client: Any = None) -> Iterator[Executor]:
         )
     with _single_threaded_blas:
         if count == 1:
-            yield Executor(None, client)
+            yield Executor(None, client, workers)
             return
         with ThreadPoolExecutor(count) as pool:
-            yield Executor(pool, client)
+            yield Executor(pool, client, workers)
 
 
 def available_cores() -> int:

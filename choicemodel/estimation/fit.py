@@ -44,6 +44,7 @@ from choicemodel.estimation.streamed import (
     StreamedPeople,
     each_situation_is_a_unit,
 )
+from choicemodel.estimation.tasks import Workers, check_workers
 from choicemodel.estimation.taste_words import edges_in_words, singular_blocks
 from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.within import WithinLikelihood, situation_blocks
@@ -344,7 +345,14 @@ def _people_on_cluster(model: Composition, pool: Executor, *, regular: bool) -> 
     return PeopleOnCluster(pool.client, place(pool.client, design, coding), design)
 
 
-def fit(model: Composition, settings: FitSettings, journal: Journal | None = None, client: Any = None) -> Fit:
+def fit(
+    model: Composition,
+    settings: FitSettings,
+    journal: Journal | None = None,
+    client: Any = None,
+    *,
+    workers: Workers = 1,
+) -> Fit:
     """Estimate a model by maximum likelihood.
 
     Parameters
@@ -355,6 +363,8 @@ def fit(model: Composition, settings: FitSettings, journal: Journal | None = Non
         What was done before; default that of the checkpoint that the settings name.
     client : distributed.Client, optional
         Of the cluster on which the data are coded and worked on.
+    workers : int or distributed.Client
+        Where the climbs from several starting points are done: processes, or a cluster.
 
     Raises
     ------
@@ -370,7 +380,7 @@ def fit(model: Composition, settings: FitSettings, journal: Journal | None = Non
     LatentClassWarning
         If a class is empty or the same as another one, or the best optimum was found from one starting point only.
     """
-    with executor(settings.threads, client) as pool:
+    with executor(settings.threads, client, check_workers(workers)) as pool:
         return fit_prepared(model, prepare(model, pool), settings, pool, journal)
 
 
@@ -401,7 +411,7 @@ def fit_prepared(
         settings = replace(settings, tolerance=max(settings.tolerance, KINKED_TOLERANCE))
     _check_classes(model, prepared)
     classes = None if settings.start is not None else _plain_classes(model, prepared, pool)
-    task = Task(model, settings, journal or open_journal(model, settings))
+    task = Task(model, settings, journal or open_journal(model, settings), pool.workers)
     logit = _logit(model, blocks, pool)
     if isinstance(likelihood, MixedLikelihood) and is_adaptive(model.heterogeneity):
         found, likelihood = search_placed(likelihood, theta, free, task, logit)

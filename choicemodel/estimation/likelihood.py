@@ -65,12 +65,10 @@ _ON_BOUND = 1e-8
 _PRODUCT_BYTES = 200_000
 
 
-# A start is found on a sample of the blocks: in this many runs of neighbours, so that few sections are read.
-RUNS = 8
-# Below so many blocks, every eighth of them.
-_FEW_BLOCKS = 256
-_SUBSAMPLE = 8
-_PART = 20
+# A start is found on a sample of the blocks: every eighth of a few, and of many a twentieth, in runs of neighbours, so
+# that few sections are read where they are on disk.
+_SUBSAMPLE, _FEW_BLOCKS = 8, 64
+_PART, _MOST_RUNS = 20, 8
 
 
 class Workspace(threading.local):
@@ -353,17 +351,16 @@ def sum_by_unit(scores: FloatArray, unit: IntArray, n_units: int) -> FloatArray:
 def some_blocks(number: int) -> IntArray:
     """Which blocks a large fit looks at to find where to start.
 
-    Every eighth one; of more than some hundred a twentieth, in runs that are spread evenly.
-
     Examples
     --------
     >>> some_blocks(20).tolist()
     [0, 8, 16]
-    >>> len(some_blocks(1000))
-    56
+    >>> some_blocks(125).tolist()
+    [0, 1, 2, 3, 121, 122, 123, 124]
     """
     if number <= _FEW_BLOCKS:
         return np.arange(0, number, _SUBSAMPLE)
-    length = math.ceil(number / _PART / RUNS)
-    first = np.linspace(0, number - length, RUNS).astype(np.int64)
+    runs = min(max(2, number // _FEW_BLOCKS), _MOST_RUNS)
+    length = math.ceil(number / _PART / runs)
+    first = np.linspace(0, number - length, runs).astype(np.int64)
     return np.unique(first[:, np.newaxis] + np.arange(length))

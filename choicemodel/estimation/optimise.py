@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,11 +17,14 @@ from choicemodel.arguments import check_flags, is_share, written
 from choicemodel.estimation.checkpoint import Journal, Standing, agrees
 from choicemodel.estimation.classes import ClassLikelihood
 from choicemodel.estimation.em import QUICK_STARTS, class_starts
+from choicemodel.estimation.executor import executor
 from choicemodel.estimation.likelihood import STEP, Likelihood, some_blocks
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import STOPPED, Optimum, maximise
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
+from choicemodel.estimation.parcels import Parcel, is_elsewhere, pack
 from choicemodel.estimation.quasi_newton import ManyScores, Smooth, State, climb, difference_hessian
+from choicemodel.estimation.tasks import Workers, in_order, threads_here
 from choicemodel.estimation.unit_likelihood import KINKED_TOLERANCE, UnitLikelihood
 from choicemodel.estimation.working import Working, working_scale
 from choicemodel.exceptions import SpecificationError, TasteWarning
@@ -107,11 +111,12 @@ class FitSettings:
 
 
 class Task(NamedTuple):
-    """What is fitted, how, and what of it was done before."""
+    """What is fitted, how, what of it was done before, and where climbs from several starting points are done."""
 
     model: Composition
     settings: FitSettings
     journal: Journal
+    workers: Workers = 1
 
 
 @dataclass(frozen=True)
@@ -270,18 +275,18 @@ def search(
     classes : ClassLikelihood, optional
         The same classes with Gumbel errors and nothing that varies within them, to start from.
     """
-    model, settings, journal = task
+    model, settings = task.model, task.settings
     if isinstance(likelihood, ClassLikelihood) and settings.start is None:
         assert logit is not None  # noqa: S101 - given wherever there is heterogeneity
         points = _class_points(likelihood, (theta, free), logit, task)
         found = _search(likelihood, points[0], free, task, points[1:])
-        task = Task(model, replace(settings, starts=1), journal)
+        task = task._replace(settings=replace(settings, starts=1))
         start, found = _by_share(likelihood, found, (points[0], free), task)
     elif classes is not None and settings.start is None:
         assert logit is not None  # noqa: S101
         points = _from_classes(classes, (theta, free), logit, task)
         start, found = _of_mixed_classes(likelihood, points, free, task)
-        task = Task(model, replace(settings, starts=1), journal)
+        task = task._replace(settings=replace(settings, starts=1))
         start, found = _by_share(likelihood, found, (start, free), task)
     else:
         start = starting_values(likelihood, (theta, free), task, logit)
@@ -317,7 +322,7 @@ def _from_classes(
 
     Where classes are of different kinds, which of them is which is not known: each way is a starting point.
     """
-    (theta, free), (model, settings, journal) = where, task
+    (theta, free), model = where, task.model
     assert isinstance(model.heterogeneity, Mixing)  # noqa: S101 - has classes
     parts, tastes = model.heterogeneity.split(theta), model.heterogeneity.tastes
     assert isinstance(tastes, ClassMixture)  # noqa: S101
@@ -329,10 +334,9 @@ def _from_classes(
     at = np.where(kept, 0.0, np.concatenate([parts.utility, parts.own[:H]]))
     coefficients = [Parameter(p.name, "utility", *p[1:]) for p in plain.utility]
     parameters = assemble(coefficients, (), [Parameter(p.name, "heterogeneity", *p[1:]) for p in plain.own])
-    simple = Task(
-        model._replace(errors=Gumbel(), heterogeneity=Homogeneous(), parameters=parameters),
-        replace(settings, starts=1),
-        journal,
+    simple = task._replace(
+        model=model._replace(errors=Gumbel(), heterogeneity=Homogeneous(), parameters=parameters),
+        settings=replace(task.settings, starts=1),
     )
     points = _class_points(classes, (at, kept), logit, task)
     found = _search(classes, points[0], kept, simple, points[1:])
@@ -353,9 +357,9 @@ def _of_mixed_classes(
     task: Task,
 ) -> tuple[FloatArray, Search]:
     """Search from every way in which the classes may be of their kinds, and around the best if more is asked for."""
-    model, settings, journal = task
+    settings = task.settings
     points = sorted(points, key=lambda t: -likelihood.value(t))[:MOST_ASSIGNMENTS]
-    found = _search(likelihood, points[0], free, Task(model, replace(settings, starts=1), journal), points[1:])
+    found = _search(likelihood, points[0], free, task._replace(settings=replace(settings, starts=1)), points[1:])
     if settings.starts == 1:
         return points[0], found
     start = points[0].copy()
@@ -500,18 +504,21 @@ def _search(
     others: Sequence[FloatArray] = (),
 ) -> Search:
     """Climb from a point, or from several: `others`, or those around it that the settings ask for."""
-    model, settings, journal = task
+    model, settings = task.model, task.settings
     weight = likelihood.mean_weight
     working = working_scale(model.parameters, theta, free)
     objective = Objective(likelihood, working, _edges(model.parameters, theta).low[free])
     start = working.working(theta[free])
     points = [start, *(working.working(other[free]) for other in others)]
     points = points if others else _starting_points(start, objective, settings.starts)
-    found = []
     with _progress(settings, model) as report:
-        for number, point in enumerate(points):
-            report.begin(number, len(points))
-            found.append(_climbed(objective, point, (settings, journal), report))
+        if task.workers != 1 and len(points) > 1 and not is_elsewhere(likelihood):
+            found = _climbed_elsewhere(objective, points, task, report)
+        else:
+            found = []
+            for number, point in enumerate(points):
+                report.begin(number, len(points))
+                found.append(_climbed(objective, point, (settings, task.journal), report))
     best = max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
     return Search(_reported(best, objective), np.zeros(len(start), dtype=np.bool_), _optima(found, settings, weight))
 
@@ -519,12 +526,10 @@ def _search(
 def _climbed(objective: Objective, start: FloatArray, how: tuple[FitSettings, Journal], report: _progress) -> Optimum:
     """Climb from a point, or read from the journal where that ended, or go on from where it stands."""
     settings, journal = how
-    known, begin = _known(objective, start, journal)
+    known, begin = _begin(objective, start, how)
     if isinstance(begin, Optimum):
-        if known is not None and (begin.decrement < settings.tolerance or not begin.message.startswith(STOPPED)):
-            journal.finish(start, known["end"])
-            return begin
-        begin = begin.theta  # there is more to do
+        journal.finish(start, known)
+        return begin
 
     def on_step(iteration: int, standing: Standing, value: float, decrement: float) -> None:
         report(iteration, value * objective.weight, decrement)
@@ -536,11 +541,59 @@ def _climbed(objective: Objective, start: FloatArray, how: tuple[FitSettings, Jo
     return found
 
 
+def _climbed_elsewhere(
+    objective: Objective, points: Sequence[FloatArray], task: Task, report: _progress
+) -> list[Optimum]:
+    """Climb from points as jobs of their own; the journal is told of their ends, in the order of the points."""
+    settings, journal = how = task.settings, task.journal
+    begins = [_begin(objective, point, how, ahead) for ahead, point in enumerate(points)]
+    jobs = [begin for _, begin in begins if not isinstance(begin, Optimum)]
+    found = []
+    work = _Climb(pack(objective.likelihood), objective.working, objective.low, settings)
+    with closing(in_order(work, jobs, workers=task.workers)) as ends:
+        for number, (point, (known, begin)) in enumerate(zip(points, begins, strict=True)):
+            report.begin(number, len(points))
+            if isinstance(begin, Optimum):
+                journal.finish(point, known)
+                found.append(begin)
+                continue
+            end = next(ends)
+            report(end.iterations, end.value * objective.weight, end.decrement)
+            journal.finish(point, vars(end))
+            found.append(end)
+    return found
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """Climbs of one log-likelihood: a job is where to begin."""
+
+    likelihood: Parcel
+    working: Working
+    low: FloatArray | None
+    settings: FitSettings
+
+    def __call__(self, begin: FloatArray | Standing) -> Optimum:
+        with executor(threads_here(self.settings.threads)) as pool:
+            return Objective(self.likelihood.unpack(pool), self.working, self.low).climb(begin, self.settings, None)
+
+
+def _begin(
+    objective: Objective, start: FloatArray, how: tuple[FitSettings, Journal], ahead: int = 0
+) -> tuple[Mapping[str, Any], FloatArray | Standing | Optimum]:
+    """Where a climb begins, some climbs ahead; or where it ended, if nothing is left to do, as the journal has it."""
+    settings, journal = how
+    known, begin = _known(objective, start, journal, ahead)
+    if isinstance(begin, Optimum) and begin.decrement >= settings.tolerance and begin.message.startswith(STOPPED):
+        return {}, begin.theta  # there is more to do
+    return {} if known is None or "end" not in known else known["end"], begin
+
+
 def _known(
-    objective: Objective, start: FloatArray, journal: Journal
+    objective: Objective, start: FloatArray, journal: Journal, ahead: int
 ) -> tuple[Mapping[str, Any] | None, FloatArray | Standing | Optimum]:
     """What the journal says of a climb, and where to begin it: where it ended, where it stands, or at its start."""
-    known = journal.known(start)
+    known = journal.known(start, ahead)
     if known is None:
         return None, start
     found: Standing | Optimum
@@ -552,7 +605,7 @@ def _known(
         there, value = found.eta, known["value"]
     if agrees(value, objective.score(there)[0]):
         return known, found
-    journal.forget()
+    journal.forget(ahead)
     return None, start
 
 

@@ -22,6 +22,7 @@ from choicemodel import storage
 from choicemodel.arguments import is_share, require, written
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Fit, FitSettings, Prepared, fit_prepared
+from choicemodel.estimation.tasks import Workers, threads_here
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.models import ChoiceModel
 from choicemodel.results import ChoiceResults
@@ -244,7 +245,7 @@ class _Test:
     def _fit(model: Composition, prepared: Prepared, answers: Drawn, start: FloatArray) -> Fit:
         names = model.parameters.names
         settings = FitSettings(start=dict(zip(names, start.tolist(), strict=True)), progress=False)
-        with executor(1) as pool:
+        with executor(threads_here(1)) as pool:
             return fit_prepared(*with_answers(model, prepared, answers, pool), settings, pool)
 
 
@@ -477,7 +478,7 @@ def power(  # noqa: PLR0913 - a public entry point
     replications: int = 500,
     cov_type: str | None = None,
     rng: int | np.random.Generator | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     file: str | os.PathLike[str] | None = None,
 ) -> PowerStudy:
     """Find how often a test rejects, over sample sizes, and the smallest sample with the power that is wanted.
@@ -540,6 +541,7 @@ def power(  # noqa: PLR0913 - a public entry point
         raise SpecificationError(f"power must be above alpha, which any sample reaches; got {power} and {alpha}.")
     sizes = check_plan(replications, workers, n_persons)
     sim = simulator(model, params, None)
+    sim.design.data.require_in_memory("power")
     fitted: ChoiceModel = model.model if isinstance(model, ChoiceResults) else model  # type: ignore[assignment]
     models = [fitted, of] if isinstance(of, ChoiceModel) else [fitted]
     laboratory = Laboratory.of(sim, models)

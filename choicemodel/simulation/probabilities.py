@@ -375,9 +375,17 @@ def _scale(counted: Sequence[Counts], draws: int, level: float) -> Evidence:
     )
 
 
-def _constants(counted: Sequence[Counts], draws: int, level: float, labels: Sequence[object]) -> list[Evidence]:
-    """Look at how often each alternative won in all, those together that won too rarely to be looked at alone."""
-    J = len(labels)
+class _Totals(NamedTuple):
+    """Sums over situations by alternative: surplus and wins (J,), covariance of the surplus and its slope (J, J)."""
+
+    surplus: FloatArray
+    wins: FloatArray
+    covariance: FloatArray
+    slope: FloatArray
+
+
+def _totals(counted: Sequence[Counts], draws: int, J: int) -> _Totals:
+    """Add up how often each alternative won beyond what the model says."""
     surplus, wins, covariance, slope = np.zeros(J), np.zeros(J), np.zeros((J, J)), np.zeros((J, J))
     for c in counted:
         rows, columns = c.alternatives[:, np.newaxis], c.alternatives[np.newaxis]
@@ -389,6 +397,13 @@ def _constants(counted: Sequence[Counts], draws: int, level: float, labels: Sequ
         np.add.at(covariance, (c.alternatives, c.alternatives), draws * c.probability)
         np.add.at(covariance, (rows, columns), own)
         np.add.at(slope, (rows, columns), draws * c.in_V)
+    return _Totals(surplus, wins, covariance, slope)
+
+
+def _constants(counted: Sequence[Counts], draws: int, level: float, labels: Sequence[object]) -> list[Evidence]:
+    """Look at how often each alternative won in all, those together that won too rarely to be looked at alone."""
+    J = len(labels)
+    surplus, wins, covariance, slope = _totals(counted, draws, J)
     often = np.flatnonzero(wins >= _LEAST_WINS)
     gather = np.eye(J)[often]
     together = _Quadratic.of(gather @ surplus, gather @ covariance @ gather.T)

@@ -7,18 +7,11 @@ off.
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import get_context, parent_process
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +19,12 @@ from numpy.typing import NDArray
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, FitSettings, Prepared, fit_prepared, prepare
 from choicemodel.estimation.labels import match_classes
-from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
+from choicemodel.estimation.tasks import Workers, in_order, threads_here
+from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning
 from choicemodel.simulation.answers import draw_answers, with_answers
 from choicemodel.simulation.simulator import Simulator
 
 FloatArray = NDArray[np.float64]
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 # Replications that a worker does between two reports: long enough to pay for the way there and back.
 _CHUNK = 25
@@ -109,7 +101,7 @@ def replicate(task: Task, prepared: Prepared, seeds: Sequence[np.random.SeedSequ
     settings = FitSettings(start=start, fixed=task.fixed, progress=False)
     free = ~task.model.parameters.held & [name not in (task.fixed or {}) for name in names]
     reference = np.where(np.isnan(task.truth), task.start, task.truth)
-    with executor(1) as pool, warnings.catch_warnings():
+    with executor(threads_here(1)) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # a refit that fails is counted
         for i, seed in enumerate(seeds):
             drawn = draw_answers(task.sim, np.random.default_rng(seed))
@@ -147,67 +139,11 @@ class _Refits:
 
     @cached_property
     def prepared(self) -> Prepared:
-        with executor(1) as pool:
+        with executor(threads_here(1)) as pool:
             return prepare(self.task.model, pool)
 
     def __call__(self, seeds: Sequence[np.random.SeedSequence]) -> Replications:
         return replicate(self.task, self.prepared, seeds, self.cov_type)
-
-
-def in_order(work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int = 1) -> Generator[Result, None, None]:
-    """Do jobs on one process or several; yield what they give in the order of the jobs.
-
-    Parameters
-    ----------
-    work : callable
-        Picklable; sent to each process once, so it may keep what its jobs share.
-    jobs : sequence
-    workers : int
-        Processes.
-
-    Raises
-    ------
-    SpecificationError
-        If the processes cannot start.
-    """
-    if workers == 1 or len(jobs) < 2:
-        yield from map(work, jobs)
-        return
-    # Fresh processes, because threads of this one may hold locks that a copy would never get free.
-    fresh = get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=fresh, initializer=_begin, initargs=(work,)) as processes:
-        try:
-            for future in [processes.submit(_do, job) for job in jobs]:
-                yield future.result()
-        except BrokenProcessPool:
-            raise SpecificationError(
-                "A worker process died, or could not start. A script that uses workers must have its calls under `if "
-                "__name__ == '__main__':`, because each process reads the script again; if it has, memory may have run "
-                "out: use fewer workers."
-            ) from None
-        finally:  # whoever stops reading wants no more of it
-            processes.shutdown(cancel_futures=True)
-
-
-_in_this_process: list[Callable[[Any], Any]] = []
-
-
-def _begin(work: Callable[[Any], Any]) -> None:
-    """Set a worker process up: an interrupt is its parent's affair, and it does not outlive its parent."""
-    _in_this_process[:] = [work]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-
-    def leave_with_parent() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=leave_with_parent, daemon=True).start()
-
-
-def _do(job: Any) -> Any:
-    return _in_this_process[0](job)
 
 
 def join(parts: Sequence[Replications]) -> Replications:
@@ -226,10 +162,10 @@ def run(
     seeds: Sequence[np.random.SeedSequence],
     cov_type: str,
     *,
-    workers: int = 1,
+    workers: Workers = 1,
     done: Callable[[int, Replications], None] | None = None,
 ) -> Replications:
-    """Run replications on one process or several; the numbers are the same.
+    """Run replications on one process, several or a cluster; the numbers are the same.
 
     Parameters
     ----------
@@ -238,8 +174,8 @@ def run(
         One for each replication.
     cov_type : str
         Covariance of the joint distance.
-    workers : int
-        Processes.
+    workers : int or distributed.Client
+        Processes, or a cluster.
     done : callable, optional
         Told the position of the first replication of each chunk, and the chunk, in order.
     """

@@ -61,23 +61,40 @@ def check_scores(
                 "scores", "information", "minus the expected Hessian", "not definite", "definite", None, passed=False
             )
         ]
+    return _against_normal(drawn, looked_at, (simulated, lower), note)
+
+
+def _against_normal(
+    drawn: _Drawn, looked_at: NDArray[np.bool_], information: tuple[FloatArray, FloatArray], note: str
+) -> list[Evidence]:
+    """Hold mean and variance of the scores against zero and the information.
+
+    Parameters
+    ----------
+    drawn : _Drawn
+    looked_at : ndarray of bool (K,)
+    information : tuple of ndarray (H, k, k) and (k, k)
+        Simulated information matrices of the parameters that are looked at, and the Cholesky factor of their mean.
+    note : str
+    """
+    (simulated, lower), samples, K = information, len(drawn.scores), int(looked_at.sum())
     standard = np.linalg.solve(lower, drawn.scores[:, looked_at].T)  # (K, samples)
     size = (np.linalg.solve(lower, drawn.units[:, looked_at].T) ** 2).sum(axis=0)
     fourth = float(size @ size) / drawn.unit_samples
-    mean = float(plan.samples * (standard.mean(axis=1) ** 2).sum())
+    mean = float(samples * (standard.mean(axis=1) ** 2).sum())
     total = float((standard**2).sum())
     too_large, noise = _error_of_information(simulated, lower)
     mean /= 1 + too_large
-    ratio = total / (plan.samples * K * (1 + too_large))
+    ratio = total / (samples * K * (1 + too_large))
     # The variance of a squared score is that of the normal distribution, and a little from the units' own tails.
-    variance = (2.0 + fourth / K) / (plan.samples * K) + noise
+    variance = (2.0 + fourth / K) / (samples * K) + noise
     df = 2 / variance
     tails = chdtrc(df, df * ratio), chdtr(df, df * ratio)
     return [
         Evidence(
             "scores",
             "mean",
-            f"the mean score of {plan.samples} simulated samples against zero",
+            f"the mean score of {samples} simulated samples against zero",
             f"chi-square {mean:.1f}",
             f"expected {K} +- {np.sqrt(2 * K):.1f}",
             float(chdtrc(K, mean)),

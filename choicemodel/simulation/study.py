@@ -28,6 +28,7 @@ from choicemodel.data.describe import KINDS
 from choicemodel.data.door import Roles
 from choicemodel.estimation.executor import executor
 from choicemodel.estimation.fit import Composition, Prepared, prepare
+from choicemodel.estimation.tasks import Workers, check_workers, in_order, threads_here
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.files import require_room, target_of
 from choicemodel.models import ChoiceModel
@@ -35,7 +36,7 @@ from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.simulation.answers import require_fixed_attributes
 from choicemodel.simulation.recovery import Recovery, summarise
-from choicemodel.simulation.replicate import COV_TYPES, Replications, Task, in_order, join, replicate
+from choicemodel.simulation.replicate import COV_TYPES, Replications, Task, join, replicate
 from choicemodel.simulation.simulator import Params, Simulator, simulator
 from choicemodel.tables import Block, Cell, Column, Pairs, Table, format_count, format_percent
 from choicemodel.utility import Design
@@ -187,7 +188,7 @@ class Laboratory:
 
     def prepare(self) -> tuple[Prepared, ...]:
         """Code the data of the models."""
-        with executor(1) as pool:
+        with executor(threads_here(1)) as pool:
             return tuple(prepare(m, pool) for m in self.models)
 
     def fingerprint(self) -> str:
@@ -301,7 +302,9 @@ def _concatenate(parts: Sequence[Arrays]) -> Arrays:
     return {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
 
-def carry_out(work: Callable[[Job], Arrays], plan: Plan, *, workers: int, progress: bool | None) -> tuple[Arrays, ...]:
+def carry_out(
+    work: Callable[[Job], Arrays], plan: Plan, *, workers: Workers, progress: bool | None
+) -> tuple[Arrays, ...]:
     """Run the replications that are not in the file yet; the arrays of each size.
 
     Parameters
@@ -309,7 +312,7 @@ def carry_out(work: Callable[[Job], Arrays], plan: Plan, *, workers: int, progre
     work : callable
         Does a job: a sample size, and the seeds of some replications.
     plan : Plan
-    workers : int
+    workers : int or distributed.Client
     progress : bool or None
     """
     if plan.file is not None:
@@ -325,7 +328,7 @@ def carry_out(work: Callable[[Job], Arrays], plan: Plan, *, workers: int, progre
     left = sum(len(seeds) for _, seeds in jobs)
     bar = _bar(plan.kind, left, total * len(plan.sizes), progress)
     try:
-        with closing(in_order(work, jobs, workers=workers)) as found:
+        with closing(in_order(work, jobs, workers=workers, lost=_going_on(plan))) as found:
             for i, arrays in zip(where, found, strict=True):
                 journal.keep(i, arrays)
                 if bar is not None:
@@ -335,6 +338,19 @@ def carry_out(work: Callable[[Job], Arrays], plan: Plan, *, workers: int, progre
         if bar is not None:
             bar.close()
     return tuple({k: v[:total] for k, v in arrays.items()} for arrays in journal.arrays())
+
+
+def _going_on(plan: Plan) -> str:
+    """What to do when a cluster is lost."""
+    if plan.file is None:
+        return (
+            "Nothing of the study is kept: start the cluster again and repeat the call with a new client. With file= a "
+            "study is kept while it runs, and goes on from there."
+        )
+    return (
+        f"What was done is in {os.fspath(plan.file)}: start the cluster again, and the same call with a new client "
+        "goes on from there."
+    )
 
 
 def _bar(kind: str, left: int, total: int, progress: bool | None) -> Any:
@@ -352,7 +368,7 @@ def seed_for(rng: int | np.random.Generator | None, file: str | os.PathLike[str]
     return seed_of(rng)
 
 
-def check_plan(replications: int, workers: int, sizes: Sequence[int] | int | None) -> tuple[int | None, ...]:
+def check_plan(replications: int, workers: Workers, sizes: Sequence[int] | int | None) -> tuple[int | None, ...]:
     """Check the numbers of a study; its sample sizes as a tuple.
 
     Raises
@@ -360,9 +376,9 @@ def check_plan(replications: int, workers: int, sizes: Sequence[int] | int | Non
     SpecificationError
         If one makes no sense.
     """
-    for name, value in (("replications", replications), ("workers", workers)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise SpecificationError(f"{name} must be a whole number of at least 1; got {value!r}.")
+    check_workers(workers)
+    if isinstance(replications, bool) or not isinstance(replications, (int, np.integer)) or replications < 1:
+        raise SpecificationError(f"replications must be a whole number of at least 1; got {replications!r}.")
     if sizes is None:
         return (None,)
     listed = [sizes] if isinstance(sizes, (int, np.integer)) else list(read_list(sizes, "n_persons", "[100, 200]"))
@@ -598,7 +614,7 @@ def recovery_study(  # noqa: PLR0913 - a public entry point
     fit_model: ChoiceModel | None = None,
     cov_type: str | None = None,
     rng: int | np.random.Generator | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     file: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> RecoveryStudy:
@@ -622,9 +638,9 @@ def recovery_study(  # noqa: PLR0913 - a public entry point
         Covariance that the summary shows; default robust where persons or rankings are declared, else nonrobust.
     rng : int, Generator or None
         Seed; it is in the study, and the same seed gives the same study.
-    workers : int
-        Processes; the numbers are the same for any number. A script that asks for more than one must have its calls
-        under ``if __name__ == "__main__":``.
+    workers : int or distributed.Client
+        Processes, or the client of a cluster; the numbers are the same for any. A script that asks for more than one
+        process must have its calls under ``if __name__ == "__main__":``.
     file : path-like, optional
         Where the study is kept while it runs. If it is cut off, the same call goes on from there; with more
         `replications` it adds to them.
@@ -655,6 +671,7 @@ def recovery_study(  # noqa: PLR0913 - a public entry point
     """
     sizes = check_plan(replications, workers, n_persons)
     sim = simulator(model, params, None)
+    sim.design.data.require_in_memory("recovery_study")
     simulated = _model_of(model)
     fitted = simulated if fit_model is None else fit_model
     laboratory = Laboratory.of(sim, [fitted])

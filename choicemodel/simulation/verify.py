@@ -38,6 +38,8 @@ _BUDGET = 20_000_000
 _MOST_SITUATIONS = 500
 _SCORE_SAMPLES = 100
 _SCORE_ROWS = 60_000
+# Situations of data that are too large for memory that are verified.
+_SAMPLED = 20_000
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class _Subject:
     """A model on its data without weights, which simulated choices do not have; `observed` has them.
 
     `edge` says of each parameter whether the fit held it on the lower (-1) or upper (+1) bound of its range; else it is
-    zero.
+    zero. `sampled`: whether the data are a sample of those of the model, which are too large for memory.
     """
 
     sim: Simulator
@@ -54,6 +56,7 @@ class _Subject:
     free: NDArray[np.bool_]
     observed: Design
     edge: FloatArray
+    sampled: bool
 
 
 def verify(  # noqa: PLR0913 - a public entry point
@@ -76,6 +79,8 @@ def verify(  # noqa: PLR0913 - a public entry point
     Parameters
     ----------
     result_or_model : ChoiceResults or ChoiceModel
+        Of data that are read from files, a sample of persons with some 20,000 situations is looked at, whose optimum is
+        not that of all.
     params : dict, Series or sequence, optional
         Parameters to verify at; default those of the result. Parameters that are not the optimum of the data fail the
         check of the optimum, and only that.
@@ -115,7 +120,7 @@ def verify(  # noqa: PLR0913 - a public entry point
     began = time.perf_counter()
     _check_arguments(simulations, replications, alpha)
     seed = seed_of(rng)
-    subject = _subject(result_or_model, params)
+    subject = _subject(result_or_model, params, seed)
     streams = np.random.SeedSequence(seed).spawn(6)
     with _steps(progress, replications) as step, executor(threads) as pool:
         evidence, counted = _checks(subject, (simulations, alpha), streams, (step, pool))
@@ -124,7 +129,7 @@ def verify(  # noqa: PLR0913 - a public entry point
         found, recovered = _recovery(subject, result_or_model, (replications, alpha, threads), streams[5])
         evidence += found
     return Verification(
-        model=f"{_model_of(result_or_model).title}, {_model_of(result_or_model).formula}",
+        model=f"{_model_of(result_or_model).title}, {_model_of(result_or_model).formula}{_of_sample(subject)}",
         evidence=decide(evidence, alpha),
         alpha=alpha,
         seed=seed,
@@ -134,6 +139,10 @@ def verify(  # noqa: PLR0913 - a public entry point
         recovered=recovered,
         counted=cells(counted, simulations, subject.sim.design.data.alternatives),
     )
+
+
+def _of_sample(subject: _Subject) -> str:
+    return f", on a sample of {subject.sim.design.data.n_situations:,} situations" if subject.sampled else ""
 
 
 def _check_arguments(simulations: int, replications: int, alpha: float) -> None:
@@ -152,10 +161,11 @@ def _model_of(result_or_model: ChoiceResults | ChoiceModel) -> Any:
     return result_or_model.model if isinstance(result_or_model, ChoiceResults) else result_or_model
 
 
-def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None) -> _Subject:
-    sim = simulator(result_or_model, params, None)
-    require_fixed_attributes(sim.design)
+def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None, seed: int) -> _Subject:
     model = _model_of(result_or_model)
+    sample = _sample_of(model, seed)
+    sim = simulator(result_or_model, params, sample)
+    require_fixed_attributes(sim.design)
     data, observed = sim.design.data, sim.design
     if data.structure.weight is not None:  # simulated choices stand for nobody but themselves
         data = replace(data, structure=replace(data.structure, weight=None))
@@ -165,7 +175,19 @@ def _subject(result_or_model: ChoiceResults | ChoiceModel, params: Params | None
         edge = _edge(result_or_model)
         free = np.array([n not in result_or_model.fixed for n in model.parameters.names])
     composition = Composition(sim.design, sim.errors, sim.heterogeneity, model.parameters)
-    return _Subject(sim, composition, sim.theta, free, observed, edge)
+    return _Subject(sim, composition, sim.theta, free, observed, edge, sampled=sample is not None)
+
+
+def _sample_of(model: Any, seed: int) -> ChoiceData | None:
+    """Some persons of data that are too large for memory, with about so many situations; None where they are not."""
+    data = model.data
+    if data is None or not data.is_stored:
+        return None
+    share = _SAMPLED / data.n_situations
+    n_units = data.structure.n_units
+    if share >= 1:
+        return cast(ChoiceData, data.in_memory())
+    return cast(ChoiceData, data.sample(max(1, round(share * n_units)), rng=seed))
 
 
 def _edge(result: ChoiceResults) -> FloatArray:
@@ -202,7 +224,7 @@ def _checks(
     scale[subject.edge != 0] = 0.0  # differences would step out of the range
     evidence += check_derivatives(likelihood, sim.theta, scale, rngs[2])
     step("optimum")
-    if observed.chosen is not None:
+    if observed.chosen is not None and not subject.sampled:  # a sample has its maximum elsewhere
         # The maximum is that of the weighted likelihood, if weights there were.
         weighted = likelihood_of(model._replace(design=subject.observed), pool, at=sim.theta)
         evidence += check_optimum(weighted, sim.theta, (subject.free, subject.edge), rngs[3])

@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 from choicemodel.data import ChoiceData
 from choicemodel.data.sections import Section
 from choicemodel.data.stored import StoredData
-from choicemodel.exceptions import ChoiceDataError, SpecificationError, VaryingCovariateError, raise_problems
+from choicemodel.exceptions import (
+    ChoiceDataError,
+    SpecificationError,
+    UnknownColumnError,
+    VaryingCovariateError,
+    raise_problems,
+)
 from choicemodel.utility.blocks import Block, Group
 from choicemodel.utility.coding import Coder, Learned, Memory, factor_key
 from choicemodel.utility.design import (
@@ -49,6 +55,15 @@ class StoredDesign(Design):
     by: str | None = None  # the column by which this is the derivative
     _held: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is held: whoever gets the design reads its sections anew."""
+        return {**vars(self), "_held": {}, "_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the place of a design elsewhere."""
+        for name, value in {**state, "_lock": threading.Lock()}.items():
+            object.__setattr__(self, name, value)
 
     @cached_property
     def token(self) -> str:
@@ -174,6 +189,8 @@ def build_stored(recipe: Recipe, data: StoredData) -> StoredDesign:
         found = stored_from_recipe(replace(recipe, memory=memory), data)
         if varying:
             _check_varying(found, parts)
+    except UnknownColumnError:
+        raise
     except ChoiceDataError:
         _say_all(recipe, data, parts)
         raise

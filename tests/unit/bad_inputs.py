@@ -442,7 +442,7 @@ GROUPS: dict[str, list[Bad]] = {
             "a weight of four hundred digits",
             e.WeightError,
             "A weight is a number of zero or more, the same in every row of a",
-            lambda _: long(changed(weight=np.repeat(np.array([10**400] + [1] * 7, dtype=object), 3)), weight="weight"),
+            lambda _: long(changed(weight=pd.Series([10**400] * 3 + [1] * 21, dtype=object)), weight="weight"),
         ),
     ],
     "Wide tables": [

@@ -8,7 +8,7 @@ import pytest
 import choicemodel
 
 # each costs a good part of a second or is needed by few; they load where they are first used
-HEAVY = ["docx", "formulaic", "matplotlib", "openpyxl", "scipy.stats", "statsmodels", "tqdm"]
+HEAVY = ["dask", "distributed", "docx", "formulaic", "matplotlib", "openpyxl", "scipy.stats", "statsmodels", "tqdm"]
 
 
 @pytest.fixture(scope="module")
