@@ -206,7 +206,7 @@ def _taken(data: ChoiceData) -> tuple[tuple[int, ...], tuple[int, ...], tuple[in
     if data.roles.kind == "counts" and s.weight is not None:
         weights = np.repeat(s.weight, s.sizes), s.weight
         of = zip((s.alternative, chosen), weights, strict=True)
-        sums = [tuple(np.bincount(c, weights=w, minlength=J).round().astype(np.int64).tolist()) for c, w in of]
+        sums = [tuple(map(round, np.bincount(c, weights=w, minlength=J).tolist())) for c, w in of]
         return sums[0], sums[1], ()
     counted = (s.alternative[np.repeat(first, s.sizes)], chosen[best], worst)
     available, taken, last = (tuple(np.bincount(codes, minlength=J).tolist()) for codes in counted)

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.arguments import require
 from choicemodel.data import ChoiceData
 from choicemodel.estimation.executor import executor, in_memory
 from choicemodel.estimation.fit import Composition, FitSettings, Prepared, fit_prepared, prepare
@@ -187,8 +188,8 @@ def bootstrap(
 
 def check_draws(draws: int) -> None:
     """Refuse a number of draws that is none."""
-    if not isinstance(draws, (int, np.integer)) or isinstance(draws, bool) or draws < 2:
-        raise SpecificationError(f"draws must be a whole number of at least 2; got {draws!r}.")
+    if not isinstance(draws, (int, np.integer)) or isinstance(draws, bool) or not 2 <= draws <= 10**7:
+        raise SpecificationError(f"draws must be a whole number of at least 2 and at most 10,000,000; got {draws!r}.")
 
 
 def estimates_of(result: ChoiceResults) -> FloatArray:
@@ -223,6 +224,7 @@ def refits(
 ) -> Bootstrap:
     """Do what `bootstrap` says; a warning points `stacklevel` calls up."""
     check_draws(draws)
+    require(result, ChoiceResults, "bootstrap", "a result")
     seed = seed_of(rng)
     work, children = _work(result), np.random.SeedSequence(seed).spawn(draws)
     jobs = [children[i : i + _CHUNK] for i in range(0, draws, _CHUNK)]

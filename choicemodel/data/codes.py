@@ -74,11 +74,12 @@ def numbers_or_nan(column: pd.Series[Any]) -> NDArray[np.float64]:
         return np.full(len(column), np.nan)
     if not pd.api.types.is_numeric_dtype(column.dtype):
         try:
-            column = pd.to_numeric(column.astype(object), errors="coerce")
+            read = pd.to_numeric(column.astype(object), errors="coerce")
         except (TypeError, ArithmeticError):  # numbers that no float can hold
-            column = pd.Series([_float(v) for v in column])
-        if pd.api.types.is_complex_dtype(column.dtype):
-            return np.full(len(column), np.nan)
+            read = column
+        if not pd.api.types.is_numeric_dtype(read.dtype) or pd.api.types.is_complex_dtype(read.dtype):
+            return np.array([_float(v) for v in column], dtype=np.float64)
+        column = read
     return column.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
@@ -101,6 +102,9 @@ def factorize(column: Any, *, sort: bool = False) -> tuple[NDArray[np.int64], An
         codes, labels = pd.factorize(column)
     except TypeError:
         raise _no_labels(column) from None
+    except OverflowError:  # pandas 2 looks whether numbers that no float can hold are dates
+        codes, labels = pd.factorize(np.asarray(column, dtype=object))
+        labels = pd.Index(labels, dtype=object)
     if labels.dtype == object:
         nameless = [x for x in labels if _is_nameless(x)]
         if nameless:
@@ -213,12 +217,15 @@ def is_number(value: object) -> bool:
 
     Examples
     --------
-    >>> is_number(60), is_number("60"), is_number(True), is_number(float("inf"))
-    (True, False, False, False)
+    >>> is_number(60), is_number("60"), is_number(True), is_number(float("inf")), is_number(10**400)
+    (True, False, False, False, False)
     """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         return False
-    return bool(np.isfinite(value))
+    try:
+        return bool(np.isfinite(float(value)))
+    except OverflowError:
+        return False
 
 
 def encode_jointly(frame: pd.DataFrame, columns: list[str], role: str) -> NDArray[np.int64]:

@@ -129,7 +129,7 @@ def _ranks(table: Table, name: str, problems: list[ChoiceDataError]) -> FloatArr
     if text.size:
         problems.append(_text_ranks(table, column, text))
         return None
-    wrong = np.flatnonzero(present & ~((ranks >= 1) & (ranks == np.floor(ranks)) & np.isfinite(ranks)))
+    wrong = np.flatnonzero(present & ~((ranks >= 1) & (ranks == np.floor(ranks)) & (ranks <= 10**9)))
     if wrong.size:
         problems.append(
             ChoiceCodingError(

@@ -472,6 +472,12 @@ def _attribute_values(frame: pd.DataFrame, sources: dict[Any, Source], spec: Wid
     first, *others = [getattr(values, "dtype", None) for values in given.values()]
     dtype = first if all(other == first for other in others) else None
     flat = objects.reshape(-1)
+    try:
+        pd.Series(flat)
+    except OverflowError:  # before version 3 pandas looks whether such numbers are dates
+        raise NotNumericError(
+            f"Attribute {name!r} holds a whole number that is longer than any that can be computed with: correct it."
+        ) from None
     return pd.Categorical(flat, dtype=dtype) if isinstance(dtype, pd.CategoricalDtype) else flat
 
 

@@ -622,6 +622,7 @@ def _read_blocks(
     blocks = tuple(tuple(block) for block in correlated)
     seen: set[str] = set()
     for name in (name for block in blocks for name in block):
+        require(name, str, "correlated=", "lists of names of coefficients")
         if name not in random:
             raise SpecificationError(f"correlated= names {name!r}, which is not random. {_closest(name, list(random))}")
         if name in seen:

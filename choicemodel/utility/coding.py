@@ -18,7 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import ChoiceData
-from choicemodel.data.codes import factorize, missing, numbers_or_nan, plain_label, positions, sorted_objects
+from choicemodel.data.codes import factorize, is_name, missing, numbers_or_nan, plain_label, positions, sorted_objects
 from choicemodel.data.words import listed, number_remedy, read_as_numbers, shown
 from choicemodel.exceptions import (
     ChoiceDataError,
@@ -699,7 +699,7 @@ def match_alternatives(labels: Sequence[Any], known: Sequence[Any], where: str) 
     by_text: dict[str, int] = {str(a): i for i, a in enumerate(known)}
     codes = []
     for label in labels:
-        if not pd.api.types.is_hashable(label):
+        if not is_name(label) and not isinstance(label, (bool, np.bool_)):
             raise SpecificationError(f"{where} names an alternative {shown(label)}; there are {listed(known, 12)}.")
         if label in known:
             codes.append(list(known).index(label))

@@ -61,7 +61,7 @@ def data() -> cm.ChoiceData:
 )
 def test_the_correction_is_the_log_of_how_likely_a_sample_is_given_the_choice(how):
     """Whatever the formulas say: how often the same sample was drawn for people with different choices."""
-    n, counts, corrections = 20_000, {}, {}
+    n, counts, corrections = 6_000, {}, {}
     for chosen in (0, 2, 3):
         table = identical(n, chosen).sample_alternatives(**how, rng=chosen + 1).frame
         table["key"] = table.a.astype(str) + "@" + table.sampling_correction.round(6).astype(str)

@@ -252,12 +252,12 @@ def test_points_of_the_population_against_pseudo_random_ones(name: str) -> None:
     "name",
     [
         "normal over normal",
-        *(
-            pytest.param(n, marks=pytest.mark.slow)
-            for n in ("normal over -lognormal", "correlated", "shift with income")
-        ),
+        "normal over -lognormal",
+        "correlated",
+        "shift with income",
     ],
 )
+@pytest.mark.slow
 def test_derivatives_of_points_are_those_of_large_steps(name: str) -> None:
     """Steps of half a standard error move many points over a quantile, so that the quantiles themselves tell."""
     random, options = CASES[name]
