@@ -34,7 +34,7 @@ from tests.contract.models import (
 )
 from tests.contract.test_contract import back_again
 
-# each test fits anew: one model in the fast suite, all of them in the slow one
+# each test fits anew: some of one model in the fast suite, all of all models in the slow one
 FAST = "logit, panel, unequal sets"
 pytestmark = pytest.mark.parametrize(
     "case", [pytest.param(c, id=c.name, marks=[] if c.name == FAST else [pytest.mark.slow]) for c in CASES]
@@ -148,12 +148,14 @@ def assert_same(case: Case, ours: Outputs, theirs: Outputs, *, but: tuple[str, .
         assert_close(found["std_error"], errors, 10 * tolerance(case), f"std_error of {name}")
 
 
+@pytest.mark.slow
 def test_the_order_of_the_rows_changes_no_output(case: Case) -> None:
     frame = survey_frame(case.survey).sample(frac=1.0, random_state=8)
     ours = outputs(case, case.build(read(frame, case.survey)).fit())
     assert_same(case, ours, original(case))
 
 
+@pytest.mark.slow
 def test_names_and_order_of_the_alternatives_change_no_output(case: Case) -> None:
     frame = survey_frame(case.survey)
     names = {a: f"{chr(ord('z') - i)} {a}" for i, a in enumerate(sorted(frame["mode"].unique()))}
@@ -210,6 +212,7 @@ def test_a_constant_added_within_situations_changes_no_output_but_elasticities(c
     assert_same(case, ours, original(case), but=("elasticities", "surplus"))
 
 
+@pytest.mark.slow
 def test_rescaled_columns_rescale_what_is_measured_in_them(case: Case) -> None:
     column, factor = case.rescaled, 1000.0
     data = survey(case.survey).assign(**{column: lambda d: d[column] * factor})
@@ -264,6 +267,7 @@ def test_the_sample_twice_doubles_what_counts_and_halves_variances(case: Case) -
         np.testing.assert_allclose(both[["mean", "total"]], [1, 2], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_weight_split_in_two_changes_no_output(case: Case) -> None:
     """The copies of a person, half the weight each: of the sandwich they are one cluster (see the other test)."""
     skip_draws_within(case)
@@ -295,6 +299,7 @@ def test_an_unavailable_alternative_changes_no_output(case: Case) -> None:
     assert_same(case, outputs(case, case.build(both).fit()), original(case))
 
 
+@pytest.mark.slow
 def test_what_is_known_of_people_does_not_depend_on_the_order_of_the_rows(case: Case) -> None:
     result = fitted(case)
     if not result.model.mixes:
