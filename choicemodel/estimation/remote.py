@@ -28,6 +28,7 @@ from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.people import section_people
 from choicemodel.exceptions import ClusterError, SpecificationError
 from choicemodel.utility import Block, Design, DesignColumn, Recipe, design_from_recipe
+from choicemodel.utility.spread import Layout
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -67,6 +68,8 @@ class Coding(NamedTuple):
         Who has which coefficients; people are then coded, with their draws.
     layout : tuple of (int, bool)
         Number of points, and whether parts may be regular.
+    kept : Layout or None
+        Which columns are kept as what the formula spreads over alternatives.
     """
 
     recipe: Recipe
@@ -74,6 +77,7 @@ class Coding(NamedTuple):
     section: Section
     people: Mixing | None = None
     layout: tuple[int, bool] = (1, True)
+    kept: Layout | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def code_section(coding: Coding, data: ChoiceData, first_row: int, *parts: Any) 
         columns = together(parts, first_row, first_row + sum(map(len, parts)))
         held = _Held(pd.DataFrame(columns), first_row)
         data = replace(data, _frame=as_frame(replace(data.lazy, source=held)))
-    design = replace(design_from_recipe(coding.recipe, data), columns=coding.columns)
+    design = replace(design_from_recipe(coding.recipe, data), columns=coding.columns, kept=coding.kept)
     section, structure = coding.section, data.structure
     numbers = section.situations
     items: list[Any]
