@@ -518,7 +518,7 @@ class ChoiceModel:
             )
             model = model.with_draws(draws)
         elif design.correction is not None and design.correction.nests is not None:
-            found, drawn = fit_with_nests(model.composition(), settings)
+            found, drawn = fit_with_nests(model.composition(), settings, client)
             model = copy(model)
             object.__setattr__(model, "_design", drawn)
         else:

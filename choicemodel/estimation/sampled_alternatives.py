@@ -34,29 +34,31 @@ STILL = 0.1
 _MOST = 5
 
 
-def fit_with_nests(model: Composition, settings: FitSettings) -> tuple[Fit, Design]:
+def fit_with_nests(model: Composition, settings: FitSettings, client: Any = None) -> tuple[Fit, Design]:
     """Fit a nested logit to sampled alternatives; return the fit with the design whose second sample it has.
 
     Parameters
     ----------
     model : Composition
     settings : FitSettings
+    client : distributed.Client, optional
+        Refused: the second sample stays here.
     """
     before = replace(settings, checkpoint=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ChoiceModelWarning)  # what is wrong will be wrong in the last fit, too
-        found = fit(model, before)
+        found = fit(model, before, client=client)
         iterations, seconds, times = found.iterations, found.seconds, 0
         while found.converged and times < _MOST:
             assert isinstance(model.errors, Nested)  # noqa: S101 - has nests
             model = model._replace(design=redrawn(model.design, model.errors, found.theta))
             start = dict(zip(model.parameters.names, found.theta.tolist(), strict=True))
             before, last = replace(before, start=start), found
-            found = fit(model, before)
+            found = fit(model, before, client=client)
             iterations, seconds, times = iterations + found.iterations, seconds + found.seconds, times + 1
             if _moved(last, found) < STILL:
                 break
-    found = fit(model, replace(before, checkpoint=settings.checkpoint))
+    found = fit(model, replace(before, checkpoint=settings.checkpoint), client=client)
     return replace(
         found,
         iterations=iterations + found.iterations,

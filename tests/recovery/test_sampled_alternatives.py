@@ -41,10 +41,9 @@ def model(data: cm.ChoiceData, *, nested: bool) -> cm.ChoiceModel:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", list(WAYS))
 @pytest.mark.parametrize("nested", [False, True], ids=["logit", "nested"])
-def test_intervals_cover_the_truth_as_often_as_they_say(
-    nested: bool, how: str, replications: Callable[..., int]
-) -> None:
-    n, truth = replications(400, at_least=60), NESTED if nested else LOGIT
+def test_intervals_of_samples_cover_the_truth(nested: bool, how: str, replications: Callable[..., int]) -> None:
+    n = replications(400, at_least=60)
+    truth = NESTED if nested else LOGIT
     data = survey(N, 3)
     generator = model(data, nested=nested)
     covered, errors = pd.Series(0, index=truth.index), np.zeros((n, len(truth)))
