@@ -143,9 +143,10 @@ def test_columns_spread_over_many_alternatives_give_the_same_bits(
     frame["y"] = np.tile(np.arange(J), n) == np.repeat(np.arange(n) % J, J)
     frame.to_parquet(tmp_path / "wide.parquet", row_group_size=256)
     roles = {"situation": "s", "alternative": "a", "choice": "y"}
-    stored = cm.ChoiceData.from_parquet(
-        tmp_path / "wide.parquet", **roles, **({} if cache is None else {"cache": cache})
-    )
+    kept = None if cache is None else tmp_path / "kept"
+    if kept is not None:
+        kept.mkdir()
+    stored = cm.ChoiceData.from_parquet(tmp_path / "wide.parquet", **roles, cache=cache, folder=kept)
     memory, files = (cm.MultinomialLogit(d, "x | z") for d in (cm.ChoiceData.from_long(frame, **roles), stored))
     assert memory.composition().design.structured.kept is not None
     theta = np.linspace(-0.5, 0.5, len(memory.columns))
