@@ -68,6 +68,14 @@ def test_with_all_alternatives_it_is_the_likelihood_of_the_nested_logit(how, var
     np.testing.assert_allclose(sampled.unit_scores(THETA), full.unit_scores(THETA), atol=1e-12)
 
 
+def test_nests_may_share_their_parameter():
+    data = read(survey(100))
+    models = [cm.NestedLogit(d, FORMULA, NESTS, shared=True) for d in (data, data.sample_alternatives(J, rng=1))]
+    a, b = (m.evaluate(THETA[:4]) for m in models)
+    assert b.value == pytest.approx(a.value, rel=1e-13)
+    np.testing.assert_allclose(b.score, a.score, atol=1e-10)
+
+
 @pytest.mark.parametrize("how", WAYS)
 def test_the_value_is_the_formula_and_the_score_its_derivative(how):
     data = read(survey(60, vary=True), weight="w")
@@ -219,6 +227,15 @@ def test_estimates_are_those_of_the_whole_sets_within_their_error(drawn, how):
     # at the estimates the sums are those of the whole nests, so that another second sample changes next to nothing
     again = nested(drawn.sample_alternatives(**how, rng=1)).fit(start=found.params)
     assert (np.abs(again.params - found.params) < 0.1 * found.bse).all()
+
+
+def test_a_checkpoint_is_that_of_the_last_fit(tmp_path):
+    sampled = read(survey(200)).sample_alternatives(4, rng=3)
+    plain = nested(sampled).fit()
+    for _ in range(2):  # the second one goes on where the first one ended
+        kept = nested(sampled).fit(checkpoint=tmp_path / "fit.json")
+        np.testing.assert_allclose(kept.params, plain.params, rtol=1e-6)
+    assert (tmp_path / "fit.json").exists()
 
 
 def test_the_order_of_the_rows_does_not_matter():
