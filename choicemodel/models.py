@@ -27,7 +27,7 @@ from choicemodel.estimation.likelihood import Evaluation
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.parameters import Parameter, Parameters, assemble
 from choicemodel.estimation.prediction import probabilities
-from choicemodel.estimation.sampled_alternatives import for_sampled_alternatives
+from choicemodel.estimation.sampled_alternatives import fit_with_nests, for_sampled_alternatives
 from choicemodel.exceptions import ChoiceModelError, SpecificationError
 from choicemodel.files import path_of
 from choicemodel.heterogeneity import Homogeneous
@@ -528,6 +528,10 @@ class ChoiceModel:
                 lambda d: model.with_draws(d).composition(), model.draws, settings, held, _where(client, design)[0]
             )
             model = model.with_draws(draws)
+        elif design.correction is not None and design.correction.nests is not None:
+            found, drawn = fit_with_nests(model.composition(), settings, client)
+            model = copy(model)
+            object.__setattr__(model, "_design", drawn)
         else:
             cluster, workers = _where(client, design, settings)
             found = estimate(model.composition(), settings, client=cluster, workers=workers)
@@ -637,6 +641,8 @@ def _where(client: Any, design: Design, settings: FitSettings | None = None) -> 
 def _full_constants(columns: Sequence[DesignColumn], n_alternatives: int) -> bool:
     """Whether the constants among some columns are those of all alternatives but one, or as good."""
     constants = [c.alternatives or () for c in columns if c.is_constant]
+    if all(len(codes) == 1 for codes in constants):
+        return len(set(constants)) >= n_alternatives - 1
     spread = np.zeros((len(constants) + 1, n_alternatives))
     spread[0] = 1.0
     for row, codes in zip(spread[1:], constants, strict=True):

@@ -20,6 +20,7 @@ from choicemodel.arguments import is_share, is_word, read_numbers, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.describe import KINDS
 from choicemodel.data.sections import sections
+from choicemodel.data.structure import count_codes
 from choicemodel.data.writer import TableWriter
 from choicemodel.estimation import Fit, FitSettings
 from choicemodel.estimation import covariance as cov
@@ -208,8 +209,8 @@ def _taken(data: ChoiceData) -> tuple[tuple[int, ...], tuple[int, ...], tuple[in
         of = zip((s.alternative, chosen), weights, strict=True)
         sums = [tuple(map(round, np.bincount(c, weights=w, minlength=J).tolist())) for c, w in of]
         return sums[0], sums[1], ()
-    counted = (s.alternative[np.repeat(first, s.sizes)], chosen[best], worst)
-    available, taken, last = (tuple(np.bincount(codes, minlength=J).tolist()) for codes in counted)
+    offered = s.alternative if first.all() else s.alternative[np.repeat(first, s.sizes)]
+    available, taken, last = (tuple(count_codes(codes, J).tolist()) for codes in (offered, chosen[best], worst))
     return available, taken, last if len(worst) else ()
 
 

@@ -188,6 +188,10 @@ COVERAGE = {
         "panel mixed logit, 250 persons, eight answers",
         "coverage and standard error / sd of five parameters; scores by situation must fail",
     ),
+    "recovery/test_sampled_alternatives.py::test_intervals_of_samples_cover_the_truth": (
+        "logit and nested logit, 10 of 60 alternatives, 600 situations: uniform, importance, stratified samples",
+        "coverage of three and of five intervals, binomial limits (0.999 for all) and two points; mean of the errors",
+    ),
     "unit/test_mixed_models.py::test_panel_standard_errors_cover": (
         "panel mixed logit, 250 persons, six answers",
         "coverage of five intervals, binomial 99.8 % limits and 1.2 points",

@@ -6,6 +6,7 @@ number and derives its tolerance from the number it gets.
 """
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -22,6 +23,13 @@ def floating_point_errors_raise() -> Iterator[None]:
     # an underflow to zero is what exp of a large negative utility should give
     with np.errstate(all="raise", under="ignore"):
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_figures_of_others() -> None:
+    """Close what examples and other tests drew: tests look whether figures are left open."""
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

@@ -246,4 +246,5 @@ class _Refit:
         why, times, seed = job
         assert self.data.sampling is not None  # noqa: S101 - checked
         other, model = self.data.sampling.again(times=times, seed=seed), cast(ChoiceModel, self.result.model)
-        return fit_again(self.result, ChoiceModel(other, model.formula, base=model.base), _facts(why, other))
+        again = ChoiceModel(other, model.formula, errors=model.errors, base=model.base)
+        return fit_again(self.result, again, _facts(why, other))

@@ -258,6 +258,11 @@ def scored_with(result: ChoiceResults, names: Sequence[str], values: FloatArray)
     """
     model = fitted_model(result, "A score test", mixtures=True)
     design = model.design_on()
+    if design.correction is not None and design.correction.nests is not None:
+        raise SpecificationError(
+            "A score test of a nested logit on a sample of the alternatives would need the columns in the second "
+            "sample, of the nests, too: fit the model with the columns and compare with lr_test."
+        )
     first = len(design._sources)
     added = tuple(DesignColumn(n, first + i, None, 1, n, ()) for i, n in enumerate(names))
     sign = design.data.structure.row_sign

@@ -975,7 +975,9 @@ class ChoiceData:
 
         For choices among hundreds or thousands of alternatives. A multinomial logit fitted to the sample has the
         correction ln pi(D | j) in its likelihood, so that its estimates are those of the whole sets (McFadden 1978).
-        Other models refuse such data.
+        So has a nested logit with one level of nests, whose sums over nests are estimated from a second sample with
+        expansion factors (Guevara and Ben-Akiva 2013); as many alternatives of each nest are in it, and it is drawn
+        from these data when the model is fitted, without a look at the choice. Other models refuse such data.
 
         Parameters
         ----------
@@ -995,12 +997,17 @@ class ChoiceData:
         Returns
         -------
         ChoiceData
-            With one more column, ``sampling_correction``.
+            With one more column, ``sampling_correction``. It keeps the whole data, for other samples of them.
 
         Raises
         ------
         SpecificationError
             If a weight is not above zero, a stratum is unknown, or the answers are rankings or counts.
+
+        References
+        ----------
+        McFadden (1978), Modelling the choice of residential location.
+        Guevara and Ben-Akiva (2013), Sampling of alternatives in multivariate extreme value (MEV) models.
 
         Examples
         --------

@@ -12,6 +12,9 @@ to a constant within the set it is
 - ln(k_j / q_j) for draws with replacement and probabilities q, where k_j counts how often j is in the sample, the
   choice itself included;
 - ln(J_s / m_s) for strata s of J_s alternatives of which m_s are kept, the chosen one among those of its stratum.
+
+A nested logit needs the sums over whole nests, too; `sample_nests` draws a second sample for them, which knows nothing
+of the choice (`choicemodel.estimation.sampled_nests`).
 """
 
 from __future__ import annotations
@@ -30,7 +33,7 @@ from choicemodel.data.explode import free_name
 from choicemodel.data.keys import row_keys, situation_keys
 from choicemodel.data.words import counted
 from choicemodel.exceptions import SpecificationError
-from choicemodel.rng import KeyedSource, seed_of
+from choicemodel.rng import KeyedSource, combine, seed_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -38,6 +41,8 @@ BoolArray = NDArray[np.bool_]
 
 STRATEGIES = ("uniform", "importance", "stratified")
 CORRECTION = "sampling_correction"
+# What tells the draws of the two samples from each other, and from errors that were simulated with the same seed.
+_FIRST, _SECOND = np.array([[0x5A3B1E0], [0x5A3B1E1]], dtype=np.uint64)
 # situations are drawn for this many rows at a time
 _ROWS = 2_000_000
 
@@ -133,7 +138,7 @@ def stratified(data: ChoiceData, stratum: IntArray, number: IntArray, seed: int)
     """
     s = data.structure
     situation = np.repeat(np.arange(s.n_situations), s.sizes)
-    priority = KeyedSource(row_keys(data, seed)).random()
+    priority = KeyedSource(combine(row_keys(data, seed), _FIRST)).random()
     priority[s.require_chosen()] = -1.0
     cell = situation * len(number) + stratum
     order = np.lexsort((priority, cell))
@@ -160,7 +165,7 @@ def importance(data: ChoiceData, n: int, weight: FloatArray, seed: int) -> Kept:
     """
     s = data.structure
     count = np.zeros(data.n_rows)
-    keys = situation_keys(data, seed)
+    keys = combine(situation_keys(data, seed), _FIRST)
     total = np.add.reduceat(weight, s.starts[:-1])
     step = max(1, _ROWS // max(n, 1))
     for first in range(0, s.n_situations, step):
@@ -177,6 +182,122 @@ def importance(data: ChoiceData, n: int, weight: FloatArray, seed: int) -> Kept:
     count[s.require_chosen()] += 1.0
     with np.errstate(divide="ignore"):
         return Kept(count > 0, np.log(count / q))
+
+
+# --- a second sample, for the sums over nests -------------------------------------------------------------------------
+
+
+class Drawn(NamedTuple):
+    """A second sample of the alternatives of each nest, drawn without a look at the choice.
+
+    Parameters
+    ----------
+    rows : ndarray of int (N, R)
+        Sorted rows of the whole data, nest after nest; an alternative may be there several times.
+    log_weight : ndarray (N, R)
+        Minus the logarithm of how often each is expected; -inf where a nest has fewer.
+    places : tuple of slice
+        Which of the R belong to each nest.
+    """
+
+    rows: IntArray
+    log_weight: FloatArray
+    places: tuple[slice, ...]
+
+
+def sample_nests(how: Sampling, nest: IntArray, n_nests: int, weight: FloatArray | None = None) -> Drawn:
+    """Draw from every nest as many alternatives as the sample has, by the same strategy or in proportion to a weight.
+
+    A nest, or a stratum of it, that holds no more is taken whole.
+
+    Parameters
+    ----------
+    how : Sampling
+    nest : ndarray of int (A,)
+        Nest of each alternative; -1 for those alone.
+    n_nests : int
+    weight : ndarray (rows,), optional
+        Of each sorted row of the whole data: how likely it is drawn, in the place of the strategy.
+    """
+    data, seed = how.full, how.seed
+    s = data.structure
+    stratum, number = np.zeros(data.n_rows, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    if how.strata is not None:
+        stratum, number = _strata(data, how.strata, how.n)
+    elif not isinstance(how.n, Mapping):
+        number[0] = how.n
+    if weight is None and how.weights is not None:
+        weight = _weights(data, how.weights)
+    elif weight is not None:
+        stratum, number = np.zeros_like(stratum), number.sum(keepdims=True)
+    first = np.concatenate([[0], np.cumsum(number)])  # where each stratum's places begin
+    per_nest = int(first[-1])
+    of_row = nest[s.alternative]
+    at = np.flatnonzero(of_row >= 0)
+    situation = np.repeat(np.arange(s.n_situations), s.sizes)[at]
+    cell = (situation * n_nests + of_row[at]) * len(number) + stratum[at]
+    if weight is None:
+        priority = KeyedSource(combine(row_keys(data, seed)[at], _SECOND)).random()
+        picked, cells, place, log_weight = _without_replacement(cell, priority, number)
+    else:
+        keys = combine(situation_keys(data, seed), _SECOND)
+        picked, cells, place, log_weight = _systematic(cell, weight[at], int(number[0]), (keys, n_nests))
+    rows = np.repeat(s.starts[:-1, np.newaxis], n_nests * per_nest, axis=1)
+    weights = np.full(rows.shape, -np.inf)
+    column = cells // len(number) % n_nests * per_nest + first[cells % len(number)] + place
+    where = cells // len(number) // n_nests, column
+    rows[where], weights[where] = at[picked], log_weight
+    return Drawn(rows, weights, tuple(slice(m * per_nest, (m + 1) * per_nest) for m in range(n_nests)))
+
+
+def _ranked(cell: IntArray, priority: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Order by cell and priority; rank within the cell and size of the cell of each, in that order."""
+    order = np.lexsort((priority, cell))
+    starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
+    size = np.diff(np.append(starts, len(order)))
+    return order, np.arange(len(order)) - np.repeat(starts, size), np.repeat(size, size)
+
+
+def _without_replacement(
+    cell: IntArray, priority: FloatArray, number: IntArray
+) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """Which are drawn, the cell of each, its place in it, and the logarithm of its expansion factor."""
+    order, rank, size = _ranked(cell, priority)
+    wanted = number[cell[order] % len(number)]
+    kept = rank < wanted
+    picked = order[kept]
+    return picked, cell[picked], rank[kept], np.log(size / np.minimum(size, wanted))[kept]
+
+
+def _systematic(
+    cell: IntArray, weight: FloatArray, n: int, of_cell: tuple[NDArray[np.uint64], int]
+) -> tuple[IntArray, IntArray, IntArray, FloatArray]:
+    """The same for n draws from each cell that are expected in proportion to weights; cells of at most n are whole.
+
+    The cumulated weights are divided into n equal parts, and the same place in each of them is drawn: a row is drawn
+    so often as n times its share says, rounded up or down (Madow 1949).
+    """
+    keys, n_nests = of_cell
+    order, rank, size = _ranked(cell, np.zeros(len(cell)))
+    whole = size <= n
+    picked, of, place = [order[whole]], [cell[order[whole]]], [rank[whole]]
+    log_weight = [np.zeros(int(whole.sum()))]
+    order = order[~whole]
+    starts = np.flatnonzero(np.diff(cell[order], prepend=-1))
+    if len(starts):
+        ends, own, w = np.append(starts[1:], len(order)), cell[order][starts], weight[order]
+        total = np.add.reduceat(w, starts)
+        share = w / np.repeat(total, ends - starts)
+        below = np.cumsum(share)
+        u = KeyedSource(combine(keys[own // n_nests], (own % n_nests).astype(np.uint64))).random()
+        target = (below[starts] - share[starts])[:, np.newaxis] + (u[:, np.newaxis] + np.arange(n)) / n
+        # rounding may lead past the ends of a cell
+        drawn = np.clip(np.searchsorted(below, target), starts[:, np.newaxis], ends[:, np.newaxis] - 1)
+        picked.append(order[drawn].ravel())
+        of.append(np.repeat(own, n))
+        place.append(np.tile(np.arange(n), len(own)))
+        log_weight.append(-np.log(n * share[drawn]).ravel())
+    return np.concatenate(picked), np.concatenate(of), np.concatenate(place), np.concatenate(log_weight)
 
 
 # --- from and to tables -----------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from choicemodel.exceptions import ChoicesRequiredError
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
+_AT_A_TIME = 2**20
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -181,3 +183,11 @@ class Structure:
             first = np.repeat(ordered[self.starts[:-1]], self.sizes)
             differs = np.logical_or.reduceat(ordered != first, self.starts[:-1])
         return int(differs.argmax()) if differs.any() else -1
+
+
+def count_codes(codes: NDArray[np.signedinteger], n: int) -> IntArray:
+    """How often each code occurs (n,); a part at a time, since counting makes wide copies of narrow integers."""
+    out = np.zeros(n, dtype=np.int64)
+    for start in range(0, len(codes), _AT_A_TIME):
+        out += np.bincount(codes[start : start + _AT_A_TIME], minlength=n)
+    return out

@@ -11,12 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.data.structure import Structure
+from choicemodel.estimation.executor import executor
+from choicemodel.estimation.likelihood import Likelihood
 from choicemodel.estimation.newton import maximise
+from choicemodel.heterogeneity import Homogeneous
+from choicemodel.random_utility import Gumbel
+from choicemodel.utility import Block, groups
+from choicemodel.utility.blocks import chosen_positions
+from choicemodel.utility.spread import Spread
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _ROWS = 100_000
+# More situations times alternatives than this are not condensed to a table of sets and alternatives.
+_CELLS = 20_000_000
+# A constant at which an alternative has probability zero.
+_NEVER = -2000.0
 
 
 def equal_shares(structure: Structure) -> float:
@@ -40,6 +51,9 @@ def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
     Where the worst was asked for, utilities count with the sign reversed: an alternative that was never the best and
     always the worst is left out, and so are the worst choices from the sets that hold it, which are then certain.
     """
+    n, J = structure.n_situations, structure.n_alternatives
+    if n * J > _CELLS and structure.n_rows < n * J and structure.sign is None:
+        return _by_block(structure)
     sets, counts, sign = _condense(structure)
     codes = np.arange(sets.shape[1])
     while True:  # without the worst choices that are certain, others may be certain too
@@ -74,6 +88,34 @@ def constants_only(structure: Structure) -> tuple[float, tuple[int, ...]]:
 
     optimum = maximise(objective, np.zeros(sets.shape[1] - 1), tolerance=1e-14, max_iterations=100)
     return optimum.value, never
+
+
+def _by_block(structure: Structure) -> tuple[float, tuple[int, ...]]:
+    """The same for many different sets of many alternatives, one block at a time."""
+    J, chosen = structure.n_alternatives, structure.alternative[structure.require_chosen()]
+    count = np.bincount(chosen, weights=structure.weight, minlength=J)
+    base, K = int((count > 0).argmax()), J - 1
+    place = np.insert(np.arange(K), base, K)[np.newaxis]  # (1, J)
+    free = np.delete(count > 0, base)
+    blocks = []
+    for group in groups(structure, 1):
+        at, (size, width) = group.situations, group.rows.shape
+        spread = Spread((np.ones(width),), place, np.empty(0, dtype=np.int64), K, group.alternatives)
+        weight = None if structure.weight is None else structure.weight[at]
+        nothing = np.empty((0, size - 1, width))
+        positions = chosen_positions(structure, at)
+        blocks.append(Block(nothing, group.alternatives, positions, weight, at, spread=spread))
+    with executor(None) as pool:
+        likelihood = Likelihood(blocks, Gumbel(), Homogeneous(), K, pool)
+
+        def objective(constants: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+            theta = np.full(K, _NEVER)
+            theta[free] = constants
+            found, hessian = likelihood.evaluate_with_hessian(theta)
+            return found.value, found.score[free], hessian[np.ix_(free, free)]
+
+        optimum = maximise(objective, np.zeros(int(free.sum())), tolerance=1e-14, max_iterations=100)
+    return optimum.value, tuple(int(j) for j in np.flatnonzero(count == 0))
 
 
 def _condense(structure: Structure) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:

@@ -27,7 +27,14 @@ from choicemodel.estimation.classes import (
 from choicemodel.estimation.error_structure import check_error_structure
 from choicemodel.estimation.executor import Away, Executor, executor, in_memory
 from choicemodel.estimation.identification import check_identified, gram
-from choicemodel.estimation.likelihood import Blocks, Likelihood, ordered_sum, outer, sum_by_unit
+from choicemodel.estimation.likelihood import Blocks, Likelihood, ordered_sum, outer, portions, sum_by_unit
+from choicemodel.estimation.many_columns import (
+    outer_by_units,
+    require_room,
+    separated_alone,
+    too_many_rows,
+    too_many_scores,
+)
 from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
@@ -37,6 +44,7 @@ from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
 from choicemodel.estimation.remote import WHOLE, Coding, OnCluster, PeopleOnCluster, place
+from choicemodel.estimation.sampled_nests import NestedOfSample
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.streamed import (
     StreamedBlocks,
@@ -61,7 +69,7 @@ from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.random_utility import Gumbel
-from choicemodel.utility import Design
+from choicemodel.utility import Design, NestBlock
 from choicemodel.utility.stored_design import StoredDesign
 
 __all__ = [
@@ -148,7 +156,8 @@ def build_blocks(design: Design, pool: Executor) -> Blocks:
     if not structure.n_informative:
         raise EmptyDataError("Every situation offers a single alternative: there is nothing to estimate from.")
     if pool.client is not None:
-        return OnCluster(pool.client, place(pool.client, design, Coding(design.recipe, design.columns, WHOLE)), design)
+        coding = Coding(design.recipe, design.columns, WHOLE, kept=design.kept)
+        return OnCluster(pool.client, place(pool.client, design, coding), design)
     if isinstance(design, StoredDesign):
         return StreamedBlocks(design, design.weight)
     return pool.map(design.block, design.groups())
@@ -186,9 +195,25 @@ def likelihood_of(
         plain = MixedLikelihood(*arguments)
         return placed(plain, at) if at is not None and is_adaptive(model.heterogeneity) else plain
     blocks = prepared.blocks if isinstance(prepared, Prepared) else prepared
-    blocks = build_blocks(model.design, pool) if blocks is None else blocks
+    blocks = build_blocks(_structured(model), pool) if blocks is None else blocks
     kind = StreamedLikelihood if isinstance(blocks, StreamedBlocks) else Likelihood
+    if isinstance(blocks, Sequence) and any(isinstance(b, NestBlock) for b in blocks):
+        kind = NestedOfSample
     return kind(blocks, model.errors, model.heterogeneity, len(model.design.columns), pool, lower, upper)
+
+
+def _structured(model: Composition) -> Design:
+    """The design as its blocks hold it: those of mixtures are dense, for every draw and class multiplies all columns.
+
+    Raises
+    ------
+    SpecificationError
+        If dense columns are more than this machine holds.
+    """
+    if isinstance(model.heterogeneity, Mixing):
+        require_room(model.design)
+        return model.design
+    return model.design.structured
 
 
 def coded_covariates(coded: Prepared) -> FloatArray:
@@ -245,12 +270,17 @@ def outer_product(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, de
         return likelihood.outer(theta)
     if not isinstance(likelihood, Likelihood):
         return outer_of(unit_scores(likelihood, theta, design), design)
-    gamma = likelihood.heterogeneity.support(theta)[0][0]
+    gamma, blocks = likelihood.heterogeneity.support(theta)[0][0], likelihood.blocks
     if each_situation_is_a_unit(design.data.structure):
-        parts = likelihood.executor.map(lambda b: outer(likelihood.scores(b, gamma)), likelihood.blocks)
-        return ordered_sum(parts, len(gamma), 2)
-    if isinstance(likelihood.blocks, OnCluster):
-        return ordered_sum(likelihood.blocks.outer(likelihood, gamma), len(gamma), 2)
+        out = np.zeros((len(gamma), len(gamma)))
+        for some in portions(blocks, len(gamma)):
+            for part in likelihood.executor.map(lambda b: outer(likelihood.scores(b, gamma)), some):
+                out += part
+        return out
+    if isinstance(blocks, OnCluster):
+        return ordered_sum(blocks.outer(likelihood, gamma), len(gamma), 2)
+    if isinstance(blocks, Sequence) and too_many_scores(design, len(gamma)):
+        return outer_by_units(likelihood, gamma, design)
     return outer_of(unit_scores(likelihood, theta, design), design)
 
 
@@ -296,7 +326,7 @@ class Prepared:
 def prepare(model: Composition, pool: Executor) -> Prepared:
     """Code the data of a model in blocks and sum their products."""
     design = model.design
-    blocks = build_blocks(design, pool)
+    blocks = build_blocks(_structured(model), pool)
     if isinstance(blocks, StreamedBlocks) and not isinstance(model.heterogeneity, Mixing):
         return Prepared(blocks, np.empty((0, 0)))  # found on the way, in a pass that is made anyhow
     plain = Prepared(blocks, gram(blocks, len(design.columns), pool))
@@ -548,6 +578,8 @@ def _separation(
         return None
     if not isinstance(blocks, Sequence):  # it goes over all rows again and again
         return None
+    if too_many_rows(blocks, k):
+        return separated_alone(blocks, free)
     return find_separation(list(blocks), free, size / np.sqrt(n_differences(blocks)), pool)
 
 

@@ -15,9 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.estimation.executor import Executor
-from choicemodel.estimation.likelihood import Blocks
+from choicemodel.estimation.likelihood import Blocks, portions
 from choicemodel.exceptions import IdentificationError
 from choicemodel.utility import Block, Design, DesignColumn
+from choicemodel.utility.spread import products as spread_products
 from choicemodel.utility.terms import parse_formula, term_text
 
 FloatArray = NDArray[np.float64]
@@ -50,20 +51,33 @@ class Dependence:
 def gram(blocks: Blocks, n_columns: int, executor: Executor) -> FloatArray:
     """Sum of products of the design's differences (K, K)."""
     out = np.zeros((n_columns, n_columns))
-    for part in executor.map(partial(product_of, n_columns=n_columns), blocks):
-        out += part
+    for some in portions(blocks, n_columns):
+        for part in executor.map(partial(product_of, n_columns=n_columns), some):
+            out += part
     return out
 
 
 def product_of(block: Block, n_columns: int) -> FloatArray:
     """Products of the differences of a block's design (K, K)."""
-    out = np.zeros((n_columns, n_columns))
+    X, counts = block.differences, None
+    if block.weight is not None and not block.weight.all():
+        counts = block.weight > 0  # what has no weight identifies nothing
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # `check_identified` names such columns
-        for j in range(block.differences.shape[1]):
-            X = block.differences[:, j]
-            if block.weight is not None and not block.weight.all():
-                X = X * (block.weight > 0)  # what has no weight identifies nothing
-            out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
+        dense = _dense_products(X, counts)
+        if block.spread is None:
+            return dense
+        out = spread_products(block.spread, X, counts)
+        out[np.ix_(block.spread.dense, block.spread.dense)] += dense
+        return out
+
+
+def _dense_products(differences: FloatArray, counts: NDArray[np.bool_] | None) -> FloatArray:
+    out = np.zeros((len(differences),) * 2)
+    for j in range(differences.shape[1]):
+        X = differences[:, j]
+        if counts is not None:
+            X = X * counts
+        out += X.copy() @ X.T  # a product with its own transpose would go to a slower routine
     return out
 
 
@@ -83,32 +97,71 @@ def dependences(products: FloatArray) -> list[Dependence]:
     varying = np.flatnonzero(size > 0)
     unit = np.full_like(products, 0.0)
     unit[np.ix_(varying, varying)] = products[np.ix_(varying, varying)] / np.outer(size[varying], size[varying])
-    kept: list[int] = []
+    in_order = _Sweep(unit)
     for k in varying.tolist():
-        left, factors = _left_open(unit, kept, k)
+        left, on_earlier = in_order.left_open(k)
         if left < _DEPENDENT:
-            found.append(_dependence(k, kept, factors, size))
+            found.append(_dependence(k, in_order.kept, in_order.factors(on_earlier), size))
         else:
-            kept.append(k)
-    first: list[int] = []
-    waiting = list(kept)
-    while waiting:
-        best = max(waiting, key=lambda k: _left_open(unit, first, k)[0])
-        if _left_open(unit, first, best)[0] < _DEPENDENT:
-            found += [_dependence(k, first, _left_open(unit, first, k)[1], size) for k in waiting]
-            break
-        first.append(best)
-        waiting.remove(best)
-    return found
+            in_order.keep(k, on_earlier, left)
+    return found + _hidden(unit, in_order.kept, size)
 
 
-def _left_open(unit: FloatArray, kept: Sequence[int], k: int) -> tuple[float, FloatArray]:
-    """Share of a column's variance that other columns leave open, and its regression on them."""
-    if not kept:
-        return 1.0, np.empty(0)
-    columns = np.array(kept)
-    factors = np.linalg.solve(unit[np.ix_(columns, columns)], unit[columns, k])
-    return 1.0 - float(unit[columns, k] @ factors), factors
+def _hidden(unit: FloatArray, kept: Sequence[int], size: FloatArray) -> list[Dependence]:
+    """Dependences among columns that a sweep which takes the most independent one first finds."""
+    pivoted = _Sweep(unit)
+    waiting = np.array(kept, dtype=np.int64)
+    left_open, on_first = np.diag(unit)[waiting].copy(), np.zeros((len(waiting), len(waiting)))
+    for step in range(len(waiting)):
+        best = step + int(left_open[step:].argmax())
+        if left_open[best] < _DEPENDENT:
+            rest = [pivoted.left_open(int(k))[1] for k in waiting[step:]]
+            pairs = sorted(zip(waiting[step:].tolist(), rest, strict=True), key=lambda p: p[0])
+            return [_dependence(k, pivoted.kept, pivoted.factors(row), size) for k, row in pairs]
+        for array in (waiting, left_open, on_first):
+            array[[step, best]] = array[[best, step]]
+        k = int(waiting[step])
+        pivoted.keep(k, on_first[step, :step], float(left_open[step]))
+        later = slice(step + 1, None)
+        along = unit[waiting[later], k] - on_first[later, :step] @ on_first[step, :step]
+        on_first[later, step] = along / np.sqrt(left_open[step])
+        left_open[later] -= on_first[later, step] ** 2
+    return []
+
+
+class _Sweep:
+    """A Cholesky factorisation that grows by one column at a time."""
+
+    def __init__(self, unit: FloatArray) -> None:
+        self.unit, self.kept = unit, list[int]()
+        self._lower = np.zeros_like(unit)
+
+    def left_open(self, k: int) -> tuple[float, FloatArray]:
+        """Share of a column's variance that those kept leave open, and its row of the factor."""
+        m = len(self.kept)
+        row = _solve(self._lower[:m, :m], self.unit[self.kept, k])
+        return 1.0 - float(row @ row), row
+
+    def keep(self, k: int, row: FloatArray, left: float) -> None:
+        """Add a column."""
+        m = len(self.kept)
+        self._lower[m, :m] = row
+        self._lower[m, m] = np.sqrt(left)
+        self.kept.append(k)
+
+    def factors(self, row: FloatArray) -> FloatArray:
+        """Regression of a column on those kept, given its row of the factor."""
+        m = len(self.kept)
+        return _solve(self._lower[:m, :m], row, transposed=True)
+
+
+def _solve(lower: FloatArray, b: FloatArray, *, transposed: bool = False) -> FloatArray:
+    """Solve with a lower triangular matrix, or its transpose."""
+    if not len(b):
+        return np.empty(0)
+    from scipy.linalg import solve_triangular
+
+    return np.asarray(solve_triangular(lower, b, lower=True, trans="T" if transposed else "N", check_finite=False))
 
 
 def _dependence(k: int, kept: Sequence[int], factors: FloatArray, size: FloatArray) -> Dependence:
@@ -144,7 +197,7 @@ def check_identified(
 
 def _is_anywhere(blocks: Blocks, pool: Executor, k: int) -> bool:
     """Whether a column differs within any set, where the sum of its squares is zero."""
-    return any(pool.map(lambda b: bool(b.differences[k].any()), blocks))
+    return any(pool.map(lambda b: bool(b.sizes().largest[k] > 0), blocks))
 
 
 def _check_size(

@@ -7,7 +7,8 @@ error distributions:
     score = sum_j (d log P / d V_j) x_j,
     Hessian = -(sum_j d_j x_j x_j' - (sum_j v_j x_j)(sum_j v_j x_j)')  for d2 log P / dV dV' = -(diag(d) - v v').
 
-`x_j` are differences from the first alternative of the set, whose V is zero.
+`x_j` are differences from the first alternative of the set, whose V is zero; columns that a formula spreads over many
+alternatives are kept as what they spread (`choicemodel.utility.spread`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 import threading
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,6 +29,7 @@ from choicemodel.estimation.quasi_newton import ManyScores, difference_hessian
 from choicemodel.heterogeneity import Heterogeneity
 from choicemodel.random_utility import Curvature, ErrorDistribution, LogProbability
 from choicemodel.utility import Block, prepared
+from choicemodel.utility.spread import Mean, diagonal, rank_one, with_dense
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -63,6 +65,9 @@ _ON_BOUND = 1e-8
 
 # Bytes of the weighted design in one matrix product of the Hessian: it and its factor stay in the inner cache.
 _PRODUCT_BYTES = 200_000
+
+# Bytes of matrices (K, K) of blocks that wait to be added up.
+_WAITING_BYTES = 100_000_000
 
 
 # A start is found on a sample of the blocks: every eighth of a few, and of many a twentieth, in runs of neighbours, so
@@ -150,11 +155,16 @@ class Likelihood:
 
     def _evaluate(self, theta: FloatArray, *, hessian: bool) -> Evaluation:
         gamma = self.heterogeneity.support(theta)[0][0]
-        parts = self.executor.map(lambda block: self.contribution(block, gamma, hessian=hessian), self.blocks)
-        value = float(sum(p.value for p in parts))
-        score = self.heterogeneity.pull_back(ordered_sum([p.score for p in parts], len(gamma)))
-        matrices = [p.hessian for p in parts if p.hessian is not None]
-        return Evaluation(value, score, ordered_sum(matrices, len(gamma), 2) if hessian else None)
+        k = len(gamma)
+        value, score, matrix = 0.0, np.zeros(k), np.zeros((k, k)) if hessian else None
+        for some in portions(self.blocks, k):
+            parts = self.executor.map(lambda block: self.contribution(block, gamma, hessian=hessian), some)
+            for part in parts:  # in their order, so that sums are the same to the last bit however they were computed
+                value += part.value
+                score += part.score
+                if matrix is not None and part.hessian is not None:
+                    matrix += part.hessian
+        return Evaluation(float(value), self.heterogeneity.pull_back(score), matrix)
 
     def value(self, theta: FloatArray) -> float:
         """Compute the value alone."""
@@ -203,9 +213,8 @@ class Likelihood:
     def _contribution(self, block: Block, gamma: FloatArray, found: LogProbability) -> Contribution:
         if block.weight is not None:
             found.gradient[...] *= block.weight
-        X = block.differences.reshape(self.n_utility, -1)
         score = np.empty(len(gamma))
-        np.matmul(X, found.gradient[1:].reshape(-1), out=score[: self.n_utility])
+        score[: self.n_utility] = score_of_columns(block, found.gradient)
         if found.own_gradient is not None:
             score[self.n_utility :] = (
                 found.own_gradient.sum(axis=1) if block.weight is None else found.own_gradient @ block.weight
@@ -214,10 +223,14 @@ class Likelihood:
         return Contribution(_total(found.value, block.weight), score, matrix)
 
     def _log_probability(self, block: Block, gamma: FloatArray, *, curvature: bool = False) -> LogProbability:
-        K, others, n = block.differences.shape
+        D, others, n = block.differences.shape
+        K = block.n_columns
+        beta = gamma[:K] if block.spread is None else gamma[block.spread.dense]
         V = self._work.array("V", (others + 1, n))  # (J, n)
         V[0] = 0.0
-        np.matmul(gamma[:K], block.differences.reshape(K, -1), out=V[1:].reshape(-1))
+        np.matmul(beta, block.differences.reshape(D, others * n), out=V[1:].reshape(-1))
+        if block.spread is not None:
+            block.spread.add_utilities(V, gamma)
         if block.offset is not None:
             V[1:] += block.offset
         structure = self._sets_of(block)
@@ -243,7 +256,13 @@ class Likelihood:
 
     def _scores(self, block: Block, gamma: FloatArray, found: LogProbability) -> FloatArray:
         scores = np.empty((len(gamma), block.n_situations))
-        np.einsum("kjn,jn->kn", block.differences, found.gradient[1:], out=scores[: self.n_utility])
+        utility = scores[: self.n_utility]
+        if block.spread is None:
+            np.einsum("kjn,jn->kn", block.differences, found.gradient[1:], out=utility)
+        else:
+            utility[...] = 0.0
+            utility[block.spread.dense] = np.einsum("kjn,jn->kn", block.differences, found.gradient[1:])
+            block.spread.scores(found.gradient, utility)
         if found.own_gradient is not None:
             scores[self.n_utility :] = found.own_gradient
         if block.weight is not None:
@@ -252,17 +271,18 @@ class Likelihood:
 
     def _hessian(self, block: Block, curvature: Curvature) -> FloatArray:
         """Carry the curvature in V through the design (K, K)."""
-        X = block.differences
-        K, others, n = X.shape
-        mean = self._work.array("mean", (K, n))  # sum_j v_j x_j
+        X, spread = block.differences, block.spread
+        D, others, n = X.shape
+        mean = self._work.array("mean", (D, n))  # sum_j v_j x_j
         mean[...] = 0.0
-        matrix = np.zeros((K, K))
-        step = max(1, _PRODUCT_BYTES // (8 * K * n))
+        matrix = np.zeros((D, D))
+        mixed = None if spread is None else np.zeros((spread.n_columns,) * 2)
+        step = max(1, _PRODUCT_BYTES // (8 * max(D, 1) * n))
         same = curvature.vector is curvature.diagonal
-        for start in range(0, others, step):
+        for start in range(0, others if D else 0, step):
             part = X[:, start : start + step]
             width = part.shape[1]
-            weighted = self._work.array("weighted", (K, width, n))
+            weighted = self._work.array("weighted", (D, width, n))
             rows = slice(1 + start, 1 + start + width)
             np.multiply(part, curvature.vector[rows], out=weighted)
             mean += weighted[:, 0] if width == 1 else weighted.sum(axis=1)
@@ -270,10 +290,14 @@ class Likelihood:
                 np.multiply(part, curvature.diagonal[rows], out=weighted)
             if block.weight is not None:
                 weighted *= block.weight
-            matrix += weighted.reshape(K, -1) @ part.reshape(K, -1).T
+            matrix += weighted.reshape(D, -1) @ part.reshape(D, -1).T
+            if spread is not None and mixed is not None:
+                with_dense(spread, weighted, rows, mixed)
+        if mixed is not None:
+            return _spread_hessian(block, curvature, mean, (matrix, mixed))
         if block.weight is not None:
             mean *= np.sqrt(block.weight)
-        other = self._work.array("weighted", (K, n))
+        other = self._work.array("weighted", (D, n))
         other[...] = mean  # a product with its own transpose would go to a slower routine
         return mean @ other.T - matrix
 
@@ -324,6 +348,45 @@ def mean_weight(blocks: Blocks) -> float:
 
 def _total(value: FloatArray, weight: FloatArray | None) -> float:
     return float(value.sum() if weight is None else value @ weight)
+
+
+def score_of_columns(block: Block, gradient: FloatArray) -> FloatArray:
+    """Score of all columns of a block (K,), given the derivative in V (J, n)."""
+    X = block.differences
+    dense = X.reshape(len(X), X.shape[1] * X.shape[2]) @ gradient[1:].reshape(-1)
+    if block.spread is None:
+        return np.asarray(dense)
+    score = np.zeros(block.n_columns)
+    score[block.spread.dense] = dense
+    block.spread.score(gradient, score)
+    return score
+
+
+def _spread_hessian(
+    block: Block, curvature: Curvature, mean: FloatArray, dense: tuple[FloatArray, FloatArray]
+) -> FloatArray:
+    """Second derivative of all columns (K, K), given what was found of the dense ones."""
+    spread = block.spread
+    assert spread is not None  # noqa: S101 - asked of such blocks alone
+    own, negative = dense  # sum_j d_j x_j x_j' of dense columns; of dense columns with spread ones
+    d = curvature.diagonal if block.weight is None else curvature.diagonal * block.weight
+    diagonal(spread, d, negative)
+    weighted = mean if block.weight is None else mean * block.weight
+    negative[np.ix_(spread.dense, spread.dense)] += own
+    out = np.negative(negative, out=negative)
+    out[np.ix_(spread.dense, spread.dense)] += weighted @ mean.copy().T
+    rank_one(spread, curvature.vector, Mean(weighted, block.weight), out)
+    return out
+
+
+def portions(blocks: Blocks, k: int) -> Iterator[Blocks]:
+    """Some blocks after the others, so that matrices (k, k) of all of them need not be held at a time."""
+    step = max(16, _WAITING_BYTES // (8 * max(k, 1) ** 2))
+    if not isinstance(blocks, Sequence) or len(blocks) <= step:
+        yield blocks
+        return
+    for first in range(0, len(blocks), step):
+        yield blocks[first : first + step]
 
 
 def ordered_sum(parts: Sequence[FloatArray], size: int, dimensions: int = 1) -> FloatArray:

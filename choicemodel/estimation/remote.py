@@ -27,7 +27,8 @@ from choicemodel.estimation.likelihood import BlocksAway, Likelihood, outer, sum
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.people import section_people
 from choicemodel.exceptions import ClusterError, SpecificationError
-from choicemodel.utility import Block, Design, DesignColumn, Recipe, design_from_recipe
+from choicemodel.utility import Block, Correction, Design, DesignColumn, Recipe, design_from_recipe
+from choicemodel.utility.spread import Layout
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -67,6 +68,10 @@ class Coding(NamedTuple):
         Who has which coefficients; people are then coded, with their draws.
     layout : tuple of (int, bool)
         Number of points, and whether parts may be regular.
+    kept : Layout or None
+        Which columns are kept as what the formula spreads over alternatives.
+    correction : Correction or None
+        How the likelihood allows for the way in which the sample was drawn, of the rows of the section.
     """
 
     recipe: Recipe
@@ -74,6 +79,8 @@ class Coding(NamedTuple):
     section: Section
     people: Mixing | None = None
     layout: tuple[int, bool] = (1, True)
+    kept: Layout | None = None
+    correction: Correction | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,8 @@ def code_section(coding: Coding, data: ChoiceData, first_row: int, *parts: Any) 
         columns = together(parts, first_row, first_row + sum(map(len, parts)))
         held = _Held(pd.DataFrame(columns), first_row)
         data = replace(data, _frame=as_frame(replace(data.lazy, source=held)))
-    design = replace(design_from_recipe(coding.recipe, data), columns=coding.columns)
+    design = design_from_recipe(coding.recipe, data)
+    design = replace(design, columns=coding.columns, kept=coding.kept, correction=coding.correction)
     section, structure = coding.section, data.structure
     numbers = section.situations
     items: list[Any]
@@ -310,11 +318,32 @@ def place(client: Any, design: Design, coding: Coding) -> tuple[Any, ...]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
         for section in design.sections:
-            own = coding._replace(section=section)
+            own = coding._replace(section=section, correction=_correction_of(design, section))
             some = data.section_data(section, () if data.is_stored else names)
             parts, first = _parts(client, some, names)
             out.append(client.submit(code_section, own, some, first, *parts, pure=False))
     return tuple(out)
+
+
+def _correction_of(design: Design, section: Section) -> Correction | None:
+    """The part of a design's correction that belongs to a section.
+
+    Raises
+    ------
+    SpecificationError
+        If it has a second sample.
+    """
+    if design.correction is None:
+        return None
+    if design.correction.nests is not None:
+        raise SpecificationError(
+            "A nested logit on a sample of the alternatives has a second sample, which is not sent to a cluster: fit "
+            "it without client=."
+        )
+    inside = np.zeros(design.data.structure.n_situations, dtype=np.bool_)
+    inside[section.situations] = True
+    rows, weight = np.repeat(inside, design.data.structure.sizes), design.correction.weight
+    return Correction(design.correction.offset[rows], None if weight is None else weight[inside])
 
 
 def _parts(client: Any, data: ChoiceData, columns: list[str]) -> tuple[list[Any], int]:

@@ -10,7 +10,7 @@ violated, repeat.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -50,7 +50,7 @@ class Separation:
 
 def margins(block: Block, free: NDArray[np.bool_]) -> FloatArray:
     """Design of the chosen alternative less that of each other one (k, J - 1, n)."""
-    X = block.differences[free]
+    X = block.all_differences()[free]
     k, others, n = X.shape
     with_base = np.concatenate([np.zeros((k, 1, n)), X], axis=1)
     chosen = with_base.reshape(k, -1)[:, block.chosen]  # (k, n)
@@ -140,19 +140,7 @@ def _counted(block: Block) -> Block:
     """Leave out situations of weight zero: they constrain nothing."""
     if block.weight is None or np.all(block.weight > 0):
         return block
-    keep = np.flatnonzero(block.weight > 0)
-    j = block.chosen[keep] // block.n_situations
-    alternatives = block.alternatives if block.alternatives.ndim == 1 else block.alternatives[:, keep]
-    return replace(
-        block,
-        differences=np.ascontiguousarray(block.differences[:, :, keep]),
-        alternatives=alternatives,
-        chosen=j * len(keep) + np.arange(len(keep)),
-        weight=block.weight[keep],
-        situations=block.situations[keep],
-        stage=None if block.stage is None else block.stage[keep],
-        scales=None if block.scales is None else block.scales[:, keep],
-    )
+    return block.some(np.flatnonzero(block.weight > 0))
 
 
 def _violated(rows: FloatArray, direction: FloatArray) -> FloatArray:

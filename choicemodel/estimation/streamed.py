@@ -96,6 +96,12 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
             differences = block.differences.astype(self._kind(), copy=False)
             np.save(keep, differences, allow_pickle=False)
             block = replace(block, differences=differences.astype(np.float64, copy=False))
+            if block.spread is not None:
+                kept = [v.astype(self._kind(), copy=False) for v in block.spread.values]
+                for s, values in enumerate(kept):
+                    np.save(_beside(keep, s), values, allow_pickle=False)
+                values_now = tuple(v.astype(np.float64, copy=False) for v in kept)
+                block = replace(block, spread=replace(block.spread, values=values_now))
         return self._weighted(block)
 
     def _weighted(self, block: Block) -> Block:
@@ -128,7 +134,11 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
     def _load(self, path: Path | None, group: Any) -> Block:
         assert path is not None  # noqa: S101 - kept
         differences = np.load(path, allow_pickle=False).astype(np.float64, copy=False)
-        return self._weighted(self.design.dressed(group, differences))
+        layout, spread = self.design.kept, None
+        if layout is not None:
+            found = (np.load(_beside(path, s), allow_pickle=False) for s in range(len(layout.sources)))
+            spread = layout.spread(tuple(v.astype(np.float64, copy=False) for v in found), group.alternatives)
+        return self._weighted(self.design.dressed(group, differences, spread))
 
     # --- a start -----------------------------------------------------------------------------------------------------
 
@@ -143,6 +153,11 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
             own = wanted[(wanted >= first) & (wanted < ends[i])] - first
             out += [self._make(design, groups[j], section, None) for j in own]
         return out
+
+
+def _beside(path: Path, source: int) -> Path:
+    """File of what a source spreads, beside that of the dense columns."""
+    return path.with_name(f"{path.stem}-{source}.npy")
 
 
 @dataclass(frozen=True, eq=False)

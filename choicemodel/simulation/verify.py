@@ -258,7 +258,7 @@ def _samples(sim: Simulator) -> int:
 
 def _reach(prepared: Prepared, K: int, heterogeneity: Any) -> FloatArray:
     """Largest difference of each coefficient's column within a situation (K,); zero for other parameters."""
-    columns = np.max([np.abs(block.differences).max(axis=(1, 2)) for block in in_memory(prepared.blocks)], axis=0)
+    columns = np.max([block.sizes().largest for block in in_memory(prepared.blocks)], axis=0)
     return _by_coefficient(columns, K, heterogeneity)
 
 
@@ -275,8 +275,9 @@ def _typical(prepared: Prepared, model: Composition) -> FloatArray:
     """Typical difference of each coefficient's column where it differs at all (K,); zero for other parameters."""
     squares, count = np.zeros((2, len(model.design.columns)))
     for block in in_memory(prepared.blocks):
-        squares += np.einsum("kjn,kjn->k", block.differences, block.differences)
-        count += np.count_nonzero(block.differences, axis=(1, 2))
+        size = block.sizes()
+        squares += size.squares
+        count += size.differing
     columns = np.sqrt(squares / np.maximum(count, 1))
     return _by_coefficient(columns, len(model.parameters.items), model.heterogeneity)
 

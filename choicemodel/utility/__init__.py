@@ -1,7 +1,15 @@
 """Formula -> Design: columns, names, recipe; and the array layout of the numerical core."""
 
-from choicemodel.utility.blocks import Block, Group, groups, prepared
-from choicemodel.utility.design import Correction, Design, DesignColumn, Recipe, build_design, design_from_recipe
+from choicemodel.utility.blocks import Block, Group, NestBlock, groups, prepared
+from choicemodel.utility.design import (
+    Correction,
+    Design,
+    DesignColumn,
+    NestSample,
+    Recipe,
+    build_design,
+    design_from_recipe,
+)
 from choicemodel.utility.scales import Scales, read_scales
 
 __all__ = [
@@ -10,6 +18,8 @@ __all__ = [
     "Design",
     "DesignColumn",
     "Group",
+    "NestBlock",
+    "NestSample",
     "Recipe",
     "Scales",
     "build_design",

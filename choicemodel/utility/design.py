@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -21,15 +22,19 @@ from choicemodel.exceptions import (
     VaryingCovariateError,
     raise_problems,
 )
-from choicemodel.utility.blocks import Block, Group, chosen_positions, section_groups
+from choicemodel.utility.blocks import Block, Group, NestBlock, chosen_positions, section_groups
 from choicemodel.utility.coding import Coder, Memory, Source, match_alternatives
 from choicemodel.utility.scales import Scales
+from choicemodel.utility.spread import WORTHWHILE, Layout, Spread, layout_of
 from choicemodel.utility.terms import parse_formula
 
 FloatArray = NDArray[np.float64]
 
 # Part of a column that is in no part of the formula: one of an error component.
 _COMPONENT = 4
+
+# Fewest situations of a block of spread columns: its matrix products are small, and each adds to a matrix (K, K).
+_SITUATIONS = 256
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,34 @@ class Recipe:
         return replace(self, like={**self.like, **like})
 
 
+@dataclass(frozen=True, eq=False)
+class NestSample:
+    """A second sample of the alternatives of every nest, independent of the choice.
+
+    Parameters
+    ----------
+    design : Design
+        Of all alternatives.
+    rows : ndarray of int (N, R)
+        Sorted rows of it that were drawn, nest after nest.
+    log_weight : ndarray (N, R)
+        Logarithms of their expansion factors; -inf where a situation has fewer.
+    places : tuple of slice
+        Which of the R belong to each nest.
+    nest : ndarray of int (A,)
+        Nest of each alternative; -1 for those alone.
+    parameter : tuple of int
+        Place of each nest's parameter among those of the errors.
+    """
+
+    design: Design
+    rows: NDArray[np.int64]
+    log_weight: FloatArray
+    places: tuple[slice, ...]
+    nest: NDArray[np.int64]
+    parameter: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Correction:
     """What a likelihood must know of how the sample was drawn, in the place of the weights of the data.
@@ -142,10 +175,13 @@ class Correction:
         What it adds to the utility of each sorted row.
     weight : ndarray (N,) or None
         Weights of the situations in it; those of the data weight averages over situations only.
+    nests : NestSample or None
+        For the sums over nests of which the sample holds a part.
     """
 
     offset: FloatArray
     weight: FloatArray | None
+    nests: NestSample | None = None
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -165,6 +201,8 @@ class Design:
     correction : Correction or None
         How the likelihood allows for the way in which the sample was drawn. Utilities and probabilities, which are the
         population's, know nothing of it.
+    kept : Layout or None
+        Which columns its blocks keep as what the formula spreads over alternatives; none by default.
     """
 
     recipe: Recipe
@@ -172,6 +210,7 @@ class Design:
     data: ChoiceData
     _sources: tuple[NDArray[Any] | None, ...]
     correction: Correction | None = None
+    kept: Layout | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -182,6 +221,36 @@ class Design:
     def n_means(self) -> int:
         """Number of columns whose coefficients have a mean to estimate; those of error components come after them."""
         return sum(not c.is_component for c in self.columns)
+
+    def layout(self, least: int = WORTHWHILE) -> Layout | None:
+        """Which columns blocks may keep as what the formula spreads over alternatives.
+
+        Parameters
+        ----------
+        least : int
+            Number of such columns from which on it pays.
+
+        Returns
+        -------
+        Layout or None
+            None where all columns are dense.
+        """
+        columns = [(c.source, c.alternatives, c.part) for c in self.columns]
+        return layout_of(columns, self.data.structure.n_alternatives, self._is_constant, least)
+
+    @cached_property
+    def structured(self) -> Design:
+        """The same design, whose blocks keep columns as what they spread where that pays."""
+        layout = self.layout()
+        return self if layout is None else replace(self, kept=layout)
+
+    def _is_constant(self, source: int) -> bool:
+        """Whether a source is the same for all alternatives of every situation."""
+        values, structure = self._sources[source], self.data.structure
+        if values is None:
+            return True
+        numbers = np.asarray(values, dtype=np.float64)
+        return structure.varying_situation(structure.unsorted_values(numbers)) < 0
 
     def groups(self, *, informative: bool = True) -> list[Group]:
         """The situations in blocks, before any column is read, with the scales of their errors.
@@ -200,7 +269,12 @@ class Design:
 
     def section_groups(self, section: Section, *, informative: bool = True) -> list[Group]:
         """The situations of a section in blocks; as `groups`."""
-        found = section_groups(self.data.structure, section, len(self.columns), informative=informative)
+        structure, least = self.data.structure, {} if self.kept is None else {"least": _SITUATIONS}
+        width = len(self.columns) if self.kept is None else self.kept.width
+        if self.correction is not None and self.correction.nests is not None:  # rows of the second sample
+            R = self.correction.nests.rows.shape[1]
+            width = round(width * (1 + R * structure.n_situations / structure.n_rows))
+        found = section_groups(structure, section, width, informative=informative, **least)
         codes = self.scale_codes
         return found if codes is None else [replace(g, scales=codes[:, g.situations]) for g in found]
 
@@ -259,9 +333,16 @@ class Design:
             Coefficients, the same for all rows or of each row.
         """
         V = np.zeros(self.data.n_rows)
-        for k, column in enumerate(self.columns):
-            mask = self._mask(column)
-            values = self._sources[column.source]
+        for source, ks in self._by_source().items():
+            values = self._sources[source]
+            if len(ks) > 1:  # spread over alternatives: one pass over the rows for all of them
+                which = self._column_of_rows(ks)
+                at = np.flatnonzero(which >= 0)
+                own = beta[which[at]] if beta.ndim == 1 else beta[which[at], at]
+                V[at] += own * (1.0 if values is None else values[at])
+                continue
+            k = ks[0]
+            mask = self._mask(self.columns[k])
             if mask is None:
                 V += beta[k] * (1.0 if values is None else values)
             else:
@@ -270,15 +351,30 @@ class Design:
         sign = self.data.structure.row_sign
         return V if sign is None else V * sign
 
-    def values(self, rows: NDArray[np.int64]) -> FloatArray:
-        """Design of some rows, given by their sorted positions (K, *rows.shape)."""
-        X = np.zeros((len(self.columns), *rows.shape))
-        alternative = self.data.structure.alternative[rows]
+    def _by_source(self) -> dict[int, list[int]]:
+        """Places of the columns of each source."""
+        out: dict[int, list[int]] = {}
         for k, column in enumerate(self.columns):
+            out.setdefault(column.source, []).append(k)
+        return out
+
+    def _column_of_rows(self, ks: Sequence[int]) -> NDArray[np.int64]:
+        """Which of some columns for different alternatives each sorted row has (rows,); -1 for none."""
+        of_alternative = np.full(self.data.structure.n_alternatives, -1, dtype=np.int64)
+        for k in ks:
+            of_alternative[list(self.columns[k].alternatives or ())] = k
+        return np.asarray(of_alternative[self.data.structure.alternative])
+
+    def values(self, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> FloatArray:
+        """Design of some rows, given by their sorted positions (K, *rows.shape); of some columns, if they are given."""
+        some = range(len(self.columns)) if columns is None else columns
+        X = np.zeros((len(some), *rows.shape))
+        alternative = self.data.structure.alternative[rows]
+        for i, column in enumerate(self.columns[k] for k in some):
             values = self._sources[column.source]
-            X[k] = 1.0 if values is None else values[rows]
+            X[i] = 1.0 if values is None else values[rows]
             if column.alternatives is not None:
-                X[k] *= np.isin(alternative, column.alternatives)
+                X[i] *= np.isin(alternative, column.alternatives)
         sign = self.data.structure.row_sign
         return X if sign is None else X * sign[rows]
 
@@ -300,28 +396,32 @@ class Design:
     def _mask(self, column: DesignColumn) -> NDArray[np.bool_] | None:
         if column.alternatives is None:
             return None
+        if len(column.alternatives) == 1:
+            return np.asarray(self.data.structure.alternative == column.alternatives[0])
         return np.isin(self.data.structure.alternative, column.alternatives)
 
-    def differs_from_zero(self, column: DesignColumn) -> bool:
-        """Whether a column is other than zero anywhere."""
-        values, mask = self._sources[column.source], self._mask(column)
-        if values is None:
-            return mask is None or bool(mask.any())
-        return bool(np.any(values if mask is None else values[mask]))
+    def alternatives_with(self, source: int) -> set[int]:
+        """Codes of the alternatives for which a source is other than zero anywhere."""
+        values, codes = self._sources[source], self.data.structure.alternative
+        return set(np.unique(codes if values is None else codes[values != 0]).tolist())
 
     def block(self, group: Group) -> Block:
-        """Code the situations of a group as a block."""
-        structure = self.data.structure
+        """Code the situations of a group as a block; columns that are kept as what they spread are no part of it."""
+        structure, layout = self.data.structure, self.kept
         J, n = group.rows.shape
-        differences = np.empty((len(self.columns), J - 1, n))
+        columns = self.columns if layout is None else [self.columns[k] for k in layout.dense]
+        differences = np.empty((len(columns), J - 1, n))
         rows = _as_view(group)
-        for column, out in zip(self.columns, differences, strict=True):
+        for column, out in zip(columns, differences, strict=True):
             _fill(self._sources[column.source], rows, _at_rows(column, group), out)
         if structure.sign is not None:  # after coding, so that transforms and checks see the columns as they are
             differences *= structure.sign[group.situations]
-        return self.dressed(group, differences)
+        block = self.dressed(group, differences, None if layout is None else self._spread(group, layout))
+        if self.correction is None or self.correction.nests is None:
+            return block
+        return self._with_nests(block, group, self.correction.nests)
 
-    def dressed(self, group: Group, differences: FloatArray) -> Block:
+    def dressed(self, group: Group, differences: FloatArray, spread: Spread | None = None) -> Block:
         """Put a block together from its coded differences (K, J - 1, n) and what is known of its situations."""
         structure, at = self.data.structure, group.situations
         weight = None if self.weight is None else self.weight[at]
@@ -329,7 +429,40 @@ class Design:
         chosen, offset = chosen_positions(structure, at), None
         if self.correction is not None:
             offset = self.correction.offset[group.rows[1:]] - self.correction.offset[group.rows[0]]
-        return Block(differences, group.alternatives, chosen, weight, at, stage, group.scales, offset)
+        return Block(differences, group.alternatives, chosen, weight, at, stage, group.scales, offset, spread)
+
+    def _with_nests(self, block: Block, group: Group, nests: NestSample) -> NestBlock:
+        """Add the second sample of the nests to a block of the first."""
+        at, layout = group.situations, self.kept
+        rows = nests.rows[at].T  # (R, n)
+        columns = None if layout is None else layout.dense
+        second = nests.design.values(rows, columns)  # (D, R, n)
+        second -= self.values(group.rows[:1], columns)
+        spread = None
+        if layout is not None:
+            codes = nests.design.data.structure.alternative[rows]
+            spread = nests.design._spread(Group(at, rows, codes), layout)
+        of_row = nests.nest[group.alternatives]
+        return NestBlock(
+            **{f.name: getattr(block, f.name) for f in fields(Block)},
+            second=second,
+            second_spread=spread,
+            log_weight=np.ascontiguousarray(nests.log_weight[at].T),
+            nest=np.broadcast_to(of_row.reshape(len(of_row), -1), group.rows.shape),
+            rows=nests.places,
+            parameter=nests.parameter,
+        )
+
+    def _spread(self, group: Group, layout: Layout) -> Spread:
+        """What the columns that are not dense spread, in the situations of a group."""
+        sign = self.data.structure.sign
+        found = []
+        for source, constant in zip(layout.sources, layout.constant, strict=True):
+            values = self._sources[source]
+            rows = group.rows[0] if constant else group.rows
+            x = np.ones(rows.shape) if values is None else np.asarray(values[rows], dtype=np.float64)
+            found.append(x if sign is None else x * sign[group.situations])
+        return layout.spread(tuple(found), group.alternatives)
 
 
 class ColumnDerivative(NamedTuple):
@@ -490,6 +623,7 @@ class _Builder:
         self.columns: list[DesignColumn] = []
         self.sources: list[NDArray[Any] | None] = []
         self.code_in_data = {label: code for code, label in enumerate(data.alternatives)}
+        self.known = set(recipe.alternatives)
 
     def add(self, source: Source, at: Sequence[Any] | None, part: int) -> None:
         """Add one column with one coefficient."""
@@ -516,9 +650,12 @@ class _Builder:
 
     def _column(self, name: str, source: Source, at: Sequence[Any] | None, part: int) -> None:
         where = f"The error component {name!r}" if part == _COMPONENT else f"`{name}` in the formula"
-        codes = None if at is None else match_alternatives(at, self.recipe.alternatives, where)
-        if codes is not None:
-            labels = [self.recipe.alternatives[c] for c in codes]
+        codes: tuple[int, ...] | None = None
+        if at is not None:
+            labels = list(at)
+            if not all(label in self.known for label in labels):  # as a text, or not at all
+                labels = [self.recipe.alternatives[c] for c in match_alternatives(at, self.recipe.alternatives, where)]
+            labels = list(dict.fromkeys(labels))
             labels += [new for new, other in self.recipe.like.items() if other in labels]
             codes = tuple(self.code_in_data[label] for label in labels if label in self.code_in_data)
         text = "1" if source.values is None else source.label
@@ -531,7 +668,7 @@ class _Builder:
             raise FormulaError(
                 f"The formula {self.recipe.formula!r} has no column with a coefficient: there is nothing to estimate."
             )
-        twice = sorted({n for n in names if names.count(n) > 1})
+        twice = sorted(n for n, times in Counter(names).items() if times > 1)
         same = [n for n in twice if n in self.recipe.components]
         if same:
             raise SpecificationError(
@@ -572,14 +709,12 @@ def varying_covariate(data: ChoiceData, source: Source) -> VaryingCovariateError
 
 def check_columns(design: Design) -> None:
     """Refuse alternative-specific attributes that are zero throughout for their alternative."""
-    zero = [c for c in design.columns if c.part == 3 and not design.differs_from_zero(c)]
+    third = [c for c in design.columns if c.part == 3]
+    having_it = {source: design.alternatives_with(source) for source in {c.source for c in third}}
+    zero = [c for c in third if not having_it[c.source].intersection(c.alternatives or ())]
     if not zero:
         return
-    having = [
-        repr(label)
-        for code, label in enumerate(design.data.alternatives)
-        if design.differs_from_zero(replace(zero[0], alternatives=(code,)))
-    ]
+    having = [repr(design.data.alternatives[code]) for code in sorted(having_it[zero[0].source])]
     raise SpecificationError(
         f"{', '.join(f'`{c.name}`' for c in zero)}: the column is zero in every row of that alternative, so its "
         f"coefficient cannot be estimated. Write at({zero[0].text}, {', '.join(having)}) in the first part for one "

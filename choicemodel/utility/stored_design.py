@@ -29,7 +29,6 @@ from choicemodel.utility.coding import Coder, Learned, Memory, factor_key
 from choicemodel.utility.design import (
     ColumnDerivative,
     Design,
-    DesignColumn,
     Recipe,
     build_design,
     check_columns,
@@ -91,7 +90,7 @@ class StoredDesign(Design):
         design = design_from_recipe(self.recipe, self.data.section_data(section, self.reads))
         if self.by is not None:
             design = design.derivative(self.by).design
-        return replace(design, columns=self.columns)
+        return replace(design, columns=self.columns, kept=self.kept)
 
     def each_section(self) -> Iterator[tuple[Section, Design]]:
         """The sections one after the other, the next one read while one is worked on."""
@@ -123,16 +122,17 @@ class StoredDesign(Design):
             V[rows] = design.utilities(beta if beta.ndim == 1 else beta[:, rows])
         return V
 
-    def values(self, rows: NDArray[np.int64]) -> FloatArray:
-        """Design of some rows, given by their sorted positions (K, *rows.shape)."""
-        X = np.empty((len(self.columns), *rows.shape))
-        flat, out = rows.reshape(-1), X.reshape(len(self.columns), -1)
+    def values(self, rows: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> FloatArray:
+        """Design of some rows, given by their sorted positions (K, *rows.shape); of some columns, if they are given."""
+        K = len(self.columns) if columns is None else len(columns)
+        X = np.empty((K, *rows.shape))
+        flat, out = rows.reshape(-1), X.reshape(K, rows.size)
         ends = self.data.structure.starts[[s.end for s in self.sections]]
         of = np.searchsorted(ends, flat, side="right")
         for i in np.unique(of):
             at = np.flatnonzero(of == i)
             section = self.sections[i]
-            out[:, at] = self.section(section).values(flat[at] - self.data.structure.starts[section.begin])
+            out[:, at] = self.section(section).values(flat[at] - self.data.structure.starts[section.begin], columns)
         return X
 
     def derivative(self, by: str) -> ColumnDerivative:
@@ -151,9 +151,13 @@ class StoredDesign(Design):
             "data.sample(n)."
         )
 
-    def differs_from_zero(self, column: DesignColumn) -> bool:
-        """Whether a column is other than zero anywhere."""
-        return any(self.section(s).differs_from_zero(column) for s in self.sections)
+    def alternatives_with(self, source: int) -> set[int]:
+        """Codes of the alternatives for which a source is other than zero anywhere."""
+        return set().union(*(self.section(s).alternatives_with(source) for s in self.sections))
+
+    def _is_constant(self, source: int) -> bool:
+        """A source of part 2 was looked at when it was learned."""
+        return True
 
 
 def block_of(design: Design, group: Group, section: Section, first_row: int) -> Block:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 import choicemodel as cm
@@ -181,3 +183,29 @@ def test_climbs_go_to_processes_where_data_are_in_memory(cluster: Any, tmp_path:
     same_fit(found[0], found[1])
     same_fit(found[0], found[2])
     assert found[0].optima == found[1].optima
+
+
+def wide(n: int = 120, J: int = 16) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"s": np.repeat(np.arange(n), J), "a": np.tile(np.arange(J), n), "x": rng.normal(size=n * J)})
+    frame["pull"] = np.exp(0.8 * frame.x)
+    U = frame.x + rng.gumbel(size=len(frame))
+    frame["y"] = (U.groupby(frame.s).transform("max") == U).astype(int)
+    return frame
+
+
+def test_a_cluster_knows_the_correction_for_sampled_alternatives(inside: Any) -> None:
+    data = cm.ChoiceData.from_long(wide(), situation="s", alternative="a", choice="y")
+    sampled = data.sample_alternatives(5, "importance", weights="pull", rng=1)
+    model = cm.MultinomialLogit(sampled, "x | 0")
+    same_fit(fitted(model), fitted(model, inside))
+    nested = cm.NestedLogit(sampled, "x | 0", {"low": [0, 1, 2, 3]})
+    with pytest.raises(cm.exceptions.SpecificationError, match="is not sent to a cluster"):
+        fitted(nested, inside)
+
+
+def test_columns_spread_over_many_alternatives_on_a_cluster(inside: Any) -> None:
+    data = cm.ChoiceData.from_long(wide(), situation="s", alternative="a", choice="y")
+    model = cm.MultinomialLogit(data, "x")
+    assert model.composition().design.structured.kept is not None
+    same_fit(fitted(model), fitted(model, inside))

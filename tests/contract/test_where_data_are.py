@@ -130,3 +130,28 @@ def test_sections_change_no_estimate(
     assert cut.llf == pytest.approx(whole.llf, rel=1e-12)
     assert cut.params.to_numpy() == pytest.approx(whole.params.to_numpy(), rel=1e-8)
     assert cut.bse.to_numpy() == pytest.approx(whole.bse.to_numpy(), rel=1e-8)
+
+
+@pytest.mark.parametrize("cache", [None, "float64"])
+def test_columns_spread_over_many_alternatives_give_the_same_bits(
+    cache: str | None, tmp_path: Path, small_sections: None
+) -> None:
+    rng = np.random.default_rng(0)
+    n, J = 60, 16
+    frame = pd.DataFrame({"s": np.repeat(np.arange(n), J), "a": np.tile(np.arange(J), n), "x": rng.normal(size=n * J)})
+    frame["z"] = np.repeat(rng.normal(size=n), J)
+    frame["y"] = np.tile(np.arange(J), n) == np.repeat(np.arange(n) % J, J)
+    frame.to_parquet(tmp_path / "wide.parquet", row_group_size=256)
+    roles = {"situation": "s", "alternative": "a", "choice": "y"}
+    kept = None if cache is None else tmp_path / "kept"
+    if kept is not None:
+        kept.mkdir()
+    stored = cm.ChoiceData.from_parquet(tmp_path / "wide.parquet", **roles, cache=cache, folder=kept)
+    memory, files = (cm.MultinomialLogit(d, "x | z") for d in (cm.ChoiceData.from_long(frame, **roles), stored))
+    assert memory.composition().design.structured.kept is not None
+    theta = np.linspace(-0.5, 0.5, len(memory.columns))
+    for _ in range(2):  # the second pass reads what was kept
+        a, b = (m.evaluate(theta, hessian=True, threads=2) for m in (memory, files))
+        assert a.value == b.value
+        assert np.array_equal(a.score, b.score)
+        assert np.array_equal(a.hessian, b.hessian)

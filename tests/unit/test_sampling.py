@@ -193,7 +193,8 @@ def test_models_without_a_known_correction_are_refused(data):
     for build, words in (
         (lambda: cm.MixedLogit(sampled, FORMULA, {"x": "normal"}), "coefficients vary over persons"),
         (lambda: cm.LatentClassLogit(sampled, FORMULA, 2), "coefficients vary over persons"),
-        (lambda: cm.NestedLogit(sampled, FORMULA, nests), "Nested errors"),
+        (lambda: cm.CrossNestedLogit(sampled, FORMULA, nests), "CrossNested errors"),
+        (lambda: cm.NestedLogit(sampled, FORMULA, {"c": nests}), "nests within nests"),
     ):
         with pytest.raises(SpecificationError, match=f"were sampled, and for .*{words}.* no valid correction"):
             build()
@@ -201,6 +202,15 @@ def test_models_without_a_known_correction_are_refused(data):
         sampled.sample_alternatives(3)
     with pytest.raises(SpecificationError, match="population_shares"):
         cm.MultinomialLogit(sampled, FORMULA).fit(population_shares=dict.fromkeys(data.alternatives, 1 / 40))
+
+
+def test_a_sample_does_not_repeat_errors_that_were_simulated_with_the_same_seed(data):
+    model = cm.MultinomialLogit(data, FORMULA)
+    drawn = cm.simulate(model, [0.8, -1.0, 0.5], rng=3, keep_utilities=True)
+    rest = drawn.frame.query("y == 0")
+    inside = rest.index.isin(drawn.sample_alternatives(8, rng=3).frame.index)
+    gap = rest.e[inside].mean() - rest.e[~inside].mean()
+    assert abs(gap) < 4 * 1.3 / np.sqrt(inside.sum())
 
 
 # --- does the sample suffice? -----------------------------------------------------------------------------------------
