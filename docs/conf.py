@@ -51,6 +51,8 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "capture_repr": ("_repr_html_", "__repr__"),
     "image_scrapers": ("matplotlib",),
+    "reset_modules": ("matplotlib", "tutorials.sharp_figures"),
+    "abort_on_example_error": True,
 }
 
 html_theme = "pydata_sphinx_theme"

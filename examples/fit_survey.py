@@ -1,7 +1,9 @@
-"""From a survey to a report: read, fit, verify, and write everything that a paper needs.
+"""
+From a survey to a report
+=========================
 
-The Swissmetro survey asks travellers nine times each to choose between train, car and a new underground maglev. Run
-with a folder to write to; default a temporary one, which is deleted again.
+Everything in one script, as a project would have it: read, fit, verify, and write what a paper and its referees need. Run it with a
+folder to write to; the default is a temporary one, which is deleted again.
 """
 
 import inspect

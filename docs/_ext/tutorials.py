@@ -1,4 +1,6 @@
-"""The order of the tutorials on their page; files that are not named here follow by name."""
+"""The order of the tutorials on their page (files that are not named follow by name), and the size of their figures."""
+
+from typing import Any
 
 ORDER = (
     "first_fit",
@@ -18,3 +20,10 @@ def position(filename: str) -> tuple[int, str]:
     """Sort a file of `examples/` by its place in the list."""
     name = filename.rpartition("/")[2].removesuffix(".py")
     return (ORDER.index(name) if name in ORDER else len(ORDER), name)
+
+
+def sharp_figures(gallery_conf: dict[str, Any], filename: str) -> None:
+    """Give figures of a journal's column width enough pixels for a screen."""
+    import matplotlib as mpl
+
+    mpl.rcParams["savefig.dpi"] = 200
