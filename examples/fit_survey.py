@@ -2,8 +2,8 @@
 From a survey to a report
 =========================
 
-Everything in one script, as a project would have it: read, fit, verify, and write what a paper and its referees need. Run it with a
-folder to write to; the default is a temporary one, which is deleted again.
+Everything in one script, as a project would have it: read, fit, verify, and write what a paper and its referees need.
+Run it with a folder to write to; the default is a temporary one, which is deleted again.
 """
 
 import inspect
@@ -51,6 +51,8 @@ def main(folder: Path) -> None:
 
     # 3. what an hour is worth: hundreds of francs become francs
     value = cm.willingness_to_pay(nested, "time", per="cost", direction="reduction", multiply=100)
+    with cm.plots.style("single"):
+        cm.plots.willingness_to_pay(value)
     print(f"\nAn hour less is worth {value.estimate:.0f} francs (95 %: {value.lower:.0f} to {value.upper:.0f}).")
 
     # 4. is any of it true? Simulated choices of explicit utilities are held against the model

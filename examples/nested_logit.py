@@ -2,8 +2,8 @@
 Nested and cross-nested logit
 =============================
 
-A new underground maglev, the Swissmetro, against train and car. A logit says that it would take travellers from both in
-proportion to their shares. A nested logit lets train and car, which travellers know, have errors that are alike; a
+A new underground maglev, the Swissmetro, against train and car. A logit says that it would take travellers from both
+in proportion to their shares. A nested logit lets train and car, which travellers know, have errors that are alike; a
 cross-nested one lets the train be like the car in some respects and like the Swissmetro in others. Does it matter?
 """
 
@@ -45,9 +45,10 @@ models = {"logit": logit, "nested": nested, "cross-nested": cross}
 print(cm.compare(models))
 
 # %%
-# ``lambda[existing]`` is the dissimilarity of train and car: 1 means independent errors, a logit; the smaller, the more alike.
-# About one half is far from 1. Programs that report :math:`\mu = 1 / \lambda` are answered in ``result.derived``, where the
-# share of the train that belongs to each nest stands too (``alpha``, here about half and half):
+# ``lambda[existing]`` is the dissimilarity of train and car: 1 means independent errors, a logit; the smaller, the more
+# alike. About one half is far from 1. Programs that report :math:`\mu = 1 / \lambda` are answered in
+# ``result.derived``, where the share of the train that belongs to each nest stands too (``alpha``, here about half and
+# half):
 print(cross.derived.round(3).to_string())
 
 # %%
@@ -60,9 +61,10 @@ with cm.plots.style("double"):
 # %%
 # Is a logit enough?
 # ------------------
-# A nested logit may have any positive lambda, so that the likelihood-ratio statistic is a chi-square. Kept at one or below
-# (``restrict=True``), the same statistic is one half chi-square and one half zero, and the test knows it. A cross-nested logit has
-# shares that mean nothing where it is a logit: compare it by AIC or BIC, as above, where it is the best of the three.
+# A nested logit may have any positive lambda, so that the likelihood-ratio statistic is a chi-square. Kept at one or
+# below (``restrict=True``), the same statistic is one half chi-square and one half zero, and the test knows it. A
+# cross-nested logit has shares that mean nothing where it is a logit: compare it by AIC or BIC, as above, where it is
+# the best of the three.
 print(cm.lr_test(logit, nested))
 restricted = cm.NestedLogit(data, formula, nests={"existing": ["train", "car"]}, base=base, restrict=True).fit()
 print(cm.lr_test(logit, restricted))
@@ -77,13 +79,14 @@ for name, fit in models.items():
     print(f"{name:14} {row['estimate']:.3f} ({row['std_error']:.3f})")
 
 # %%
-# Three quarters, says the logit; six in ten, say the others, with more of them in cars. A plan for the railways would
-# be off by a quarter of what the Swissmetro really gets.
+# Three quarters, says the logit; six in ten, say the others, with more of them in cars. The logit would overstate what
+# the Swissmetro gets by a quarter.
 #
 # Are they random utilities at all?
 # ---------------------------------
-# Lambda is below one, so there are random utilities with these probabilities. Errors are drawn from the nested distribution
-# itself, without its formula, and the choices of the largest utilities are held against what the formula says.
+# Lambda is below one, so there are random utilities with these probabilities. Errors are drawn from the nested
+# distribution itself, without its formula, and the choices of the largest utilities are held against what the formula
+# says.
 report = cm.verify(nested, simulations=5_000, rng=1)
 print(report)
 assert report.passed

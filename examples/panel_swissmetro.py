@@ -2,14 +2,14 @@
 Panels and robust standard errors
 =================================
 
-In the Swissmetro survey every traveller answers nine questions. Nine answers of one person say less than one answer of each
-of nine persons, since whoever dislikes trains does so nine times. Standard errors that take all answers for independent are
-too small. This tutorial shows by how much, and that the remedy works.
+In the Swissmetro survey every traveller answers nine questions. Nine answers of one person say less than one answer
+of each of nine persons, since whoever dislikes trains does so nine times. Standard errors that take all answers for
+independent are too small. This tutorial shows by how much, and that the remedy works.
 """
 
 # %%
-# The survey is read as in :doc:`wide_survey`: commuting and business trips with a known choice, in hours and hundreds of
-# francs. ``person="ID"`` says whose answers belong together.
+# The survey is read as in :doc:`wide_survey`: commuting and business trips with a known choice, in hours and hundreds
+# of francs. ``person="ID"`` says whose answers belong together.
 import warnings
 
 import pandas as pd
@@ -46,31 +46,36 @@ result = cm.MultinomialLogit(data, "time + cost + headway", base="CAR").fit()
 print(result.summary())
 
 # %%
-# The left standard errors are classical: they take the 6,768 answers for independent. The right ones are robust and by person:
-# the scores of a person's nine answers are added up before anything is squared, so that they may go together as much as they
-# like. Because persons are declared, z, p and intervals follow the robust ones.
+# The left standard errors are classical: they take the 6,768 answers for independent. The right ones are robust and by
+# person: the scores of a person's nine answers are added up before anything is squared, so that they may go together as
+# much as they like. Because persons are declared, z, p and intervals follow the robust ones.
 classical = result.with_cov("nonrobust")
 compared = pd.DataFrame({"classical": classical.bse, "by person": result.bse, "ratio": result.bse / classical.bse})
 print(compared.round(4).to_string())
 
 # %%
-# The standard error of time is four times as large when persons are allowed for. That of headway hardly changes: its effect
-# differs little between persons, those of time and of cost differ much. The intervals side by side:
+# The standard error of time is four times as large when persons are allowed for. That of headway hardly changes: its
+# effect differs little between persons, those of time and of cost differ much. The intervals side by side:
 with cm.plots.style("double"):
     cm.plots.coefficients({"answers independent": classical, "by person": result}, multiply={"headway": 100})
 
 # %%
 # Which of them is right?
 # -----------------------
-# The bootstrap answers without any formula for standard errors: draw 752 persons with replacement, *with all their answers*, fit
-# again, and look how much the estimates vary. For the value of time, in francs per hour:
+# The bootstrap answers without any formula for standard errors: draw 752 persons with replacement, *with all their
+# answers*, fit again, and look how much the estimates vary. For the value of time, in francs per hour:
 ask = {"column": "time", "per": "cost", "direction": "reduction", "multiply": 100}
 values = {
     "answers independent": cm.willingness_to_pay(classical, **ask),
     "by person": cm.willingness_to_pay(result, **ask),
     "bootstrap of persons": cm.willingness_to_pay(result, **ask, method="bootstrap", draws=300, rng=1),
 }
-print(pd.concat({name: value.to_frame().iloc[0] for name, value in values.items()}, axis=1).T.iloc[:, :4].round(1).to_string())
+print(
+    pd.concat({name: value.to_frame().iloc[0] for name, value in values.items()}, axis=1)
+    .T.iloc[:, :4]
+    .round(1)
+    .to_string()
+)
 
 # %%
 # The bootstrap agrees with the standard error by person: both are more than three times the classical one.
@@ -85,5 +90,5 @@ with warnings.catch_warnings(record=True) as caught:
 print(f"Warning: {caught[0].message}\n\n{test}\n\nWald test: {result.wald_test('headway = 0')}")
 
 # %%
-# Robust standard errors repair the uncertainty, not the model: that persons differ is only allowed for. :doc:`mixed_logit` and
-# :doc:`latent_classes` model it.
+# Robust standard errors repair the uncertainty, not the model: that persons differ is only allowed for.
+# :doc:`mixed_logit` and :doc:`latent_classes` model it.

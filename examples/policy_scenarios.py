@@ -2,15 +2,16 @@
 Scenarios and welfare
 =====================
 
-What would happen if cars became dearer, trains faster, or the maglev were given up: shares, revenue, who switches, and what it
-is worth to travellers, each with its standard error. Run as a script with a folder, it writes the figures there.
+What would happen if cars became dearer, trains faster, or the maglev were given up: shares, revenue, who switches,
+and what it is worth to travellers, each with its standard error. Run as a script with a folder, it writes the figures
+there.
 """
 
 # %%
 # The model
 # ---------
-# A nested logit of the Swissmetro survey, in hours and francs: train and car, which people know, may be alike. Whoever has a car
-# at hand; commuting and business trips with a known choice.
+# A nested logit of the Swissmetro survey, in hours and francs: train and car, which people know, may be alike. Whoever
+# has a car at hand; commuting and business trips with a known choice.
 import sys
 from pathlib import Path
 
@@ -35,8 +36,8 @@ result = cm.NestedLogit(data, "time + cost", {"existing": ["TRAIN", "CAR"]}, bas
 print(result.params.round(4).to_string())
 
 # %%
-# Changes are said in the columns of the data, in per cent, in units or as new values. A scenario may change several columns, or
-# take an alternative away.
+# Changes are said in the columns of the data, in per cent, in units or as new values. A scenario may change several
+# columns, or take an alternative away.
 scenarios = {
     "car +20 %": {"cost": {"CAR": "+20%"}},
     "faster train": {"time": {"TRAIN": "-25%"}},
@@ -48,15 +49,15 @@ names = {"TRAIN": "train", "SM": "maglev", "CAR": "car"}
 # %%
 # Shares and revenue
 # ------------------
-# One table for all of them. Revenue is the sum over all answers of price times probability. The data are coded anew for each
-# scenario, so that logarithms and interactions, if there were any, would be right.
+# One table for all of them. Revenue is the sum over all answers of price times probability. The data are coded anew for
+# each scenario, so that logarithms and interactions, if there were any, would be right.
 found = cm.scenario(result, scenarios, sums={"revenue": "cost"})
 print(found.matrix().round(3).to_string())
 
 # %%
-# A faster train wins more than half as much again, three fifths of it from the maglev, and the maglev loses revenue; if the train becomes
-# dearer at the same time, it keeps most of what it won. The record has the standard errors. Differences have standard errors of
-# their own, because both sides come from the same estimates:
+# A faster train wins more than half as much again, three fifths of it from the maglev, and the maglev loses revenue; if
+# the train becomes dearer at the same time, it keeps most of what it won. The record has the standard errors.
+# Differences have standard errors of their own, because both sides come from the same estimates:
 print(found.to_frame().xs("change", level="quantity").round(4).to_string())
 
 # %%
@@ -66,28 +67,28 @@ with cm.plots.style("double"):
 # %%
 # Who switches?
 # -------------
-# Shares do not say who goes where. Simulated people do: each has the same errors of utility before and after, and chooses once with
-# and once without the maglev.
+# Shares do not say who goes where. Simulated people do: each has the same errors of utility before and after, and
+# chooses once with and once without the maglev.
 with cm.plots.style("double"):
     flows = cm.plots.scenario(result, scenarios["no maglev"], before=result.data, simulations=20, rng=1, names=names)
 
 # %%
 # What is it worth?
 # -----------------
-# The change of consumer surplus in francs for a trip: what travellers would have to be paid, or would pay, to be as well off as
-# before. For a population, multiply by its trips.
+# The change of consumer surplus in francs for a trip: what travellers would have to be paid, or would pay, to be as
+# well off as before. For a population, multiply by its trips.
 for name, change in scenarios.items():
     surplus = cm.consumer_surplus(result, None, change, per="cost").to_frame().loc["mean"]
     print(f"{name:22}{surplus['estimate']:8.2f}  ({surplus['lower']:.2f} to {surplus['upper']:.2f})")
 
 # %%
-# Dearer cars take five francs per trip from travellers on average. To lose the maglev costs them much more: it is what six out of
-# ten chose, in a survey about a train that did not exist.
+# Dearer cars take five francs per trip from travellers on average. To lose the maglev costs them much more: it is what
+# six out of ten chose, in a survey about a train that did not exist.
 #
 # Small changes
 # -------------
-# Elasticities say the same for small changes: by time, because a cost of zero has no one per cent. Rows are the modes whose time
-# changes; columns those that respond.
+# Elasticities say the same for small changes: by time, because a cost of zero has no one per cent. Rows are the modes
+# whose time changes; columns those that respond.
 print(cm.elasticities(result, "time").matrix().round(2).to_string())
 
 # %%
@@ -95,8 +96,8 @@ with cm.plots.style("single"):
     matrix = cm.plots.elasticity_matrix(result, "time", names=names)
 
 # %%
-# In a logit both other modes lose the same part of each traveller's probability. Here car and train are in one nest, and take more
-# from each other.
+# In a logit both other modes lose the same part of each traveller's probability. Here car and train are in one nest,
+# and take more from each other.
 if len(sys.argv) > 1:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)

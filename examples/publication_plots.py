@@ -2,14 +2,16 @@
 The tables and figures of a paper
 =================================
 
-From fitted models to what a journal wants: a table of coefficients in LaTeX, Word or Excel, and figures of the exact column width,
-with fonts in the files and colours that are readable in grey. Run as a script with a folder, it writes everything there.
+From fitted models to what a journal wants: a table of coefficients in LaTeX, Word or Excel, and figures of the exact
+column width, with fonts in the files and colours that are readable in grey. Run as a script with a folder, it writes
+everything there.
 """
 
 # %%
 # The models
 # ----------
-# Two of intercity travel in Australia, with and without the time at the terminal, and two of Switzerland, with a nest and without.
+# Two of intercity travel in Australia, with and without the time at the terminal, and two of Switzerland, with a nest
+# and without.
 import sys
 import tempfile
 from pathlib import Path
@@ -43,8 +45,8 @@ nested = cm.NestedLogit(swiss, "time + cost", {"existing": ["TRAIN", "CAR"]}, ba
 # %%
 # The table
 # ---------
-# ``compare`` puts models side by side, with names for readers and, if the journal wants them, stars: those of lambda are against 1,
-# where the nested logit is a logit.
+# ``compare`` puts models side by side, with names for readers and, if the journal wants them, stars: those of lambda
+# are against 1, where the nested logit is a logit.
 words = {"time": "Travel time (h)", "cost": "Cost (100 CHF)", "ASC[TRAIN]": "Train", "ASC[SM]": "Swissmetro"}
 table = cm.compare({"Logit": logit, "Nested logit": nested}, stars=True, names=words)
 print(table)
@@ -54,8 +56,8 @@ print(table)
 print(table.summary().as_latex())
 
 # %%
-# ``save`` writes what the ending says: ``.tex``, ``.docx``, ``.xlsx``, ``.csv``, ``.html``, ``.md`` or ``.txt``. Word and Excel need the
-# extras ``choicemodel[word]`` and ``choicemodel[excel]``.
+# ``save`` writes what the ending says: ``.tex``, ``.docx``, ``.xlsx``, ``.csv``, ``.html``, ``.md`` or ``.txt``. Word
+# and Excel need the extras ``choicemodel[word]`` and ``choicemodel[excel]``.
 temporary = tempfile.TemporaryDirectory()
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(temporary.name)
 folder.mkdir(parents=True, exist_ok=True)
@@ -65,8 +67,9 @@ table.save(folder / "models.html")
 # %%
 # The figures
 # -----------
-# ``cm.plots.style("single")`` is one column of a journal, 88 mm, ``"double"`` both, 180 mm; letters are of 8 pt. Figures are Matplotlib axes,
-# so that anything can be changed before they are saved. ``save`` writes PDF, SVG and PNG of 600 dpi.
+# ``cm.plots.style("single")`` is one column of a journal, 88 mm, ``"double"`` both, 180 mm; letters are of 8 pt.
+# Figures are Matplotlib axes, so that anything can be changed before they are saved. ``save`` writes PDF, SVG and PNG
+# of 600 dpi.
 names = {"TRAIN": "train", "SM": "Swissmetro", "CAR": "car", "time": "Travel time", "cost": "Cost"}
 labels = {"gc": "generalised cost", "ttme": "terminal time", "hinc[air]": "income (air)"}
 with cm.plots.style("single"):
@@ -102,8 +105,8 @@ with cm.plots.style("single"):
     cm.plots.save(ax, folder / "value_of_time.pdf")
 
 # %%
-# Elasticities, and calibration: observed shares against predicted probabilities, by tenths of the predictions. Several figures in one have
-# parts of their own:
+# Elasticities, and calibration: observed shares against predicted probabilities, by tenths of the predictions. Several
+# figures in one have parts of their own:
 with cm.plots.style("double"):
     figure = plt.figure(layout="constrained")
     left, right = figure.subfigures(1, 2)
@@ -112,7 +115,8 @@ with cm.plots.style("double"):
     cm.plots.save(figure, folder / "elasticities_and_calibration.pdf")
 
 # %%
-# A profile of the likelihood shows whether the interval that the table gives is right: the curve should be the parabola.
+# A profile of the likelihood shows whether the interval that the table gives is right: the curve should be the
+# parabola.
 with cm.plots.style("single"):
     ax = cm.plots.likelihood_profile(full, "gc")
     cm.plots.save(ax, folder / "profile.pdf")
@@ -123,4 +127,5 @@ for path in sorted(folder.iterdir()):
 temporary.cleanup()
 
 # %%
-# ``cm.report`` writes one HTML file with all of it, methods and verification included: see :doc:`fit_survey` and :doc:`/report`.
+# ``cm.report`` writes one HTML file with all of it, methods and verification included: see :doc:`fit_survey` and
+# :doc:`/report`.

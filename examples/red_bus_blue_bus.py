@@ -2,10 +2,11 @@
 The red bus and the blue bus
 ============================
 
-What independent errors imply (IIA), shown by simulation. A car and a red bus are equally good, so half of the people take each. Then a
-blue bus arrives, the red one in another colour. The logit gives each of the three a third: its errors are independent, so the blue bus
-is a new chance for everybody, and the odds of car and red bus stay what they were. For people who do not care about colours the two
-buses have one and the same error, and the buses share the half that the red one had.
+What independent errors imply (IIA), shown by simulation. A car and a red bus are equally good, so half of the people
+take each. Then a blue bus arrives, the red one in another colour. The logit gives each of the three a third: its
+errors are independent, so the blue bus is a new chance for everybody, and the odds of car and red bus stay what they
+were. For people who do not care about colours the two buses have one and the same error, and the buses share the half
+that the red one had.
 """
 
 # %%
@@ -59,5 +60,12 @@ left = [np.mean(chosen[before == 0] == 2) for chosen in (logit, shared)]
 print(f"\nDrivers who get on the blue bus: {left[0]:.1%} with independent errors, {left[1]:.1%} with one for both")
 
 # %%
-# Nobody who drove gets on a bus because of its colour. A nested logit with the two buses in one nest lies between these two columns, and its
-# lambda says where: :doc:`nested_logit`.
+with cm.plots.style("double"):
+    ax = table.drop(columns="softmax").T.plot.barh(stacked=True, color=["0.6", "tab:red", "tab:blue"], width=0.6)
+    ax.invert_yaxis()
+    ax.set_xlabel("Share")
+    ax.legend(ncols=3, loc="upper left", bbox_to_anchor=(0, 1.2))
+
+# %%
+# Nobody who drove gets on a bus because of its colour. A nested logit with the two buses in one nest lies between these
+# two columns, and its lambda says where: :doc:`nested_logit`.

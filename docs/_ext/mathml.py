@@ -9,7 +9,6 @@ from sphinx.errors import ExtensionError
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-
 CONVERTER = LatexToMathML()
 
 
