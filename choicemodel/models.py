@@ -258,6 +258,16 @@ class ChoiceModel:
         params : dict, Series or sequence
         complete : bool
             Whether every parameter must be given; else those that are not have their starting values.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MultinomialLogit(data, "gc | 0")
+        >>> model.vector({"gc": -0.01})
+        array([-0.01])
         """
         if complete and isinstance(params, (Mapping, pd.Series)):
             absent = [n for n in self.parameters.names if n not in params]
@@ -279,6 +289,17 @@ class ChoiceModel:
         -------
         Evaluation
             ``value``, ``score`` (K,) and ``hessian`` (K, K) or None.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MultinomialLogit(data, "gc + ttme", base="car")
+        >>> found = model.evaluate({"gc": 0.0, "ttme": 0.0})
+        >>> round(found.value, 3), found.score.round(1)
+        (-291.122, array([-1481.8, -2011.8,     5.5,   -22.5,    10.5]))
         """
         with executor(threads) as pool:
             theta = self.vector(params)
@@ -300,6 +321,17 @@ class ChoiceModel:
         -------
         ndarray (U, K)
             Units in the order of their sorted labels.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> scores = result.model.unit_scores(result.params)
+        >>> scores.shape, bool(abs(scores.sum(axis=0)).max() < 1e-6)
+        ((210, 5), True)
         """
         composition, theta = self.composition(), self.vector(params)
         with executor(threads) as pool:
@@ -318,13 +350,34 @@ class ChoiceModel:
         -------
         Series
             On the index of the data's long table.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MultinomialLogit(data, "gc | 0")
+        >>> model.probabilities({"gc": -0.01}).head(4).round(3).to_list()
+        [0.223, 0.221, 0.223, 0.333]
         """
         design = self.design_on(data)
         values = probabilities(self.vector(params), design, self.errors, self.heterogeneity_or_none)
         return pd.Series(values, index=design.data.index, name="probability")
 
     def design_on(self, data: ChoiceData | None = None) -> Design:
-        """The design on other data, coded exactly as the model's own; default its own."""
+        """The design on other data, coded exactly as the model's own; default its own.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> result.model.design_on(data.query("hinc > 40")).names
+        ('gc', 'ttme', 'ASC[air]', 'ASC[bus]', 'ASC[train]')
+        """
         if data is None or data is self.data:
             return self._own_design("This")
         return design_from_recipe(self.recipe, data)
@@ -495,6 +548,19 @@ class ChoiceModel:
             If standard errors are undefined.
         LatentClassWarning
             If a class is empty or the same as another one, or the best optimum was found from one point only.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MultinomialLogit(data, "gc + ttme", base="car")
+        >>> model.fit()
+        <ChoiceResults: Multinomial logit, 5 parameters, 210 situations, log-likelihood -199.9766, converged>
+        >>> held = model.fit(fixed={"ASC[air]": 0})
+        >>> held.fixed, held.bse.isna().to_list()
+        (('ASC[air]',), [False, False, True, False, False])
         """
         shares = self.population_shares if population_shares is None else population_shares
         model = self if shares is None else self._by_choice(shares, fixed, cov_type)
@@ -1085,6 +1151,24 @@ def load_results(path: str | os.PathLike[str]) -> ChoiceResults:
     ------
     ResultFileError
         If the file is missing, truncated, edited, foreign, or from a newer version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result.save(Path(folder) / "travel.json")
+    ...     loaded = cm.load_results(Path(folder) / "travel.json")
+    ...
+    >>> loaded
+    <ChoiceResults: Multinomial logit, 5 parameters, 210 situations, log-likelihood -199.9766, converged>
+    >>> loaded.data is None, loaded.predict(data).equals(result.predict(data))
+    (True, True)
     """
     content = storage.read(path, "results")
     try:
