@@ -1,8 +1,11 @@
 """How Sphinx builds the pages. Nothing is fetched: no inventories, no fonts; formulas become MathML at build."""
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
+
+from sphinx.application import Sphinx
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -68,3 +71,21 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "header_links_before_dropdown": 8,
 }
+
+
+def draw_theory(app: Sphinx) -> None:
+    """Draw the figures of the theory pages before they are read."""
+    path = Path(app.srcdir) / "theory" / "figures.py"
+    if not path.exists():
+        return
+    spec = importlib.util.spec_from_file_location("theory_figures", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.build(path.with_suffix(""))
+
+
+def setup(app: Sphinx) -> None:
+    """Register what has to be made before pages are read."""
+    app.connect("builder-inited", draw_theory)
