@@ -1,7 +1,7 @@
 """How Sphinx builds the pages. Nothing is fetched: no inventories, no fonts; formulas become MathML at build."""
 
-import importlib.util
 import os
+import runpy
 import sys
 from pathlib import Path
 
@@ -78,12 +78,7 @@ def draw_theory(app: Sphinx) -> None:
     path = Path(app.srcdir) / "theory" / "figures.py"
     if not path.exists():
         return
-    spec = importlib.util.spec_from_file_location("theory_figures", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.build(path.with_suffix(""))
+    runpy.run_path(str(path))["build"](path.with_suffix(""))
 
 
 def setup(app: Sphinx) -> None:
