@@ -28,8 +28,8 @@ METHODS = {
     cm.ChoiceResults: "conf_int cov_params with_cov with_noise t_test wald_test predict save summary",
 }
 SERVING = {
-    cm.ChoiceData: "require_columns require_whole_sets section_data sampled with_choices with_answers name_of "
-    "fingerprint group_codes weights_or_ones",
+    cm.ChoiceData: "require_columns require_whole_sets require_in_memory some_columns section_data sampled "
+    "with_choices with_answers name_of fingerprint group_codes weights_or_ones",
     cm.ChoiceModel: "derived_numbers composition to_dict from_dict",
     cm.ChoiceResults: "covered_by fingerprint to_dict from_dict who",
 }
