@@ -250,7 +250,7 @@ class ChoiceModel:
 
     # --- evaluation --------------------------------------------------------------------------------------------------
 
-    def vector(self, params: Params | None, *, complete: bool = False) -> FloatArray:
+    def vector(self, params: Params | None, *, complete: bool = False, called: str = "params") -> FloatArray:
         """Read parameters given by name or in order (K,).
 
         Parameters
@@ -258,6 +258,8 @@ class ChoiceModel:
         params : dict, Series or sequence
         complete : bool
             Whether every parameter must be given; else those that are not have their starting values.
+        called : str
+            What messages call them.
 
         Examples
         --------
@@ -273,7 +275,7 @@ class ChoiceModel:
             absent = [n for n in self.parameters.names if n not in params]
             if absent:
                 raise SpecificationError(f"params must give every parameter; {', '.join(absent)} are not there.")
-        return self.parameters.vector(params, "params")  # type: ignore[arg-type]
+        return self.parameters.vector(params, called)  # type: ignore[arg-type]
 
     def evaluate(self, params: Params, *, hessian: bool = False, threads: int | None = None) -> Evaluation:
         """Compute the log-likelihood with its score and, if wanted, its Hessian at given parameters.
@@ -566,7 +568,7 @@ class ChoiceModel:
         model = self if shares is None else self._by_choice(shares, fixed, cov_type)
         design = model._own_design("fit")
         settings = FitSettings(
-            start=None if start is None else dict(zip(self.parameters.names, self.vector(start).tolist(), strict=True)),
+            start=None if start is None else self._named(self.vector(start, called="start")),
             fixed=None if fixed is None else dict(fixed),
             tolerance=tolerance,
             max_iterations=max_iterations,
@@ -599,6 +601,9 @@ class ChoiceModel:
             _stored=stored,
         )
         return plain.covered_by(wanted, groups)
+
+    def _named(self, theta: FloatArray) -> dict[str, float]:
+        return dict(zip(self.parameters.names, theta.tolist(), strict=True))
 
     def _by_choice(
         self, shares: Mapping[Any, float] | pd.Series[float], fixed: Mapping[str, float] | None, cov_type: str | None

@@ -541,7 +541,8 @@ class ChoiceResults:
     def covered_by(self, cov_type: str, groups: Any) -> ChoiceResults:
         """As `with_cov`, for callers who stand between it and the user: warnings are at the line of their caller."""
         if cov_type not in COV_TYPES:
-            raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {cov_type!r}.")
+            hint = " White's sandwich is 'robust', without a small-sample factor." if _of_white(cov_type) else ""
+            raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {cov_type!r}.{hint}")
         if (cov_type == "cluster") != (groups is not None):
             raise SpecificationError(
                 "cov_type='cluster' needs groups=, a column of the data or one value per row."
@@ -1141,6 +1142,11 @@ def inconsistency(result: ChoiceResults) -> str:
             "shares and elasticities are those of its probabilities, which describe choices and explain none."
         )
     return ""
+
+
+def _of_white(cov_type: Any) -> bool:
+    """Whether this is what statsmodels calls one of White's covariances."""
+    return isinstance(cov_type, str) and cov_type.upper() in ("HC0", "HC1", "HC2", "HC3", "WHITE", "SANDWICH")
 
 
 def _read_noise(covariance: pd.DataFrame | FloatArray, names: pd.Index[str]) -> FloatArray:
