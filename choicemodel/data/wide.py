@@ -127,14 +127,14 @@ def _sources_of(spec: WideSpec) -> tuple[dict[str, dict[Any, Source]], dict[Any,
 
 def _refuse_turned_round(frame: pd.DataFrame, spec: WideSpec) -> None:
     """Refuse alternatives written as code -> label, before their columns are looked for."""
-    if spec.choice not in frame.columns or frame.columns.duplicated().any():
+    numbers_first = all(isinstance(v, str) and not isinstance(k, str) for k, v in spec.alternatives.items())
+    if not numbers_first or spec.choice not in frame.columns or frame.columns.duplicated().any():
         return
-    chosen = set(frame[spec.choice].dropna().unique().tolist())
-    if chosen & set(spec.alternatives) and not chosen & set(spec.alternatives.values()):
+    if set(frame[spec.choice].dropna().unique().tolist()) & set(spec.alternatives):
         turned = {code: label for label, code in spec.alternatives.items()}
         raise SpecificationError(
-            f"alternatives= maps each label to its code in `{spec.choice}`, and here the codes come first: turn it round, "
-            f"alternatives={turned!r}."
+            f"alternatives= maps each label to its code in `{spec.choice}`, and here the codes come first: "
+            f"turn it round, alternatives={turned!r}."
         )
 
 

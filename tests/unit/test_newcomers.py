@@ -40,7 +40,7 @@ def test_the_covariances_of_white_are_called_robust(data, result) -> None:
         result.with_cov("HC0")
     with pytest.raises(SpecificationError, match="sandwich is 'robust'"):
         cm.MultinomialLogit(data, "gc").fit(cov_type="HC1")
-    with pytest.raises(SpecificationError, match="got 'bootstrap'.$"):
+    with pytest.raises(SpecificationError, match=r"got 'bootstrap'\.$"):
         result.with_cov("bootstrap")
 
 
