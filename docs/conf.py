@@ -26,7 +26,7 @@ extensions = [
     "mathml",
 ]
 html_math_renderer = "mathml"
-exclude_patterns = ["_build", "_ext", "*-section.md"]  # sections wait for a page that takes them
+exclude_patterns = ["_build", "_ext"]
 templates_path = ["_templates"]
 default_role = "code"  # single backticks in docstrings are code
 nitpicky = False
