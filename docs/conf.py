@@ -63,6 +63,7 @@ html_title = "choicemodel"
 html_static_path = ["_static"]
 html_css_files = ["choicemodel.css"]
 html_show_sourcelink = False
+html_sidebars = {"index": [], "numbers": []}  # they have no pages below them
 html_theme_options = {
     "show_prev_next": False,
     "navigation_with_keys": False,
