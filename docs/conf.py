@@ -1,9 +1,11 @@
 """How Sphinx builds the pages. Nothing is fetched: no inventories, no fonts; formulas become MathML at build."""
 
 import os
+import re
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 from sphinx.application import Sphinx
 
@@ -38,6 +40,7 @@ myst_heading_anchors = 3
 # --- the reference: one page for each public object, from its docstring
 autosummary_generate = True
 autodoc_typehints = "none"  # the signature stays short; types stand in the docstring
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
@@ -82,6 +85,15 @@ def draw_theory(app: Sphinx) -> None:
     runpy.run_path(str(path))["build"](path.with_suffix(""))
 
 
+def hide_private_arguments(*described: Any) -> tuple[str | None, str | None]:
+    """Show no signature of classes that only the package makes: nobody calls them with what they hold."""
+    _, what, _, _, _, signature, returns = described
+    if what == "class" and signature and re.search(r"\b_\w|\*arguments", signature):
+        return "", returns
+    return signature, returns
+
+
 def setup(app: Sphinx) -> None:
-    """Register what has to be made before pages are read."""
+    """Register what has to be made before pages are read, and what has to be left out of them."""
+    app.connect("autodoc-process-signature", hide_private_arguments)
     app.connect("builder-inited", draw_theory)
