@@ -79,10 +79,8 @@ html_theme_options = {
 
 def draw_theory(app: Sphinx) -> None:
     """Draw the figures of the theory pages before they are read."""
-    path = Path(app.srcdir) / "theory" / "figures.py"
-    if not path.exists():
-        return
-    runpy.run_path(str(path))["build"](path.with_suffix(""))
+    theory = Path(app.srcdir) / "theory"
+    runpy.run_path(str(theory / "figures.py"))["build"](theory / "figures")
 
 
 def hide_private_arguments(*described: Any) -> tuple[str | None, str | None]:
