@@ -147,6 +147,11 @@ def require_used(model: ChoiceModel, *columns: str) -> None:
     used = list(dict.fromkeys(name for c in model.columns for name in c.reads))
     shifting = covariates_read(model)
     for column in columns:
+        if not isinstance(column, str):
+            raise SpecificationError(
+                f"A column is one name, not {column!r}: ask for each column by itself, and put the tables of "
+                "to_frame() together with pandas.concat."
+            )
         if column not in used and column in shifting:
             raise SpecificationError(
                 f"`{column}` does not enter the utilities: it says who has which coefficients (membership=, mean= or "
