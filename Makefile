@@ -87,6 +87,6 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo-output build dist docs/_build docs/auto_examples
+	rm -rf $(VENV) $(OLDEST) demo-output build dist docs/_build docs/tutorials docs/api
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

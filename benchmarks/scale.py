@@ -157,7 +157,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         files(options.situations, Path(folder))
-    cluster(1_000_000)
+    cluster(2_000_000)
 
 
 if __name__ == "__main__":

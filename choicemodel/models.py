@@ -258,7 +258,7 @@ class ChoiceModel:
 
     # --- evaluation --------------------------------------------------------------------------------------------------
 
-    def vector(self, params: Params | None, *, complete: bool = False) -> FloatArray:
+    def vector(self, params: Params | None, *, complete: bool = False, called: str = "params") -> FloatArray:
         """Read parameters given by name or in order (K,).
 
         Parameters
@@ -266,13 +266,25 @@ class ChoiceModel:
         params : dict, Series or sequence
         complete : bool
             Whether every parameter must be given; else those that are not have their starting values.
+        called : str
+            What messages call them.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MultinomialLogit(data, "gc | 0")
+        >>> model.vector({"gc": -0.01})
+        array([-0.01])
         """
         check_flags(complete=complete)
         if complete and isinstance(params, (Mapping, pd.Series)):
             absent = [n for n in self.parameters.names if n not in params]
             if absent:
                 raise SpecificationError(f"params must give every parameter; {', '.join(absent)} are not there.")
-        return self.parameters.vector(params, "params")  # type: ignore[arg-type]
+        return self.parameters.vector(params, called)  # type: ignore[arg-type]
 
     def evaluate(self, params: Params, *, hessian: bool = False, threads: int | None = None) -> Evaluation:
         """Compute the log-likelihood with its score and, if wanted, its Hessian at given parameters.
@@ -288,6 +300,17 @@ class ChoiceModel:
         -------
         Evaluation
             ``value``, ``score`` (K,) and ``hessian`` (K, K) or None.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MultinomialLogit(data, "gc + ttme", base="car")
+        >>> found = model.evaluate({"gc": 0.0, "ttme": 0.0})
+        >>> round(found.value, 3), found.score.round(1)
+        (-291.122, array([-1481.8, -2011.8,     5.5,   -22.5,    10.5]))
         """
         check_flags(hessian=hessian)
         with executor(threads) as pool:
@@ -310,6 +333,17 @@ class ChoiceModel:
         -------
         ndarray (U, K)
             Units in the order of their sorted labels.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> scores = result.model.unit_scores(result.params)
+        >>> scores.shape, bool(abs(scores.sum(axis=0)).max() < 1e-6)
+        ((210, 5), True)
         """
         composition, theta = self.composition(), self.vector(params)
         with executor(threads) as pool:
@@ -328,13 +362,34 @@ class ChoiceModel:
         -------
         Series
             On the index of the data's long table.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MultinomialLogit(data, "gc | 0")
+        >>> model.probabilities({"gc": -0.01}).head(4).round(3).to_list()
+        [0.223, 0.221, 0.223, 0.333]
         """
         design = self.design_on(data)
         values = probabilities(self.vector(params), design, self.errors, self.heterogeneity_or_none)
         return pd.Series(values, index=design.data.index, name="probability")
 
     def design_on(self, data: ChoiceData | None = None) -> Design:
-        """The design on other data, coded exactly as the model's own; default its own."""
+        """The design on other data, coded exactly as the model's own; default its own.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> result.model.design_on(data.query("hinc > 40")).names
+        ('gc', 'ttme', 'ASC[air]', 'ASC[bus]', 'ASC[train]')
+        """
         if data is None or data is self.data:
             return self._own_design("This")
         require(data, ChoiceData, "data=", "ChoiceData, read with ChoiceData.from_long or from_wide")
@@ -506,12 +561,25 @@ class ChoiceModel:
             If standard errors are undefined.
         LatentClassWarning
             If a class is empty or the same as another one, or the best optimum was found from one point only.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> model = cm.MultinomialLogit(data, "gc + ttme", base="car")
+        >>> model.fit()
+        <ChoiceResults: Multinomial logit, 5 parameters, 210 situations, log-likelihood -199.9766, converged>
+        >>> held = model.fit(fixed={"ASC[air]": 0})
+        >>> held.fixed, held.bse.isna().to_list()
+        (('ASC[air]',), [False, False, True, False, False])
         """
         shares = self.population_shares if population_shares is None else population_shares
         model = self if shares is None else self._by_choice(shares, fixed, cov_type)
         design = model._own_design("fit")
         settings = FitSettings(
-            start=None if start is None else dict(zip(self.parameters.names, self.vector(start).tolist(), strict=True)),
+            start=None if start is None else self._named(self.vector(start, called="start")),
             fixed=None if fixed is None else read_mapping(fixed, "fixed", "{'cost': -1.0}"),
             tolerance=tolerance,
             max_iterations=max_iterations,
@@ -548,6 +616,9 @@ class ChoiceModel:
             _stored=stored,
         )
         return plain.covered_by(wanted, groups)
+
+    def _named(self, theta: FloatArray) -> dict[str, float]:
+        return dict(zip(self.parameters.names, theta.tolist(), strict=True))
 
     def _by_choice(
         self, shares: Mapping[Any, float] | pd.Series[float], fixed: Mapping[str, float] | None, cov_type: str | None
@@ -1102,6 +1173,24 @@ def load_results(path: str | os.PathLike[str]) -> ChoiceResults:
     ------
     ResultFileError
         If the file is missing, truncated, edited, foreign, or from a newer version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result.save(Path(folder) / "travel.json")
+    ...     loaded = cm.load_results(Path(folder) / "travel.json")
+    ...
+    >>> loaded
+    <ChoiceResults: Multinomial logit, 5 parameters, 210 situations, log-likelihood -199.9766, converged>
+    >>> loaded.data is None, loaded.predict(data).equals(result.predict(data))
+    (True, True)
     """
     content = storage.read(path, "results")
     try:

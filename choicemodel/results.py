@@ -234,6 +234,20 @@ class ChoiceResults:
         Which covariance standard errors, z, p and intervals follow.
     groups : str or None
         What a ``cluster`` covariance is grouped by.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> result
+    <ChoiceResults: Multinomial logit, 5 parameters, 210 situations, log-likelihood -199.9766, converged>
+    >>> result.params.round(4).to_dict()
+    {'gc': -0.0158, 'ttme': -0.0971, 'ASC[air]': 5.7764, 'ASC[bus]': 3.2107, 'ASC[train]': 3.923}
+    >>> round(result.llf, 3), round(result.rho_squared, 3), result.nobs
+    (-199.977, 0.313, 210)
     """
 
     model: FittedModel
@@ -283,14 +297,41 @@ class ChoiceResults:
         return self._series(2 * ndtr(-np.abs(self.tvalues.to_numpy())), "p")
 
     def conf_int(self, alpha: float = 0.05) -> pd.DataFrame:
-        """Normal confidence intervals of level 1 - alpha, columns ``lower`` and ``upper``."""
+        """Normal confidence intervals of level 1 - alpha, columns ``lower`` and ``upper``.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> result.conf_int().round(4)
+                     lower   upper
+        gc         -0.0244 -0.0072
+        ttme       -0.1175 -0.0766
+        ASC[air]    4.4908  7.0619
+        ASC[bus]    2.3294  4.0920
+        ASC[train]  3.0567  4.7893
+        """
         if not is_share(alpha):
             raise SpecificationError(f"alpha must be between 0 and 1; got {written(alpha)}.")
         half = float(ndtri(1 - alpha / 2)) * self.bse
         return pd.DataFrame({"lower": self.params - half, "upper": self.params + half})
 
     def cov_params(self) -> pd.DataFrame:
-        """Covariance of the estimates; NaN for parameters that are fixed or undefined."""
+        """Covariance of the estimates; NaN for parameters that are fixed or undefined.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> (result.cov_params().loc["gc", "gc"] ** 0.5 == result.bse["gc"]).item()
+        True
+        """
         return pd.DataFrame(self._covariance.copy(), index=self._names, columns=self._names)
 
     @property
@@ -484,13 +525,25 @@ class ChoiceResults:
         ------
         SpecificationError
             If the type is unknown, groups are missing or not wanted, or they cut through a unit.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> robust = result.with_cov("robust")
+        >>> (robust.bse / result.bse).round(2).to_dict()
+        {'gc': 1.12, 'ttme': 1.43, 'ASC[air]': 1.28, 'ASC[bus]': 1.2, 'ASC[train]': 1.16}
         """
         return self.covered_by(cov_type, groups)
 
     def covered_by(self, cov_type: str, groups: Any) -> ChoiceResults:
         """As `with_cov`, for callers who stand between it and the user: warnings are at the line of their caller."""
         if not is_word(cov_type, COV_TYPES):
-            raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {written(cov_type)}.")
+            hint = " White's sandwich is 'robust', without a small-sample factor." if _of_white(cov_type) else ""
+            raise SpecificationError(f"cov_type must be one of {', '.join(COV_TYPES)}; got {written(cov_type)}.{hint}")
         if (cov_type == "cluster") != (groups is not None):
             raise SpecificationError(
                 "cov_type='cluster' needs groups=, a column of the data or one value per row."
@@ -534,6 +587,18 @@ class ChoiceResults:
         ------
         SpecificationError
             If it is no covariance of the parameters.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> import numpy as np
+        >>> noisy = result.with_noise(np.diag(0.1 * np.diag(result.cov_params())), "rounding of the answers")
+        >>> (noisy.bse / result.bse).round(3).to_list()
+        [1.049, 1.049, 1.049, 1.049, 1.049]
         """
         added = _read_noise(covariance, self._names)
         own = self._covariance if self._noise is None else self._covariance - self._noise.covariance
@@ -584,6 +649,16 @@ class ChoiceResults:
         Returns
         -------
         statsmodels ContrastResults
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> result.t_test("ttme = 5 * gc").pvalue.round(3).item()
+        0.457
         """
         return self._contrast("t_test", hypothesis)
 
@@ -598,6 +673,17 @@ class ChoiceResults:
         Returns
         -------
         statsmodels ContrastResults
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> test = result.wald_test("gc = 0, ttme = 0")
+        >>> round(float(test.statistic), 1), test.df_denom
+        (100.8, 2.0)
         """
         return self._contrast("wald_test", hypothesis)
 
@@ -666,9 +752,12 @@ class ChoiceResults:
         >>> data = cm.ChoiceData.from_long(
         ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
         ... )
-        >>> result = cm.MultinomialLogit(data, "gc + ttme").fit()
-        >>> result.predict().head(4).round(3).tolist()
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> result.predict().head(4).round(3).to_list()
         [0.08, 0.371, 0.168, 0.381]
+        >>> dearer = data.assign(gc=lambda d: d["gc"] + 10 * (d["mode"] == "car"))
+        >>> result.predict(dearer).head(4).round(3).to_list()
+        [0.085, 0.393, 0.178, 0.344]
         """
         if data is None:
             data = self._require_data("predict() without data")
@@ -703,6 +792,22 @@ class ChoiceResults:
         Parameters
         ----------
         path : path-like
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     result.save(Path(folder) / "travel.json")
+        ...     loaded = cm.load_results(Path(folder) / "travel.json")
+        ...
+        >>> loaded.params.equals(result.params)
+        True
         """
         storage.write(path, "results", self.to_dict())
 
@@ -785,6 +890,19 @@ class ChoiceResults:
         ------
         SpecificationError
             If an option cannot be read, or names parameters that there are not.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+        >>> summary = result.summary(digits=3)
+        >>> print(summary.as_text().splitlines()[0].strip())
+        Multinomial logit
+        >>> print(summary.as_markdown().splitlines()[0])
+        **Multinomial logit**
         """
         shown = layout(list(self._names), digits=digits, stars=stars, names=names, groups=groups)
         blocks: list[Block | Pairs] = [self._header_block()]
@@ -1034,6 +1152,11 @@ def inconsistency(result: ChoiceResults) -> str:
             "shares and elasticities are those of its probabilities, which describe choices and explain none."
         )
     return ""
+
+
+def _of_white(cov_type: Any) -> bool:
+    """Whether this is what statsmodels calls one of White's covariances."""
+    return isinstance(cov_type, str) and cov_type.upper() in ("HC0", "HC1", "HC2", "HC3", "WHITE", "SANDWICH")
 
 
 def _read_noise(covariance: pd.DataFrame | FloatArray, names: pd.Index[str]) -> FloatArray:

@@ -1,7 +1,9 @@
-"""From a survey to a report: read, fit, verify, and write everything that a paper needs.
+"""
+From a survey to a report
+=========================
 
-The Swissmetro survey asks travellers nine times each to choose between train, car and a new underground maglev. Run
-with a folder to write to; default a temporary one, which is deleted again.
+Everything in one script, as a project would have it: read, fit, verify, and write what a paper and its referees need.
+Run it with a folder to write to; the default is a temporary one, which is deleted again.
 """
 
 import inspect
@@ -49,6 +51,8 @@ def main(folder: Path) -> None:
 
     # 3. what an hour is worth: hundreds of francs become francs
     value = cm.willingness_to_pay(nested, "time", per="cost", direction="reduction", multiply=100)
+    with cm.plots.style("single"):
+        cm.plots.willingness_to_pay(value)
     print(f"\nAn hour less is worth {value.estimate:.0f} francs (95 %: {value.lower:.0f} to {value.upper:.0f}).")
 
     # 4. is any of it true? Simulated choices of explicit utilities are held against the model

@@ -53,6 +53,22 @@ class Bootstrap:
         Refits that did not converge and are left out.
     seed : int
         Where the random numbers come from.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> resampled = cm.bootstrap(result, draws=20, rng=1)
+    >>> cm.shares(result, method=resampled).to_frame()[["estimate", "std_error"]].round(2)
+                 estimate  std_error
+    alternative
+    air              0.28       0.03
+    bus              0.14       0.02
+    car              0.28       0.03
+    train            0.30       0.02
     """
 
     result: ChoiceResults

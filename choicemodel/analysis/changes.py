@@ -49,6 +49,20 @@ class Remove:
     Parameters
     ----------
     alternative : label
+
+    Examples
+    --------
+    >>> from choicemodel.analysis import Remove
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> cm.scenario(result, {"no bus": Remove("bus")}).matrix().xs("share", level="quantity").round(2)
+    alternative   air   bus   car  train
+    scenario
+    base         0.28  0.14  0.28   0.30
+    no bus       0.31  0.00  0.34   0.35
     """
 
     alternative: Any
@@ -70,6 +84,21 @@ class Add:
         is offered where that one is, and has its attributes where none are given. Without `like` it has the common
         coefficients only (so that its constant is that of the base alternative, zero), is offered everywhere, and
         needs every attribute that the utilities read.
+
+    Examples
+    --------
+    >>> from choicemodel.analysis import Add
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> night = Add("night train", {"gc": "-20%"}, like="train")
+    >>> cm.scenario(result, {"night train": night}).matrix().xs("share", level="quantity").round(2)
+    alternative   air   bus   car  train  night train
+    scenario
+    base         0.28  0.14  0.28   0.30          NaN
+    night train  0.23  0.11  0.21   0.18         0.26
     """
 
     alternative: Any
@@ -148,6 +177,18 @@ def design_after(model: ChoiceModel, data: ChoiceData, change: Changes) -> Desig
     SpecificationError
         If a new alternative lacks attributes, or the errors of the model are not independent, so that it is not known
         how a new one goes with the others.
+
+    Examples
+    --------
+    >>> from choicemodel.analysis import Add, design_after
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> design = design_after(result.model, data, Add("night train", {"gc": "-20%"}, like="train"))
+    >>> design.data.n_rows, design.data.alternatives
+    (1050, ('air', 'bus', 'car', 'night train', 'train'))
     """
     steps = list(change) if isinstance(change, (list, tuple)) else [change]
     added = [step for step in steps if isinstance(step, Add)]

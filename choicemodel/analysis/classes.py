@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,8 @@ FloatArray = NDArray[np.float64]
 
 
 def class_criteria(
-    results: ChoiceResults | Sequence[ChoiceResults], labels: Sequence[str] | None = None
+    results: ChoiceResults | Sequence[ChoiceResults] | Mapping[Any, ChoiceResults],
+    labels: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Compare models with different numbers of classes.
 
@@ -42,8 +43,9 @@ def class_criteria(
 
     Parameters
     ----------
-    results : ChoiceResults or sequence of ChoiceResults
+    results : ChoiceResults, or sequence or mapping of ChoiceResults
         Latent class models on the same data, with their data; a model without heterogeneity counts as one class.
+        The keys of a mapping are labels.
     labels : sequence of str, optional
         What the rows are called; default the numbers of classes.
 
@@ -72,6 +74,8 @@ def class_criteria(
     1           3 -5664.17  11346.01  11346.01                NaN
     2           7 -5388.31  10817.85  10921.42               0.79
     """
+    if isinstance(results, Mapping):
+        labels, results = list(results) if labels is None else labels, list(results.values())
     results = [results] if isinstance(results, ChoiceResults) else read_list(results, "results", "[first, second]")
     if not results or not all(isinstance(r, ChoiceResults) for r in results):
         raise SpecificationError("class_criteria takes a list of results: fit the models first, with model.fit().")

@@ -82,6 +82,22 @@ class Comparison(Table):
         Columns (model, ``estimate`` | ``std_error`` | ``z`` | ``p``), rows the coefficients; unrounded.
     fit : DataFrame
         Lines of fit (rows) by model.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> small = cm.MultinomialLogit(data, "ttme", base="car").fit()
+    >>> table = cm.compare({"small": small, "large": result})
+    >>> table.to_frame()["large"].round(3).head(2)
+              estimate  std_error      z    p
+    ttme        -0.097      0.010 -9.304  0.0
+    ASC[air]     5.776      0.656  8.807  0.0
+    >>> table.fit.loc["LL"].round(2).to_dict()
+    {'small': -206.82, 'large': -199.98}
     """
 
     frame: pd.DataFrame = field(default_factory=pd.DataFrame)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from choicemodel.analysis.bootstrap import Bootstrap
 from choicemodel.analysis.responses import Responses, responses
 from choicemodel.analysis.uncertainty import Estimates, Inference, replace_text, uncertainty
-from choicemodel.arguments import require
+from choicemodel.arguments import written
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import factorize, is_number, numbers_or_nan
 from choicemodel.data.structure import Structure
@@ -148,7 +148,11 @@ def require_used(model: ChoiceModel, *columns: str) -> None:
     used = list(dict.fromkeys(name for c in model.columns for name in c.reads))
     shifting = covariates_read(model)
     for column in columns:
-        require(column, str, "column", "the name of a column")
+        if not isinstance(column, str):
+            raise SpecificationError(
+                f"A column is one name, not {written(column)}: ask for each column by itself, and put the tables of "
+                "to_frame() together with pandas.concat."
+            )
         if column not in used and column in shifting:
             raise SpecificationError(
                 f"`{column}` does not enter the utilities: it says who has which coefficients (membership=, mean= or "

@@ -68,6 +68,17 @@ class IIASubset:
         Coefficients that the restricted choice set cannot identify.
     notes : tuple of str
         Why a number is missing, in words.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> subset = cm.iia_test(result, drop="air").subsets[0]
+    >>> subset.dropped, subset.nobs, round(subset.statistic, 1), subset.df
+    (('air',), 152, 27.3, 4)
     """
 
     dropped: tuple[Any, ...]
@@ -123,6 +134,19 @@ class IIATest:
     formula : str
         Formula of the model tested.
     notes : tuple of str
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> test = cm.iia_test(result, drop="air")
+    >>> test.to_frame().iloc[:, :3].round(3)
+             statistic  df  pvalue
+    dropped
+    air          27.26   4     0.0
     """
 
     subsets: tuple[IIASubset, ...]

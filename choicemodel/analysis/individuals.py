@@ -127,6 +127,17 @@ def individual_probabilities(result: ChoiceResults, data: ChoiceData | None = No
     ------
     SpecificationError
         If a person is not in the estimation data.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> few = cm.datasets.electricity().query("id <= 40")
+    >>> data = cm.ChoiceData.from_long(few, situation="chid", alternative="alt", choice="choice", person="id")
+    >>> mixed = cm.MixedLogit(data, "pf + cl + loc | 0", {"loc": "normal"}, draws=cm.Draws("sobol", 32, rng=0)).fit()
+    >>> cm.individual_probabilities(mixed).head(4).round(2).to_list()
+    [0.18, 0.53, 0.17, 0.13]
+    >>> mixed.predict().head(4).round(2).to_list()  # of somebody whose choices are not known
+    [0.2, 0.46, 0.19, 0.14]
     """
     model, known, mixing = _mixture(result, None, "individual_probabilities")
     data = known if data is None else data

@@ -52,6 +52,24 @@ class NonnestedTest:
         Of the difference.
     n_units : int
     notes : tuple of str
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> other = cm.MultinomialLogit(data, "log(gc) + ttme", base="car").fit()
+    >>> test = cm.nonnested_test(result, other)
+    >>> test.to_frame().round(3)
+                         statistic  pvalue
+    test
+    Vuong, plain            -2.151   0.031
+    Vuong, AIC              -2.151   0.031
+    Vuong, BIC              -2.151   0.031
+    Ben-Akiva and Swait        NaN   0.001
+    Horowitz                   NaN   0.001
     """
 
     vuong: pd.DataFrame

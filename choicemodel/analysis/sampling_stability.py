@@ -44,6 +44,17 @@ class SamplingStability:
         ``alternatives`` (mean of a situation), ``seed``, ``llf``, and the parameters.
     failed : int
         Refits that did not converge, and are left out.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data.sample_alternatives(3, rng=0), "gc + ttme", base="car").fit()
+    >>> stability = cm.sampling_stability(result, refits=2, rng=1)
+    >>> stability.to_frame().columns.to_list()
+    ['estimate', 'std_error', 'sampling_error', 'ratio', 'shift', 'shift_ratio']
     """
 
     result: ChoiceResults

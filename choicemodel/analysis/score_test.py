@@ -62,6 +62,17 @@ class ScoreStatistic:
         Columns tested.
     spanned : tuple of str
         Columns that are combinations of others in the model, about which a test can say nothing.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> first = cm.lm_test(result, "log(gc) + invc").each[0]
+    >>> round(first.statistic, 2), first.df, round(first.pvalue, 4)
+    (11.7, 1, 0.0006)
     """
 
     statistic: float
@@ -89,6 +100,21 @@ class ScoreTest:
         Whether the robust version is the verdict: where persons or weights are declared.
     at_bound : tuple of str
         Parameters that the fit left on a bound of their range, which the test takes as known.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> test = cm.lm_test(result, "log(gc) + invc")
+    >>> test.to_frame()[["statistic", "df", "pvalue"]].round(3)
+             statistic  df  pvalue
+    column
+    log(gc)     11.697   1   0.001
+    invc         0.560   1   0.454
+    all         11.871   2   0.003
     """
 
     joint: ScoreStatistic

@@ -50,6 +50,22 @@ class DrawStability:
         ``llf``, and the parameters.
     failed : int
         Refits that did not converge, and are left out.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> few = cm.datasets.electricity().query("id <= 40")
+    >>> data = cm.ChoiceData.from_long(few, situation="chid", alternative="alt", choice="choice", person="id")
+    >>> mixed = cm.MixedLogit(data, "pf + cl + loc | 0", {"loc": "normal"}, draws=cm.Draws("sobol", 32, rng=0)).fit()
+    >>> stability = cm.draw_stability(mixed, 2, rng=1)
+    >>> stability.to_frame()[["std_error", "simulation_error", "shift"]].round(2).abs()
+             std_error  simulation_error  shift
+    pf            0.02               0.0    0.0
+    cl            0.04               0.0    0.0
+    loc           0.12               0.0    0.0
+    sd[loc]       0.19               0.0    0.0
+    >>> print(stability.verdict.split(":")[0])
+    32 draws suffice
     """
 
     result: ChoiceResults

@@ -50,6 +50,18 @@ class LikelihoodRatioTest:
     weights : tuple of float or None
         Where parameters are tested on a bound that they may leave to one side only: the weights of the chi-squares
         with `df` less as many degrees of freedom as there are such parameters, ..., to `df`.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> small = cm.MultinomialLogit(data, "ttme", base="car").fit()
+    >>> test = cm.lr_test(small, result)
+    >>> round(test.statistic, 2), test.df, round(test.pvalue, 5)
+    (13.68, 1, 0.00022)
     """
 
     statistic: float

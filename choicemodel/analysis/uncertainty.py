@@ -86,6 +86,26 @@ class Estimates:
         What the numbers mean.
     beside : DataFrame or None
         Further columns, on the same index.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> found = cm.elasticities(result, "gc", of="air")
+    >>> found.to_frame().round(2)
+                        estimate  std_error  lower  upper
+    changed responding
+    air     air            -0.77       0.22  -1.19  -0.35
+            bus             0.24       0.08   0.09   0.39
+            car             0.41       0.12   0.16   0.65
+            train           0.21       0.06   0.10   0.32
+    >>> found.matrix("std_error").round(2)
+    responding   air   bus   car  train
+    changed
+    air         0.22  0.08  0.12   0.06
     """
 
     index: pd.Index[Any]

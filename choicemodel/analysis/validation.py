@@ -192,6 +192,18 @@ class ValidationResult:
     common_hit_rate : float
         Hit rate of always naming the alternative most often chosen among those available.
     notes : tuple of str
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> half = cm.MultinomialLogit(data.query("individual <= 105"), "gc + ttme", base="car").fit()
+    >>> found = cm.validate(half, data.query("individual > 105"))
+    >>> round(found.llf, 2), round(found.llf / found.nobs, 3)
+    (-112.02, -1.067)
     """
 
     measures: pd.DataFrame
@@ -490,6 +502,23 @@ class CrossValidation:
         Which units fall into which fold follows from it.
     unit : str
         What was kept together.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> found = cm.cross_validate(result.model, folds=5, rng=1)
+    >>> found.to_frame().round(3).iloc[:, :4]
+          units  situations      ll  ll_per_situation
+    fold
+    1        42          42 -39.709            -0.945
+    2        42          42 -34.604            -0.824
+    3        42          42 -50.343            -1.199
+    4        42          42 -37.023            -0.882
+    5        42          42 -42.829            -1.020
     """
 
     folds: pd.DataFrame

@@ -733,7 +733,17 @@ class ChoiceData:
         require_columns(self._frame, names)
 
     def column(self, name: str) -> pd.Series[Any]:
-        """One column of the long table, in its order."""
+        """One column of the long table, in its order.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> data.column("gc").head(3).to_list()
+        [70, 71, 70]
+        """
         self.require_columns([name])
         return self._frame[name]
 
@@ -754,6 +764,35 @@ class ChoiceData:
         -------
         Description
             Prints as a small table, shows as HTML in a notebook, and gives frames for further use.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> print(data.describe())
+                          Choice data
+        ================================================
+        rows        840    alternatives                4
+        situations  210    alternatives per situation  4
+        ================================================
+        alternative      available      chosen     share
+        ------------------------------------------------
+        air                    210          58     27.6%
+        bus                    210          30     14.3%
+        car                    210          59     28.1%
+        train                  210          63     30.0%
+        ================================================
+        column          min            mean          max
+        ------------------------------------------------
+        ttme              0         34.5893           99
+        invc              2         47.7607          180
+        invt             63         486.165         1440
+        gc               30          110.88          269
+        hinc              2         34.5476           72
+        psize             1         1.74286            6
+        ================================================
         """
         return describe(self._frame, self.roles, self.alternatives, self.structure, self.notes)
 
@@ -773,6 +812,16 @@ class ChoiceData:
         ------
         SpecificationError
             If the values are too few or too many, or a Series has no value for some rows.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> dearer = data.assign(gc=lambda d: d["gc"] + 10 * (d["mode"] == "car"))
+        >>> dearer.frame["gc"].head(4).to_list()
+        [70, 71, 70, 40]
         """
         try:
             changed = self._frame.assign(**{name: _covering(name, values) for name, values in columns.items()})
@@ -808,6 +857,15 @@ class ChoiceData:
             If the condition differs within a situation or occasion.
         EmptyDataError
             If no situation meets it.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> data.query("hinc > 40")
+        <ChoiceData: 72 situations, 4 alternatives (air, bus, car, train), 288 rows>
         """
         require(condition, str, "condition", "an expression, such as 'income > 2'")
         try:
@@ -945,6 +1003,15 @@ class ChoiceData:
         Returns
         -------
         ChoiceData
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.electricity(), situation="chid", alternative="alt", choice="choice", person="id"
+        ... )
+        >>> data.sample(50, rng=1)
+        <ChoiceData: 50 persons, 597 situations, 4 alternatives (1, 2, 3, 4), 2,388 rows>
         """
         s = self.structure
         keep = np.isin(s.unit, self._drawn(n_persons, rng))[s.situation_of_rows()]
@@ -1058,6 +1125,16 @@ class ChoiceData:
         Returns
         -------
         ChoiceData
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> frame = cm.datasets.travel_mode().assign(w=lambda d: 1 + (d["hinc"] > 40))
+        >>> data = cm.ChoiceData.from_long(
+        ...     frame, situation="individual", alternative="mode", choice="choice", weight="w"
+        ... )
+        >>> data.column("w").mean().round(3), data.normalise_weights().column("w").mean().round(3)
+        (np.float64(1.343), np.float64(1.0))
         """
         weight = self.structure.weight
         column = self.roles.weight

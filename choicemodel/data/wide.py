@@ -151,6 +151,19 @@ def _sources_of(spec: WideSpec) -> tuple[dict[str, dict[Any, Source]], dict[Any,
     return attributes, available
 
 
+def _refuse_turned_round(frame: pd.DataFrame, spec: WideSpec) -> None:
+    """Refuse alternatives written as code -> label, before their columns are looked for."""
+    numbers_first = all(isinstance(v, str) and not isinstance(k, str) for k, v in spec.alternatives.items())
+    if not numbers_first or spec.choice not in frame.columns or frame.columns.duplicated().any():
+        return
+    if set(frame[spec.choice].dropna().unique().tolist()) & set(spec.alternatives):
+        turned = {code: label for label, code in spec.alternatives.items()}
+        raise SpecificationError(
+            f"alternatives= maps each label to its code in `{spec.choice}`, and here the codes come first: "
+            f"turn it round, alternatives={turned!r}."
+        )
+
+
 def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
     """Turn a wide table into the long one, unavailable alternatives left out.
 
@@ -166,6 +179,7 @@ def to_long(frame: pd.DataFrame, spec: WideSpec) -> tuple[pd.DataFrame, Roles]:
     ChoiceDataError
         If columns are missing, choices match no alternative, or availability is not 0 or 1.
     """
+    _refuse_turned_round(frame, spec)
     attributes, available_sources = _sources_of(spec)
     clash = [c for c in (spec.person, spec.weight) if c in attributes]
     if clash:

@@ -26,8 +26,16 @@ from choicemodel.estimation.classes import (
 )
 from choicemodel.estimation.error_structure import check_error_structure
 from choicemodel.estimation.executor import Away, Executor, executor, in_memory
-from choicemodel.estimation.identification import check_identified, gram
-from choicemodel.estimation.likelihood import Blocks, Likelihood, ordered_sum, outer, portions, sum_by_unit
+from choicemodel.estimation.identification import check_identified, dependences, gram
+from choicemodel.estimation.likelihood import (
+    Blocks,
+    Likelihood,
+    ordered_sum,
+    outer,
+    portions,
+    some_blocks,
+    sum_by_unit,
+)
 from choicemodel.estimation.many_columns import (
     outer_by_units,
     require_room,
@@ -305,7 +313,7 @@ class Prepared:
     ----------
     blocks : list of Block, or what makes them when they are needed
     products : ndarray (K, K)
-        Sum of products of the differenced design; empty where the first pass of the fit finds them.
+        Sum of products of the differenced design; empty where the fit finds them on some of the blocks.
     people : list of People or None
         The same situations by person, where coefficients are drawn for persons.
     facts : SurveyFacts or None
@@ -328,7 +336,7 @@ def prepare(model: Composition, pool: Executor) -> Prepared:
     design = model.design
     blocks = build_blocks(_structured(model), pool)
     if isinstance(blocks, StreamedBlocks) and not isinstance(model.heterogeneity, Mixing):
-        return Prepared(blocks, np.empty((0, 0)))  # found on the way, in a pass that is made anyhow
+        return Prepared(blocks, np.empty((0, 0)))  # found on some of the blocks
     plain = Prepared(blocks, gram(blocks, len(design.columns), pool))
     if not isinstance(model.heterogeneity, Mixing):
         return plain
@@ -432,7 +440,7 @@ def fit_prepared(
     blocks, utility_free = prepared.blocks, _columns_free(model, free)
     likelihood = likelihood_of(model, pool, prepared)
     if isinstance(likelihood, StreamedLikelihood):
-        theta, prepared = _first_pass(likelihood, (theta, free), (model, settings), prepared)
+        theta, prepared = _first_look(likelihood, (theta, free), (model, settings), prepared)
         settings = replace(settings, start=dict(zip(model.parameters.names, theta.tolist(), strict=True)))
     products = prepared.products
     check_identified(model.design, (blocks, pool), products, utility_free)
@@ -466,20 +474,24 @@ def fit_prepared(
     return fitted
 
 
-def _first_pass(
+def _first_look(
     likelihood: StreamedLikelihood,
     where: tuple[FloatArray, BoolArray],
     how: tuple[Composition, FitSettings],
     prepared: Prepared,
 ) -> tuple[FloatArray, Prepared]:
-    """Find where to start, and look at everything there: the products of the design come with the first pass."""
-    model, settings = how
+    """Find where to start, and what is identified, on some of the blocks; on all where those do not say it."""
+    (model, settings), blocks = how, likelihood.blocks
+    assert isinstance(blocks, StreamedBlocks)  # noqa: S101 - what a streamed likelihood has
+    pool, K = likelihood.executor, likelihood.n_utility
     start = starting_values(likelihood, where, Task(model, settings, Journal()), None)
-    if likelihood.errors.has_curvature:
-        likelihood.evaluate_with_hessian(start)
-    else:
-        likelihood.evaluate(start)
-    return start, replace(prepared, products=likelihood.products)
+    wanted = some_blocks(len(blocks))
+    products = gram(blocks.some(wanted), K, pool)
+    free = np.flatnonzero(_columns_free(model, where[1]))
+    if dependences(products[np.ix_(free, free)]):
+        products = gram(blocks, K, pool)
+    blocks.forget()
+    return start, replace(prepared, products=products)
 
 
 def _remarks(

@@ -82,6 +82,10 @@ class Workspace(threading.local):
     def __init__(self) -> None:
         self._arrays: dict[str, FloatArray] = {}
 
+    def __reduce__(self) -> tuple[type[Workspace], tuple[()]]:
+        """Elsewhere it is a new one."""
+        return Workspace, ()
+
     def array(self, name: str, shape: tuple[int, ...]) -> FloatArray:
         """Return an array of a shape, with whatever it holds."""
         size = math.prod(shape)

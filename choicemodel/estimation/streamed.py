@@ -1,7 +1,8 @@
 """Fits to data that are larger than memory: blocks are read and coded in every pass, so passes are few.
 
-One pass gives the value, the score and the Hessian, and with them what would each be a pass of its own: the products of
-the design, which say what is identified, and the outer product of the scores of units, which the sandwich needs.
+One pass gives the value, the score and the Hessian, and with them what would be a pass of its own: the outer product of
+the scores of units, which the sandwich needs. What is identified is seen on the blocks on which a start is found: more
+data determine no less.
 """
 
 from __future__ import annotations
@@ -19,8 +20,15 @@ from choicemodel.data import Structure
 from choicemodel.data.sections import Section
 from choicemodel.data.stored import StoredData
 from choicemodel.estimation.executor import Streamed
-from choicemodel.estimation.identification import product_of
-from choicemodel.estimation.likelihood import BlocksAway, Evaluation, Likelihood, ordered_sum, outer, sum_by_unit
+from choicemodel.estimation.likelihood import (
+    BlocksAway,
+    Evaluation,
+    Likelihood,
+    Workspace,
+    ordered_sum,
+    outer,
+    sum_by_unit,
+)
 from choicemodel.estimation.people import People, section_people
 from choicemodel.estimation.within import section_situations
 from choicemodel.utility import Block, Design
@@ -28,6 +36,9 @@ from choicemodel.utility.stored_design import StoredDesign, block_of
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+# Passes of a fit after which none ends: the outer product of the scores is not wanted there.
+_EARLY = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +54,8 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
 
     design: StoredDesign
     weight: FloatArray | None
+    _work: Workspace = field(default_factory=Workspace, init=False, repr=False)
+    _held: dict[bytes, list[Block]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def counts(self) -> IntArray:
@@ -90,8 +103,11 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
         groups = self.design.section_groups(section)
         return [(None if folder is None else folder / f"{i}-{j}.npy", g) for j, g in enumerate(groups)]
 
-    def _make(self, design: Design, group: Any, section: Section, keep: Path | None) -> Block:
-        block = block_of(design, group, section, int(self.design.data.structure.starts[section.begin]))
+    def _make(self, design: Design, group: Any, section: Section, keep: Path | None, *, again: bool = True) -> Block:
+        """Code a block; in an array that is used again for the next one, unless it is to be kept in memory."""
+        empty = partial(self._work.array, "differences") if again else np.empty
+        first_row = int(self.design.data.structure.starts[section.begin])
+        block = block_of(design, group, section, first_row, empty)
         if keep is not None:
             differences = block.differences.astype(self._kind(), copy=False)
             np.save(keep, differences, allow_pickle=False)
@@ -143,7 +159,18 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
     # --- a start -----------------------------------------------------------------------------------------------------
 
     def some(self, wanted: IntArray) -> list[Block]:
-        """Some blocks, by their numbers, in memory."""
+        """Some blocks, by their numbers, in memory; those that were asked for last are kept until `forget`."""
+        key = wanted.tobytes()
+        if key not in self._held:
+            self._held.clear()
+            self._held[key] = self._read(wanted)
+        return self._held[key]
+
+    def forget(self) -> None:
+        """Keep no blocks."""
+        self._held.clear()
+
+    def _read(self, wanted: IntArray) -> list[Block]:
         ends = np.cumsum(self.counts)
         out = []
         for i in np.unique(np.searchsorted(ends, wanted, side="right")):
@@ -151,7 +178,7 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
             groups = self.design.section_groups(section)
             design = self.design.section(section)
             own = wanted[(wanted >= first) & (wanted < ends[i])] - first
-            out += [self._make(design, groups[j], section, None) for j in own]
+            out += [self._make(design, groups[j], section, None, again=False) for j in own]
         return out
 
 
@@ -214,16 +241,10 @@ def _itself(people: People) -> People:
 class StreamedLikelihood(Likelihood):
     """The likelihood of data that are read section by section.
 
-    What a pass gave is kept until the next: it is asked for value, Hessian, products and outer product one by one.
+    What a pass gave is kept until the next: it is asked for value, Hessian and outer product one by one.
     """
 
     _last: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-
-    @property
-    def products(self) -> FloatArray:
-        """Sum of products of the differenced design (K, K): that of the first pass."""
-        found: FloatArray = self._last["products"]
-        return found
 
     def _evaluate(self, theta: FloatArray, *, hessian: bool) -> Evaluation:
         if not isinstance(self.blocks, Streamed):  # some of them, on which a start is found
@@ -239,34 +260,34 @@ class StreamedLikelihood(Likelihood):
     def _pass(self, gamma: FloatArray, *, hessian: bool) -> tuple[Evaluation, FloatArray | None]:
         """One pass over the blocks, section by section."""
         assert isinstance(self.blocks, Streamed)  # noqa: S101
-        first = "products" not in self._last
+        squared = hessian and self._is_late()
         alone = each_situation_is_a_unit(self.design.data.structure)
 
         def work(block: Block) -> tuple[Any, ...]:
-            product = product_of(block, self.n_utility) if first else None
-            if not hessian:
-                return self.contribution(block, gamma, hessian=False), None, product
+            if not squared:
+                return self.contribution(block, gamma, hessian=hessian), None
             found, scores = self.with_scores(block, gamma)
-            return found, outer(scores) if alone else (block.situations, scores), product
+            return found, outer(scores) if alone else (block.situations, scores)
 
         values: list[float] = []
         G = len(gamma)
         score, matrix, squares = np.zeros(G), np.zeros((G, G)), np.zeros((G, G))
-        products = np.zeros((self.n_utility,) * 2)
         for section, found in zip(self.design.sections, self.executor.map_parts(work, self.blocks), strict=True):
-            for part, own, product in found:
+            for part, own in found:
                 values.append(part.value)
                 score += part.score
                 if hessian:
                     matrix += part.hessian
-                    squares += own if alone else 0.0
-                if first:
-                    products += product
-            if hessian and not alone:
-                squares += self._outer_of(section, [own for _, own, _ in found], G)
-        if first:
-            self._last["products"] = products
-        return Evaluation(float(sum(values)), score, matrix if hessian else None), squares if hessian else None
+                if squared and alone:
+                    squares += own
+            if squared and not alone:
+                squares += self._outer_of(section, [own for _, own in found], G)
+        return Evaluation(float(sum(values)), score, matrix if hessian else None), squares if squared else None
+
+    def _is_late(self) -> bool:
+        """Whether a pass may be the last one: the first two of a fit lead on."""
+        self._last["passes"] = self._last.get("passes", 0) + 1
+        return bool(self._last["passes"] > _EARLY)
 
     @property
     def design(self) -> StoredDesign:

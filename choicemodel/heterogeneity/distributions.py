@@ -714,6 +714,17 @@ _NAMED: dict[str, Distribution] = {
 }
 
 
+# What mlogit and xlogit call them.
+_CODES = {
+    "n": "normal",
+    "ln": "lognormal",
+    "u": "uniform",
+    "t": "triangular",
+    "tn": "truncated-normal",
+    "cn": "censored-normal",
+}
+
+
 def read_distribution(given: str | Distribution, where: str) -> Distribution:
     """Read a distribution: its name, or itself.
 
@@ -732,6 +743,7 @@ def read_distribution(given: str | Distribution, where: str) -> Distribution:
     if isinstance(given, str) and given in _NAMED:
         return _NAMED[given]
     near = get_close_matches(str(given), _NAMED, n=3)
+    near = [_CODES[given]] if isinstance(given, str) and given in _CODES else near
     hint = f"Did you mean {' or '.join(map(repr, near))}?" if near else f"There are {', '.join(map(repr, _NAMED))}."
     raise SpecificationError(f"The distribution {given!r} of {where!r} is unknown. {hint}")
 

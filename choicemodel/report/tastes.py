@@ -411,6 +411,17 @@ def draw_stability(
     ------
     SpecificationError
         If the parameter is unknown.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> few = cm.datasets.electricity().query("id <= 40")
+    >>> data = cm.ChoiceData.from_long(few, situation="chid", alternative="alt", choice="choice", person="id")
+    >>> mixed = cm.MixedLogit(data, "pf + cl + loc | 0", {"loc": "normal"}, draws=cm.Draws("sobol", 32, rng=0)).fit()
+    >>> stability = cm.draw_stability(mixed, 2, rng=1)
+    >>> ax = cm.plots.draw_stability(stability, "sd[loc]")
+    >>> ax.figure.canvas.get_supported_filetypes()["pdf"]
+    'Portable Document Format'
     """
     path, result = getattr(stability, "path", None), getattr(stability, "result", None)
     if not isinstance(path, pd.DataFrame) or not isinstance(result, ChoiceResults):

@@ -97,6 +97,22 @@ class Verification:
     counted : dict or None
         Column -> values per situation and alternative of the check of the probabilities; `frequencies` shows it as a
         frame.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> report = cm.verify(result, simulations=500, rng=1)
+    >>> report.passed
+    True
+    >>> report.to_frame()[["check", "name", "passed"]].head(3)
+               check          name  passed
+    0  probabilities     all cells    True
+    1  probabilities  common scale    True
+    2  probabilities     constants    True
     """
 
     model: str
@@ -207,7 +223,25 @@ _TITLES = {
 
 
 def load_verification(path: str | os.PathLike[str]) -> Verification:
-    """Read a verification that was saved."""
+    """Read a verification that was saved.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> report = cm.verify(result, simulations=500, rng=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     report.save(Path(folder) / "verified.json")
+    ...     loaded = cm.load_verification(Path(folder) / "verified.json")
+    ...
+    >>> loaded.passed == report.passed
+    True
+    """
     content: dict[str, Any] = storage.read(path, "verification")
     try:
         with np.errstate(all="ignore"):

@@ -306,6 +306,20 @@ class PowerStudy:
         Hash of models, parameters, data and test, by which a file is recognised.
     arrays : tuple of dict
         For each size the p-value in every sample, NaN where a fit failed.
+
+    Examples
+    --------
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> study = cm.power(result, of="gc", n_persons=[50, 100], replications=20, rng=1)
+    >>> study.to_frame()[["estimate", "rejections", "failed"]]
+               estimate  rejections  failed
+    n_persons
+    50              0.4           8       0
+    100             0.7          14       0
     """
 
     model: str
@@ -461,6 +475,23 @@ def load_power(path: str | os.PathLike[str]) -> PowerStudy:
     ------
     ResultFileError
         If the file is missing, damaged, or of another kind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import choicemodel as cm
+    >>> data = cm.ChoiceData.from_long(
+    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+    ... )
+    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
+    >>> study = cm.power(result, of="gc", n_persons=50, replications=5, rng=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study.save(Path(folder) / "power.json")
+    ...     loaded = cm.load_power(Path(folder) / "power.json")
+    ...
+    >>> loaded.to_frame().equals(study.to_frame())
+    True
     """
     found: PowerStudy = rebuild(PowerStudy, path, "power")
     return found

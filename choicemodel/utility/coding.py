@@ -135,6 +135,7 @@ class Learned:
 
     def __init__(self, states: dict[str, dict[str, dict[str, Any]]]) -> None:
         self.states = states
+        self.finite = True
         self.factors: dict[str, Factor] = {}
         self.levels: dict[str, list[pd.Series[Any]]] = {}
         self.columns: dict[str, list[tuple[Any, bool]]] = {}  # first value of each, and whether another was seen
@@ -200,6 +201,8 @@ class Coder:
         A column by which derivatives are wanted too.
     part : Learned, optional
         What is gathered where the data are a part of those that are learned from.
+    finite : bool
+        Whether all columns are known to be finite, so that nobody need look.
     """
 
     def __init__(
@@ -208,8 +211,10 @@ class Coder:
         memory: dict[str, Memory] | None = None,
         by: str | None = None,
         part: Learned | None = None,
+        *,
+        finite: bool = False,
     ) -> None:
-        self.data, self.by, self.part = data, by, part
+        self.data, self.by, self.part, self.finite = data, by, part, finite
         self.learning = memory is None
         self.memory: dict[str, Memory] = dict(memory or {})
         self.problems: list[ChoiceDataError] = []
@@ -424,8 +429,10 @@ class Coder:
         """Refuse values that are not finite; return the values, zero where they are not used."""
         # One sum of squares finds out; only where it is not finite are the values looked at one by one.
         with np.errstate(all="ignore"):
-            if values.dtype.kind in "iu" or np.isfinite(values @ values):
+            if self.finite or values.dtype.kind in "iu" or np.isfinite(values @ values):
                 return values
+        if self.part is not None:
+            self.part.finite = False
         infinite = ~np.isfinite(values)
         unused = infinite & ~self._used_rows(factor)
         wrong = self._frame_rows(infinite & ~unused)

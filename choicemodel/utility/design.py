@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -405,12 +405,19 @@ class Design:
         values, codes = self._sources[source], self.data.structure.alternative
         return set(np.unique(codes if values is None else codes[values != 0]).tolist())
 
-    def block(self, group: Group) -> Block:
-        """Code the situations of a group as a block; columns that are kept as what they spread are no part of it."""
+    def block(self, group: Group, empty: Callable[[tuple[int, ...]], FloatArray] = np.empty) -> Block:
+        """Code the situations of a group as a block; columns that are kept as what they spread are no part of it.
+
+        Parameters
+        ----------
+        group : Group
+        empty : callable
+            Shape -> the array in which the block is coded; one that is used again for the next block saves time.
+        """
         structure, layout = self.data.structure, self.kept
         J, n = group.rows.shape
         columns = self.columns if layout is None else [self.columns[k] for k in layout.dense]
-        differences = np.empty((len(columns), J - 1, n))
+        differences = empty((len(columns), J - 1, n))
         rows = _as_view(group)
         for column, out in zip(columns, differences, strict=True):
             _fill(self._sources[column.source], rows, _at_rows(column, group), out)
@@ -571,8 +578,8 @@ def build_design(
     return _assemble(recipe, coder, learning=True)
 
 
-def design_from_recipe(recipe: Recipe, data: ChoiceData) -> Design:
-    """Code other data by a recipe; see `Design.on`."""
+def design_from_recipe(recipe: Recipe, data: ChoiceData, *, finite: bool = False) -> Design:
+    """Code other data by a recipe; see `Design.on`. `finite`: all of its columns are known to be."""
     unknown = [a for a in data.alternatives if a not in recipe.alternatives and a not in recipe.like]
     if unknown:
         raise UnknownAlternativeError(
@@ -583,7 +590,7 @@ def design_from_recipe(recipe: Recipe, data: ChoiceData) -> Design:
         from choicemodel.utility.stored_design import stored_from_recipe
 
         return stored_from_recipe(recipe, data)
-    return _assemble(recipe, Coder(data, recipe.memory), learning=False)
+    return _assemble(recipe, Coder(data, recipe.memory, finite=finite), learning=False)
 
 
 def _assemble(recipe: Recipe, coder: Coder, *, learning: bool) -> Design:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -52,6 +52,7 @@ class StoredDesign(Design):
     """
 
     by: str | None = None  # the column by which this is the derivative
+    finite: bool = False  # whether all columns are known to be finite
     _held: dict[str, Any] = field(default_factory=dict, init=False, repr=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -87,7 +88,8 @@ class StoredDesign(Design):
         return found
 
     def _coded(self, section: Section) -> Design:
-        design = design_from_recipe(self.recipe, self.data.section_data(section, self.reads))
+        data = self.data.section_data(section, self.reads)
+        design = design_from_recipe(self.recipe, data, finite=self.finite)
         if self.by is not None:
             design = design.derivative(self.by).design
         return replace(design, columns=self.columns, kept=self.kept)
@@ -109,10 +111,10 @@ class StoredDesign(Design):
     def _section_of(self, situation: int) -> Section:
         return self.sections[int(np.searchsorted(self._begins, situation, side="right")) - 1]
 
-    def block(self, group: Group) -> Block:
-        """Code the situations of a group as a block."""
+    def block(self, group: Group, empty: Callable[[tuple[int, ...]], FloatArray] = np.empty) -> Block:
+        """Code the situations of a group as a block; see `Design.block`."""
         section = self._section_of(int(group.situations[0]))
-        return block_of(self.section(section), group, section, self.data.structure.starts[section.begin])
+        return block_of(self.section(section), group, section, int(self.data.structure.starts[section.begin]), empty)
 
     def utilities(self, beta: FloatArray) -> FloatArray:
         """Systematic utility of every row (rows,); see `Design.utilities`."""
@@ -160,10 +162,16 @@ class StoredDesign(Design):
         return True
 
 
-def block_of(design: Design, group: Group, section: Section, first_row: int) -> Block:
+def block_of(
+    design: Design,
+    group: Group,
+    section: Section,
+    first_row: int,
+    empty: Callable[[tuple[int, ...]], FloatArray] = np.empty,
+) -> Block:
     """Code a group of all of the data by the design of its section; its situations keep their numbers."""
     local = replace(group, situations=group.situations - section.begin, rows=group.rows - first_row)
-    return replace(design.block(local), situations=group.situations)
+    return replace(design.block(local, empty), situations=group.situations)
 
 
 def stored_from_recipe(recipe: Recipe, data: StoredData) -> StoredDesign:
@@ -189,8 +197,8 @@ def build_stored(recipe: Recipe, data: StoredData) -> StoredDesign:
     """
     parts = parse_formula(recipe.formula)
     try:
-        memory, varying = _learn(parts, data)
-        found = stored_from_recipe(replace(recipe, memory=memory), data)
+        memory, varying, finite = _learn(parts, data)
+        found = replace(stored_from_recipe(replace(recipe, memory=memory), data), finite=finite)
         if varying:
             _check_varying(found, parts)
     except UnknownColumnError:
@@ -208,8 +216,8 @@ def learned_memory(parts: Sequence[Part], data: StoredData) -> dict[str, Memory]
     return _learn(parts, data)[0]
 
 
-def _learn(parts: Sequence[Part], data: StoredData) -> tuple[dict[str, Memory], bool]:
-    """What the factors remember of all of the data; and whether one of the second part differs within situations."""
+def _learn(parts: Sequence[Part], data: StoredData) -> tuple[dict[str, Memory], bool, bool]:
+    """What the factors remember; whether one of the second part differs within situations, and all are finite."""
     factors = {factor_key(f): f for part in parts for term in part.terms for f in term if not f.is_one}
     learned = Learned({k: _state(f, data) for k, f in factors.items() if _remembers(f)})
     second = {factor_key(f) for term in (parts[1].terms if len(parts) > 1 else ()) for f in term}
@@ -225,7 +233,7 @@ def _learn(parts: Sequence[Part], data: StoredData) -> tuple[dict[str, Memory], 
                 same[key] = _is_same(coder, factors[key], section_data)
     memory = learned.memory(data.n_situations)
     memory = {k: replace(m, covariate=k in crossed and same[k]) for k, m in memory.items()}
-    return memory, any(not same[k] for k in second)
+    return memory, any(not same[k] for k in second), learned.finite
 
 
 def _remembers(factor: Factor) -> bool:

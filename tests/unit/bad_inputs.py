@@ -870,13 +870,13 @@ GROUPS: dict[str, list[Bad]] = {
         Bad(
             "too few starting values",
             e.SpecificationError,
-            "params has 1 values for 4 parameters (cost, time, ASC[bus], ASC[car])",
+            "start has 1 values for 4 parameters (cost, time, ASC[bus], ASC[car])",
             lambda _: model().fit(start=[1.0]),
         ),
         Bad(
             "a starting value that is missing",
             e.SpecificationError,
-            "params holds nan, which is not a finite number",
+            "start holds nan, which is not a finite number",
             lambda _: model().fit(start={"cost": np.nan}),
         ),
         Bad(
