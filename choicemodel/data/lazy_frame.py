@@ -158,7 +158,9 @@ class LazyFrame:
         if not len(self):
             return pd.DataFrame({n: [] for n in names})
         of_source, steps = self._needed(names)
-        found = {n: self._held[n] for n in of_source if n in self._held}
+        # What is held of an assigned column is its last value, and what steps read may be an earlier one.
+        made = {s.name for s in self.steps}
+        found = {n: self._held[n] for n in of_source if n in self._held and n not in made}
         found |= self._of_source([n for n in of_source if n not in found])
         frame = pd.DataFrame(found, index=self.index, copy=False)
         for step in steps:

@@ -236,6 +236,8 @@ def _read_weight(frame: LazyFrame, data: StoredData) -> NDArray[np.float64]:
                 "is not."
             )
         out[section.begin : section.end] = values[s.starts[:-1]]
+    if not out.any():
+        raise no_weight(data.roles.weight)
     return out
 
 

@@ -177,6 +177,10 @@ class Likelihood:
             sum(self.executor.map(lambda b: _total(self._log_probability(b, gamma).value, b.weight), self.blocks))
         )
 
+    def value_at_start(self, theta: FloatArray) -> float:
+        """Value at parameters from which a search may start."""
+        return self.value(theta)
+
     @cached_property
     def mean_weight(self) -> float:
         """Mean weight of the situations."""

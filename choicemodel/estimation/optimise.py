@@ -698,14 +698,12 @@ def _cheap_start(likelihood: Likelihood, theta: FloatArray, free: BoolArray) -> 
     if len(wanted) < 2:
         return theta[free]
     blocks = likelihood.blocks
-    here = isinstance(blocks, Sequence)
     some = [blocks[i] for i in wanted] if isinstance(blocks, Sequence) else blocks.some(wanted)
     working = Working(theta, free, np.empty(0, dtype=np.int64), ())
     objective = Objective(replace(likelihood, blocks=some), working)
     optimum = maximise(objective.exact, theta[free], tolerance=1e-2, max_iterations=12)
     good = optimum.decrement < 1e-2
-    if here:  # elsewhere a pass for each would be dear
-        good = good and likelihood.value(working.full(optimum.theta)) > likelihood.value(theta)
+    good = good and likelihood.value_at_start(working.full(optimum.theta)) > likelihood.value_at_start(theta)
     return optimum.theta if good else theta[free]
 
 

@@ -130,7 +130,7 @@ def code_section(coding: Coding, data: ChoiceData, first_row: int, *parts: Any) 
     numbers = section.situations
     items: list[Any]
     if coding.people is None:
-        items = [replace(b, situations=b.situations + section.begin) for b in map(design.block, design.groups_as_one())]
+        items = [replace(b, situations=numbers[b.situations]) for b in map(design.block, design.groups_as_one())]
     else:
         facts = coding.people.facts(data)
         whole = Section(0, structure.n_units, 0, structure.n_situations)

@@ -31,6 +31,7 @@ from choicemodel.estimation.likelihood import (
 )
 from choicemodel.estimation.people import People, section_people
 from choicemodel.estimation.within import section_situations
+from choicemodel.random_utility import Gumbel
 from choicemodel.utility import Block, Design
 from choicemodel.utility.stored_design import StoredDesign, block_of
 
@@ -283,6 +284,15 @@ class StreamedLikelihood(Likelihood):
             if squared and not alone:
                 squares += self._outer_of(section, [own for _, own in found], G)
         return Evaluation(float(sum(values)), score, matrix if hessian else None), squares if squared else None
+
+    def value_at_start(self, theta: FloatArray) -> float:
+        """Value at parameters from which a search may start: without a pass of its own."""
+        if not theta.any() and isinstance(self.errors, Gumbel) and self.design.correction is None:
+            s = self.design.data.structure  # all alternatives are alike
+            weight = 1.0 if self.design.weight is None else self.design.weight
+            return -float((weight * np.log(s.sizes))[s.informative].sum())
+        # What it gives is kept for the first step.
+        return self._evaluate(theta, hessian=self.errors.has_curvature).value
 
     def _is_late(self) -> bool:
         """Whether a pass may be the last one: the first two of a fit lead on."""
