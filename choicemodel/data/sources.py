@@ -190,8 +190,8 @@ def open_parquet(paths: Any) -> ParquetSource:
             opened = pq.ParquetFile(path)
         except (OSError, pa.ArrowException) as error:
             raise SpecificationError(
-                f"{path} cannot be read as Parquet: {str(error).splitlines()[0].rstrip('.')}. A CSV file becomes one with "
-                "pandas.read_csv(path).to_parquet(...)."
+                f"{path} cannot be read as Parquet: {str(error).splitlines()[0].rstrip('.')}. A CSV file becomes one "
+                "with pandas.read_csv(path).to_parquet(...)."
             ) from None
         own = opened.schema_arrow.remove_metadata()
         schema = own if schema is None else schema
