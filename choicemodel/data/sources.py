@@ -230,8 +230,8 @@ def _files(paths: Any) -> list[str]:
             hint = " Name files one by one, or their folder: patterns are not read." if "*" in str(place) else ""
             raise SpecificationError(f"There is no file {place}.{hint}")
     if not out:
-        place = ", ".join(str(p) for p in several) or "an empty list"
-        raise SpecificationError(f"There is no Parquet file in {place}: their names end in .parquet.")
+        where = ", ".join(str(p) for p in several) or "an empty list"
+        raise SpecificationError(f"There is no Parquet file in {where}: their names end in .parquet.")
     return out
 
 

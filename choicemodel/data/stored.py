@@ -238,7 +238,10 @@ def _refuse_across_rows(data: StoredData, condition: str, names: list[str]) -> N
     half = len(some) // 2
     try:
         whole = np.asarray(some.eval(condition))
-        apart = [np.atleast_1d(some.iloc[rows].eval(condition)) for rows in (slice(None, half), slice(half, None))]
+        apart = [
+            np.atleast_1d(np.asarray(some.iloc[rows].eval(condition)))
+            for rows in (slice(None, half), slice(half, None))
+        ]
     except Exception:  # noqa: BLE001 - what cannot be evaluated is refused where all rows are, with its reason
         return
     if whole.ndim and not np.array_equal(whole, np.concatenate(apart)):
