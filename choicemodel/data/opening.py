@@ -157,11 +157,6 @@ class PartitionSource:
         """How many partitions there are."""
         return f"{len(self.partitions):,} partition{'s' if len(self.partitions) > 1 else ''}"
 
-    @property
-    def given(self) -> tuple[str, ...]:
-        """Names of the columns."""
-        return self.names
-
     def read(self, start: int, stop: int, columns: Sequence[str]) -> Columns:
         """Read some columns of rows from `start` to before `stop`."""
         import dask

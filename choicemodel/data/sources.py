@@ -35,11 +35,6 @@ class Source(Protocol):
         """What it is called in messages."""
         ...
 
-    @property
-    def given(self) -> tuple[str, ...]:
-        """Names of the columns of the table that the user has."""
-        ...
-
     def read(self, start: int, stop: int, columns: Sequence[str]) -> Columns:
         """Read some columns of rows from `start` to before `stop`."""
         ...

@@ -358,7 +358,7 @@ def people_together(source: Source, roles: Roles) -> Iterator[pd.DataFrame]:
 
 def unsorted(source: Source, roles: Roles) -> SpecificationError:
     """Say that a file is not sorted, and how it becomes so."""
-    given = source.given
+    given = getattr(source, "given", source.names)
     by = [c for c in dict.fromkeys([*unit_columns(roles), *roles.situation]) if c in given]
     remedy = (
         f"Sort them with pandas.read_parquet(path).sort_values({by!r}).to_parquet(path), or pass sort=True to have it "
