@@ -65,8 +65,8 @@ def target_of(path: str | os.PathLike[str], suffixes: Sequence[str] = (), what: 
     target = path_of(path)
     if suffixes and target.suffix.lower() not in suffixes:
         raise SpecificationError(
-            f"{target.name!r} does not say in which form {what} is to be written: end it in one of "
-            f"{', '.join(suffixes)}."
+            f"{target.name!r} does not say in which form to write {what}: end it in "
+            f"{'one of ' if len(suffixes) > 1 else ''}{', '.join(suffixes)}."
         )
     if len(os.fsencode(target.name)) > _LONGEST:
         raise SpecificationError(f"{written(target.name)} is longer than the name of a file may be: name it shorter.")

@@ -768,7 +768,9 @@ class ChoiceResults:
             )
         data.require_whole_sets("predict")
         if path is not None:
-            self._predict_to(data, target_of(path, (".parquet",), "the predictions"))
+            target = target_of(path, (".parquet",), "the predictions")
+            data.require_other_file(target)
+            self._predict_to(data, target)
             return None
         return self.model.probabilities(self.params, data)
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -245,7 +246,7 @@ class ChoiceData:
         """Read a survey or log that may be larger than memory, from Parquet files.
 
         The files are looked at once, a part at a time, and checked as a table in memory is. Sets, choices and people
-        are then held (about two bytes for each row and some twenty for each situation), and every other column stays in
+        are then held (about two bytes for each row and some thirty for each situation), and every other column stays in
         its file and is read when it is needed. Models and analyses take such data as they take others, and give the
         same numbers to the last bit.
 
@@ -1293,8 +1294,32 @@ class ChoiceData:
         """Whether columns are read from files when they are needed."""
         return False
 
+    def in_memory(self) -> ChoiceData:
+        """Return the data with all of their table in memory; these are already.
+
+        Data of `from_parquet` and `from_dask` stay in their files, and are read whole by this.
+
+        Examples
+        --------
+        >>> import choicemodel as cm
+        >>> data = cm.ChoiceData.from_long(
+        ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
+        ... )
+        >>> data.in_memory() is data
+        True
+        """
+        return self
+
     def require_in_memory(self, what: str) -> None:
         """Refuse data that are read from files a part at a time.
+
+        Raises
+        ------
+        SpecificationError
+        """
+
+    def require_other_file(self, path: Path) -> None:
+        """Refuse a file that these data are read from.
 
         Raises
         ------

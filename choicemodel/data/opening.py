@@ -20,7 +20,7 @@ from choicemodel.data.sources import Columns, ParquetSource, Source, open_parque
 from choicemodel.data.stored import StoredData, store_data, unit_columns
 from choicemodel.data.wide import WideSpec, to_long
 from choicemodel.data.writer import TableWriter
-from choicemodel.exceptions import EmptyDataError, SpecificationError
+from choicemodel.exceptions import ChoiceDataError, EmptyDataError, SpecificationError
 
 CACHES = (None, "float64", "float32")
 # Rows that are sorted at a time; buckets of twice as many are still sorted in memory.
@@ -100,7 +100,7 @@ def sorted_on_disk(source: ParquetSource, by: Sequence[str], folder: Folder) -> 
             out.write(frame.sort_values(list(by), kind="stable"))
             writer.path.unlink()
     out.close()
-    return open_parquet(out.path)
+    return replace(open_parquet(out.path), made_from=source)
 
 
 def long_on_disk(source: ParquetSource, spec: WideSpec, folder: Folder) -> tuple[ParquetSource, Roles]:
@@ -109,8 +109,14 @@ def long_on_disk(source: ParquetSource, spec: WideSpec, folder: Folder) -> tuple
     labels = list(spec.alternatives)
     step = max(1, cut.ROWS // len(labels))
     for start in range(0, source.n_rows, step):
-        frame = pd.DataFrame(source.read(start, min(start + step, source.n_rows), source.names))
-        long, roles = to_long(frame, spec)
+        stop = min(start + step, source.n_rows)
+        frame = pd.DataFrame(source.read(start, stop, source.names))
+        try:
+            long, roles = to_long(frame, spec)
+        except ChoiceDataError as error:
+            if stop < source.n_rows:
+                error.add_note(f"Counted in the rows before {stop:,} of {source.n_rows:,}: later ones were not read.")
+            raise
         name = roles.alternative
         categories = pd.Categorical(long[name].astype(object), categories=labels)
         long = long.assign(**{name: categories})
@@ -118,7 +124,7 @@ def long_on_disk(source: ParquetSource, spec: WideSpec, folder: Folder) -> tuple
     out.close()
     if roles is None:
         raise EmptyDataError("The data have no rows: nothing can be estimated or predicted from them.")
-    return open_parquet(out.path), roles
+    return replace(open_parquet(out.path), made_from=source), roles
 
 
 # --- partitions -------------------------------------------------------------------------------------------------------

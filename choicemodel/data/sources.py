@@ -62,12 +62,15 @@ class ParquetSource:
     groups : tuple of RowGroup
     levels : dict
         Categories of the columns that hold some: those of the first file, then others as they come.
+    made_from : ParquetSource, optional
+        The user's table, of which these are a copy on disk in another order or form.
     """
 
     paths: tuple[str, ...]
     names: tuple[str, ...]
     groups: tuple[RowGroup, ...]
     levels: dict[str, tuple[Any, ...]]
+    made_from: ParquetSource | None = None
     _open: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     _lock: Any = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
@@ -78,9 +81,16 @@ class ParquetSource:
 
     @property
     def what(self) -> str:
-        """The name of the file, or of the first one."""
+        """The name of the user's file, or of the first one."""
+        if self.made_from is not None:
+            return self.made_from.what
         more = f" and {len(self.paths) - 1} more" if len(self.paths) > 1 else ""
         return Path(self.paths[0]).name + more
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of the columns of the user's table."""
+        return self.names if self.made_from is None else self.made_from.given
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out open files: whoever gets the source opens them anew."""
@@ -174,7 +184,10 @@ def open_parquet(paths: Any) -> ParquetSource:
         try:
             opened = pq.ParquetFile(path)
         except (OSError, pa.ArrowException) as error:
-            raise SpecificationError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}.") from None
+            raise SpecificationError(
+                f"{path} cannot be read as Parquet: {str(error).splitlines()[0].rstrip('.')}. A CSV file becomes one "
+                "with pandas.read_csv(path).to_parquet(...)."
+            ) from None
         own = opened.schema_arrow.remove_metadata()
         schema = own if schema is None else schema
         if {f.name: f.type for f in own} != {f.name: f.type for f in schema}:
@@ -209,9 +222,11 @@ def _files(paths: Any) -> list[str]:
         elif place.exists():
             out.append(str(place))
         else:
-            raise SpecificationError(f"There is no file {place}.")
+            hint = " Name files one by one, or their folder: patterns are not read." if "*" in str(place) else ""
+            raise SpecificationError(f"There is no file {place}.{hint}")
     if not out:
-        raise SpecificationError(f"There is no Parquet file in {paths!r}: their names end in .parquet.")
+        where = ", ".join(str(p) for p in several) or "an empty list"
+        raise SpecificationError(f"There is no Parquet file in {where}: their names end in .parquet.")
     return out
 
 

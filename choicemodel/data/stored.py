@@ -1,7 +1,7 @@
 """Data that are larger than memory: sets, choices and people are held, and every other column stays in its file.
 
 The file is looked at once, in parts of whole people, through the same door as a table in memory. What is held takes
-about two bytes for each row and some twenty for each situation.
+about two bytes for each row and some thirty for each situation.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -70,6 +71,13 @@ class StoredData(ChoiceData):
     def require_in_memory(self, what: str) -> None:
         """Refuse data that are read from files a part at a time."""
         raise _needs_memory(what)
+
+    def require_other_file(self, path: Path) -> None:
+        """Refuse a file that these data are read from."""
+        if any(Path(p).resolve() == path.resolve() for p in getattr(self.lazy.source, "paths", ())):
+            raise SpecificationError(
+                f"{path} is a file that the data are read from, and would be overwritten: name another one."
+            )
 
     def some_columns(self, names: Sequence[str]) -> pd.DataFrame:
         """Read some columns of all of the data."""
@@ -136,6 +144,7 @@ class StoredData(ChoiceData):
         """
         keep = np.zeros(self.n_situations, dtype=np.bool_)
         names = [c for c in self.columns if str(c) in condition]
+        _refuse_across_rows(self, condition, names)
         for section in cut.sections(self.structure):
             part = self.section_data(section, names)
             frame = cast(LazyFrame, part._frame).read(names)
@@ -220,6 +229,26 @@ def _needs_memory(what: str) -> SpecificationError:
         f"{what} needs the data in memory, and these are read from files a part at a time: ask data.sample(n) for some "
         "persons, or data.in_memory() where memory suffices."
     )
+
+
+def _refuse_across_rows(data: StoredData, condition: str, names: list[str]) -> None:
+    """Refuse a condition whose answer for a row depends on other rows: it would be another one read in parts."""
+    start = data.lazy.start
+    some = data.lazy.part(start, min(start + 1000, data.lazy.stop)).read(names)
+    half = len(some) // 2
+    try:
+        whole = np.asarray(some.eval(condition))
+        apart = [
+            np.atleast_1d(np.asarray(some.iloc[rows].eval(condition)))
+            for rows in (slice(None, half), slice(half, None))
+        ]
+    except Exception:  # noqa: BLE001 - what cannot be evaluated is refused where all rows are, with its reason
+        return
+    if whole.ndim and not np.array_equal(whole, np.concatenate(apart)):
+        raise SpecificationError(
+            f"The condition {condition!r} depends in a row on other rows (a mean, a rank, a shift): data that are read "
+            "a part at a time cannot answer it. Compute the number before, and write it into the condition."
+        )
 
 
 def _read_weight(frame: LazyFrame, data: StoredData) -> NDArray[np.float64]:
@@ -331,11 +360,17 @@ def people_together(source: Source, roles: Roles) -> Iterator[pd.DataFrame]:
 
 def unsorted(source: Source, roles: Roles) -> SpecificationError:
     """Say that a file is not sorted, and how it becomes so."""
-    by = list(dict.fromkeys([*unit_columns(roles), *roles.situation]))
+    given = getattr(source, "given", source.names)
+    by = [c for c in dict.fromkeys([*unit_columns(roles), *roles.situation]) if c in given]
+    remedy = (
+        f"Sort them with pandas.read_parquet(path).sort_values({by!r}).to_parquet(path), or pass sort=True to have it "
+        "sorted on disk."
+        if hasattr(source, "paths")
+        else f"Sort them with frame.sort_values({by!r}) before they are read."
+    )
     return SpecificationError(
-        f"{source.what} is not sorted by {' and '.join(f'`{c}`' for c in by)}, so that the rows of a "
-        f"{'person' if roles.person else 'situation'} may stand anywhere. Sort it with "
-        f"pandas.read_parquet(path).sort_values({by!r}).to_parquet(path), or pass sort=True to have it sorted on disk."
+        f"The rows of {source.what} are not sorted by {' and '.join(f'`{c}`' for c in by)}, so that those of a "
+        f"{'person' if roles.person else 'situation'} may stand anywhere. {remedy}"
     )
 
 

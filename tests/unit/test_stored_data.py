@@ -205,6 +205,13 @@ def test_what_is_no_file(name: str, words: str, tmp_path: Path) -> None:
         cm.ChoiceData.from_parquet(tmp_path / name, **LONG)
 
 
+def test_a_pattern_and_an_empty_folder(tmp_path: Path) -> None:
+    with pytest.raises(cm.exceptions.SpecificationError, match="patterns are not read"):
+        cm.ChoiceData.from_parquet(tmp_path / "*.parquet", **LONG)
+    with pytest.raises(cm.exceptions.SpecificationError, match="no Parquet file in /"):
+        cm.ChoiceData.from_parquet(tmp_path, **LONG)
+
+
 def test_an_empty_file(trips: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(cm.exceptions.EmptyDataError):
         cm.ChoiceData.from_parquet(write(trips.iloc[:0], tmp_path), **LONG)
@@ -236,6 +243,22 @@ def test_wide_files(trips: pd.DataFrame, tmp_path: Path) -> None:
     del data, fits
     gc.collect()
     assert not folder.exists()
+
+
+def test_files_made_on_the_way_have_the_name_of_the_users_file(trips: pd.DataFrame, tmp_path: Path) -> None:
+    mixed = wide(trips).assign(who=np.arange(210) // 3).sample(frac=1, random_state=0)
+    path = write(mixed, tmp_path)
+    with pytest.raises(cm.exceptions.SpecificationError, match=r"trips.parquet are not .* by `who`") as error:
+        cm.ChoiceData.from_parquet(path, **WIDE, person="who")
+    assert "sort_values(['who'])" in str(error.value)
+    assert "in trips.parquet>" in repr(cm.ChoiceData.from_parquet(path, **WIDE, person="who", sort=True))
+
+
+def test_an_error_in_a_wide_file_says_how_far_it_looked(trips: pd.DataFrame, tmp_path: Path) -> None:
+    path = write(wide(trips).assign(chosen=5), tmp_path)
+    with pytest.raises(cm.exceptions.ChoiceCodingError) as error:
+        cm.ChoiceData.from_parquet(path, **WIDE)
+    assert error.value.__notes__ == ["Counted in the rows before 25 of 210: later ones were not read."]
 
 
 # --- what is asked of them --------------------------------------------------------------------------------------------
@@ -287,6 +310,12 @@ def test_situations_by_a_condition(stored: cm.ChoiceData, memory: cm.ChoiceData)
         stored.query("hinc > 1000")
 
 
+@pytest.mark.parametrize("condition", ["hinc > hinc.mean()", "hinc.rank() > 30", "hinc == hinc.max()"])
+def test_a_condition_that_looks_at_other_rows_is_refused(stored: cm.ChoiceData, condition: str) -> None:
+    with pytest.raises(cm.exceptions.SpecificationError, match="depends in a row on other rows"):
+        stored.query(condition)
+
+
 def test_new_weights(trips: pd.DataFrame, tmp_path: Path) -> None:
     path = write(trips, tmp_path)
     a = cm.ChoiceData.from_parquet(path, **LONG, weight="weight").normalise_weights()
@@ -336,6 +365,14 @@ def test_predictions_are_written(stored: cm.ChoiceData, memory: cm.ChoiceData, t
     assert np.array_equal(table.probability, result.predict(memory))
     with pytest.raises(cm.exceptions.SpecificationError, match="does not exist"):
         result.predict(path=tmp_path / "no" / "p.parquet")
+
+
+def test_predictions_are_not_written_over_the_survey(stored: cm.ChoiceData, tmp_path: Path) -> None:
+    result = cm.MultinomialLogit(stored, "gc").fit()
+    before = (tmp_path / "trips.parquet").read_bytes()
+    with pytest.raises(cm.exceptions.SpecificationError, match="would be overwritten"):
+        result.predict(stored, path=tmp_path / "trips.parquet")
+    assert (tmp_path / "trips.parquet").read_bytes() == before
 
 
 @pytest.mark.parametrize("kind", ["float64", "float32"])
@@ -428,6 +465,13 @@ def test_partitions_give_the_same_bits(trips: pd.DataFrame) -> None:
     fits = [cm.MultinomialLogit(d, "gc + ttme | hinc").fit() for d in (data, memory)]
     assert np.array_equal(fits[0].params, fits[1].params)
     assert np.array_equal(fits[0].bse, fits[1].bse)
+
+
+def test_partitions_that_are_not_sorted(trips: pd.DataFrame) -> None:
+    dd = pytest.importorskip("dask.dataframe")
+    mixed = dd.from_pandas(trips.sample(frac=1, random_state=0), npartitions=3, sort=False)
+    with pytest.raises(cm.exceptions.SpecificationError, match=r"frame.sort_values\(\['individual'\]\)"):
+        cm.ChoiceData.from_dask(mixed, **LONG)
 
 
 def test_what_is_no_dask_frame(trips: pd.DataFrame) -> None:
