@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import pandas as pd
 
 from choicemodel.exceptions import EmptyDataError, SpecificationError, UnknownColumnError
@@ -244,9 +243,3 @@ def rows_together(parts: Sequence[Columns], names: Sequence[str]) -> Columns:
     if len(parts) == 1:
         return dict(parts[0])
     return {name: pd.concat([p[name] for p in parts]) for name in names}
-
-
-def sorted_order(frame: pd.DataFrame, columns: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Order in which the rows of a frame are sorted by some columns, rows that are alike as they come."""
-    order = frame[list(columns)].reset_index(drop=True).sort_values(list(columns), kind="stable").index
-    return np.asarray(order, dtype=np.int64)

@@ -17,11 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from choicemodel.data import sections as cut
-from choicemodel.data.choice_data import ChoiceData, refuse_none, warn_of_single
+from choicemodel.data.choice_data import ChoiceData, refuse_none
 from choicemodel.data.codes import encode_jointly, plain_label, sorted_objects
 from choicemodel.data.door import Admitted, Part, Roles, admit, as_indicator, no_weight, require_columns
 from choicemodel.data.folder import Keeping
 from choicemodel.data.lazy_frame import LazyFrame
+from choicemodel.data.readers import warn_of_single
 from choicemodel.data.sections import Section, part_of
 from choicemodel.data.sources import Columns, ParquetSource, Source, rows_together
 from choicemodel.data.structure import IntArray, Structure

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -27,15 +26,13 @@ from choicemodel.data.codes import is_number
 from choicemodel.data.words import listed
 from choicemodel.exceptions import SpecificationError
 from choicemodel.report.answer_numbers import Along, curves, switching
+from choicemodel.report.finishing import fitted
 from choicemodel.report.flows import Flows, draw_flows, flows_height
 from choicemodel.report.heat import Heat, draw_heat, heat_height
-from choicemodel.report.naming import check_names
+from choicemodel.report.naming import called, check_names
+from choicemodel.report.rows import Series, draw_rows
 from choicemodel.report.style import (
-    FAINT,
-    INK,
-    LINE,
     MUTED,
-    Look,
     axes_or_new,
     fit_ticks,
     legend_above,
@@ -44,7 +41,6 @@ from choicemodel.report.style import (
     number_of,
     root,
     text_of,
-    width_of,
 )
 from choicemodel.results import ChoiceResults
 
@@ -58,8 +54,6 @@ Names = Mapping[Any, str]
 _MOST_MARKS = 150
 # Part of the height of a curve's axes below zero, for the rug.
 _RUG = 0.05
-# Part of the width that row labels may take.
-_LABELS = 0.4
 
 
 # --- probability curves ----------------------------------------------------------------------------------------------
@@ -161,10 +155,10 @@ def probability_curves(  # noqa: PLR0913 - a public entry point
         handles += line
     _finish_curves(ax, frame, found.observed)
     of_whom = f" of {_joined(found.changed, names)}" if found.changed else ""
-    ax.set_xlabel(_fitted(ax, _with_unit(f"{_name(column, names)}{of_whom}", unit)))
+    ax.set_xlabel(fitted(ax, _with_unit(f"{called(column, names)}{of_whom}", unit)))
     ax.set_ylabel("Choice probability")
     fit_ticks(ax, ax.xaxis)
-    legend_above(ax, handles, [_name(a, names) for a in alternatives], grow=new)
+    legend_above(ax, handles, [called(a, names) for a in alternatives], grow=new)
     return ax
 
 
@@ -192,107 +186,12 @@ def _finish_curves(ax: Axes, frame: pd.DataFrame, observed: FloatArray) -> None:
     )
 
 
-# --- rows of points with intervals -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Series:
-    """One point per row, with its interval.
-
-    Parameters
-    ----------
-    label : object
-        For the legend.
-    table : ndarray (rows, 3)
-        Estimate, lower and upper limit; NaN where there is none.
-    observed : ndarray (rows,) or None
-        What is marked beside.
-    look : int or None
-        Default the position among the series.
-    """
-
-    label: object
-    table: FloatArray
-    observed: FloatArray | None = None
-    look: int | None = None
-
-
 # What quantities of shares and scenarios are called, and in which units they are drawn.
 _QUANTITIES = {
     "share": ("Market share (%)", 100.0),
     "change": ("Change of the market share (percentage points)", 100.0),
     "diversion": ("Diversion (%)", 100.0),
 }
-
-
-def _draw_rows(ax: Axes | None, rows: Sequence[object], series: Sequence[_Series], reference: float | None) -> Axes:
-    """Draw series of points with intervals, one row per label, the first on top."""
-    step = min(0.26, 0.8 / len(series))
-    new, ax = ax is None, _row_axes(ax, rows, len(series))
-    width = letters(_LABELS * width_of(ax))
-    y = np.arange(len(rows), dtype=np.float64)
-    if reference is not None:
-        ax.axvline(reference, color=MUTED, linewidth=0.6, zorder=0.5)
-    if len(series) > 1:
-        for edge in y[:-1] + 0.5:
-            ax.axhline(edge, color=FAINT, linewidth=0.5, zorder=0.4)
-    handles, seen = [], None
-    ends = _ends(series, reference)
-    for position, part in enumerate(series):
-        at = y + (position - (len(series) - 1) / 2) * step
-        if part.observed is not None:
-            seen = ax.plot(
-                part.observed, at, "D", color=INK, markersize=6.5, fillstyle="none", markeredgewidth=0.7, clip_on=False
-            )[0]
-        handles.append(_points(ax, at, part.table, look(position if part.look is None else part.look), ends))
-    ax.set_yticks(y, [text_of(r, width) for r in rows])
-    ax.tick_params(axis="y", length=0)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    labels = [part.label for part in series]
-    if seen is not None:
-        handles, labels = [*handles, seen], [*labels, "observed"]
-    if len(handles) > 1:
-        legend_above(ax, handles, labels, right=True, handle_length=0.8, grow=new)
-    return ax
-
-
-def _row_axes(ax: Axes | None, rows: Sequence[object], n_series: int) -> Axes:
-    """Axes with room for the rows: a new figure is made taller where it has less."""
-    if ax is not None:
-        return axes_or_new(ax)
-    import matplotlib.pyplot as plt
-
-    width = letters(_LABELS * plt.rcParams["figure.figsize"][0] * 25.4)
-    lines = [text_of(r, width).count("\n") + 1 for r in rows]
-    each = max(4.0, 2.4 * n_series + 1.2, max(lines, default=1) * LINE + 0.8)
-    return axes_or_new(None, len(rows) * each + 16 + (5 if n_series > 1 else 0))
-
-
-def _ends(series: Sequence[_Series], reference: float | None) -> tuple[float, float]:
-    """Where intervals without an end are cut off."""
-    numbers = np.concatenate([s.table.ravel() for s in series] + [[] if reference is None else [reference]])
-    finite = numbers[np.isfinite(numbers)]
-    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    margin = 0.15 * (high - low) or 1.0
-    return low - margin, high + margin
-
-
-def _points(ax: Axes, at: FloatArray, table: FloatArray, drawn: Look, ends: tuple[float, float]) -> Any:
-    """Draw the points and intervals of one series; give the points."""
-    estimate, lower, upper = table.T
-    known = ~(np.isnan(lower) | np.isnan(upper))
-    low, high = np.clip(lower[known], ends[0], None), np.clip(upper[known], None, ends[1])
-    ax.hlines(at[known], low, high, color=drawn.color, linewidth=1.1)
-    for x, endless, arrow in ((low, lower[known] < ends[0], "<"), (high, upper[known] > ends[1], ">")):
-        if endless.any():
-            ax.plot(x[endless], at[known][endless], arrow, color=drawn.color, markersize=3.5)
-    points = ax.plot(
-        estimate, at, linestyle="none", marker=drawn.marker, color=drawn.color, markersize=4, clip_on=False
-    )[0]
-    without = ~known & np.isfinite(estimate)
-    if without.any():  # held fixed, or of undefined variance: an empty marker
-        ax.plot(estimate[without], at[without], linestyle="none", marker=drawn.marker, color=drawn.color, mfc="white")
-    return points
 
 
 def _interval(frame: pd.DataFrame, factor: float = 1.0) -> FloatArray:
@@ -380,10 +279,10 @@ def shares(  # noqa: PLR0913 - a public entry point
         if observed and "observed" in part.columns:
             seen = factor * part["observed"].to_numpy(dtype=np.float64)
         name = "predicted" if key is None else _series_name(key, frame.index.names, names)
-        series.append(_Series(name, _interval(part, factor), seen, keys.index(key)))
-    ax = _draw_rows(ax, [_name(a, names) for a in alternatives], series, 0.0 if "change" in quantity else None)
+        series.append(Series(name, _interval(part, factor), seen, keys.index(key)))
+    ax = draw_rows(ax, [called(a, names) for a in alternatives], series, 0.0 if "change" in quantity else None)
     _begin_at_zero(ax, series)
-    ax.set_xlabel(_fitted(ax, label))
+    ax.set_xlabel(fitted(ax, label))
     fit_ticks(ax, ax.xaxis)
     return ax
 
@@ -411,7 +310,7 @@ def _shares_frame(estimates: Any, quantity: str) -> tuple[pd.DataFrame, list[Any
     return frame, keys
 
 
-def _begin_at_zero(ax: Axes, series: Sequence[_Series]) -> None:
+def _begin_at_zero(ax: Axes, series: Sequence[Series]) -> None:
     """Begin at zero where nothing is below it, with room for a marker that stands on it."""
     numbers = np.concatenate([part.table.ravel() for part in series])
     seen = [part.observed for part in series if part.observed is not None]
@@ -435,7 +334,7 @@ def _series_name(label: Any, levels: Sequence[Any], names: Names | None) -> str:
     """Name a segment or scenario; a number says nothing without its column."""
     parts = label if isinstance(label, tuple) else (label,)
     written = [
-        _name(part, names) if isinstance(part, str) or part in (names or {}) else f"{_name(level, names)} {part}"
+        called(part, names) if isinstance(part, str) or part in (names or {}) else f"{called(level, names)} {part}"
         for level, part in zip(levels, parts, strict=False)
     ]
     return ", ".join(written)
@@ -519,9 +418,9 @@ def coefficients(  # noqa: PLR0913 - a public entry point
     series = []
     for label, result in models.items():
         frame = pd.concat([result.params.rename("estimate"), result.conf_int(alpha)], axis=1).reindex(shown)
-        series.append(_Series(label, _interval(frame) * scale))
-    rows = [_name(n, names) + (f" \u00d7 {factors[n]:g}" if n in factors else "") for n in shown]
-    ax = _draw_rows(ax, rows, series, 0.0)
+        series.append(Series(label, _interval(frame) * scale))
+    rows = [called(n, names) + (f" \u00d7 {factors[n]:g}" if n in factors else "") for n in shown]
+    ax = draw_rows(ax, rows, series, 0.0)
     ax.set_xlabel(f"Estimate and {100 * (1 - alpha):g} % interval")
     fit_ticks(ax, ax.xaxis)
     return ax
@@ -634,8 +533,8 @@ def elasticity_matrix(  # noqa: PLR0913 - a public entry point
     ax = axes_or_new(ax, heat_height(heat))
     of_whom = "" if list(values.index) == [ALL] else " of"
     upright = letters(0.55 * root(ax).get_figheight() * 25.4)
-    changed = text_of(f"with respect to {_name(by, names)}{of_whom}", upright)
-    draw_heat(ax, heat, (_fitted(ax, "Elasticity of the probability of"), changed))
+    changed = text_of(f"with respect to {called(by, names)}{of_whom}", upright)
+    draw_heat(ax, heat, (fitted(ax, "Elasticity of the probability of"), changed))
     return ax
 
 
@@ -649,8 +548,8 @@ def _elasticity_heat(values: pd.DataFrame, errors: pd.DataFrame | None, names: N
             [f"({number_of(float(e), digits)})" if np.isfinite(e) else "" for e in row] for row in errors.to_numpy()
         ]
     return Heat(
-        rows=["" if r == ALL else _name(r, names) for r in values.index],
-        columns=[_name(c, names) for c in values.columns],
+        rows=["" if r == ALL else called(r, names) for r in values.index],
+        columns=[called(c, names) for c in values.columns],
         shade=numbers / most if most else numbers,
         upper=[[number_of(float(v), digits) for v in row] for row in numbers],
         lower=below,
@@ -756,12 +655,12 @@ def willingness_to_pay(  # noqa: PLR0913 - a public entry point
     values = {label: _values(found, interval) for label, found in given.items()}
     rows = list(dict.fromkeys(row for found in values.values() for row in found))
     missing = (np.nan, np.nan, np.nan)
-    series = [_Series(k, np.array([found.get(row, missing) for row in rows])) for k, found in values.items()]
+    series = [Series(k, np.array([found.get(row, missing) for row in rows])) for k, found in values.items()]
     asked = result.values() if isinstance(result, Mapping) else [result]
     check_names(names, [*columns, *(part for row in rows for part in row)], *asked)
-    ax = _draw_rows(ax, [_joined(row, names) for row in rows], series, 0.0)
+    ax = draw_rows(ax, [_joined(row, names) for row in rows], series, 0.0)
     every = [estimates for found in given.values() for _, estimates in found]
-    ax.set_xlabel(_fitted(ax, _value_label(every, unit, names)))
+    ax.set_xlabel(fitted(ax, _value_label(every, unit, names)))
     fit_ticks(ax, ax.xaxis)
     return ax
 
@@ -772,12 +671,12 @@ def _value_label(every: Sequence[Estimates], unit: str | None, names: Names | No
     what, word = ("Value of a reduction", "of") if reduction else ("Willingness to pay", "for")
     columns = {re.sub(r"^(Value of a reduction of|Willingness to pay for) ", "", e.title) for e in every}
     if len(columns) == 1:
-        what += f" {word} {_name(columns.pop(), names)}"
+        what += f" {word} {called(columns.pop(), names)}"
     units = {_unit_of(estimates) for estimates in every}
     found = units.pop() if len(units) == 1 else None
     if unit is None and found is not None:
         price, amount = found
-        unit = _name(price, names) if amount == "one unit" else f"{_name(price, names)}, per {amount}"
+        unit = called(price, names) if amount == "one unit" else f"{called(price, names)}, per {amount}"
     return _with_unit(what, unit)
 
 
@@ -879,7 +778,7 @@ def scenario(  # noqa: PLR0913 - a public entry point
     # colours go with alternatives, also where the scenario has others
     order = list(dict.fromkeys([*percent.index, *percent.columns]))
     check_names(names, order, result)
-    rows, columns = ([_name(a, names) for a in axis] for axis in (percent.index, percent.columns))
+    rows, columns = ([called(a, names) for a in axis] for axis in (percent.index, percent.columns))
     if kind == "flows":
         spots = [order.index(a) for a in percent.index], [order.index(a) for a in percent.columns]
         flows = Flows(rows, columns, percent.to_numpy(), spots)
@@ -888,7 +787,7 @@ def scenario(  # noqa: PLR0913 - a public entry point
         return ax
     heat = _switching_heat(percent, rows, columns)
     ax = axes_or_new(ax, heat_height(heat))
-    across = _fitted(ax, "Choice in the scenario: % of all (%\u00a0of\u00a0the\u00a0row)")
+    across = fitted(ax, "Choice in the scenario: % of all (%\u00a0of\u00a0the\u00a0row)")
     draw_heat(ax, heat, (across, "Observed choice" if found.conditional else "Base choice"))
     return ax
 
@@ -910,22 +809,13 @@ def _switching_heat(percent: pd.DataFrame, rows: list[str], columns: list[str]) 
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def _name(label: Any, names: Names | None) -> str:
-    return str(label if names is None else names.get(label, label))
-
-
 def _joined(label: Any, names: Names | None) -> str:
     parts = label if isinstance(label, tuple) else (label,)
-    return ", ".join(_name(part, names) for part in parts)
+    return ", ".join(called(part, names) for part in parts)
 
 
 def _with_unit(text: str, unit: str | None) -> str:
     return text if unit is None else f"{text} ({unit})"
-
-
-def _fitted(ax: Axes, text: str) -> str:
-    """An axis label in lines that are no longer than the axes."""
-    return text_of(text, letters(0.62 * width_of(ax)))
 
 
 def _refuse_options(estimates: Any, what: str, **options: Any) -> None:

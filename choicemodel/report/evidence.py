@@ -1,11 +1,10 @@
-"""Figures of evidence: how far to trust a fit, a verification, a study."""
+"""Figures of evidence: how far to trust a fit and a verification, and which errors they rest on."""
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -14,28 +13,23 @@ from scipy.special import expit, ndtri
 
 from choicemodel.analysis import validate
 from choicemodel.analysis.validation import ValidationResult
-from choicemodel.arguments import is_word, read_list, written
 from choicemodel.data import ChoiceData
 from choicemodel.exceptions import ComparisonWarning, SpecificationError
 from choicemodel.random_utility import Gumbel
 from choicemodel.report import profile as profiles
+from choicemodel.report.finishing import check_share, finish, percent, title
 from choicemodel.report.methods import varies
 from choicemodel.report.style import (
     FAINT,
     INK,
     MUTED,
     axes_or_new,
-    lay_out,
-    legend_above,
     look,
-    root,
     text_of,
 )
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
-from choicemodel.simulation import PowerStudy, RecoveryStudy, Verification
-from choicemodel.simulation.power import wilson
-from choicemodel.tables import format_count
+from choicemodel.simulation import Verification
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,92 +38,6 @@ FloatArray = NDArray[np.float64]
 
 # Cells that expect fewer draws are shown but not judged, as in the test of the largest deviation.
 _LEAST_EXPECTED = 5.0
-_MOST_BINS = 60
-
-
-# --- words on figures ------------------------------------------------------------------------------------------------
-
-
-class _Ruler(NamedTuple):
-    """Measures text on a figure."""
-
-    renderer: Any
-    size: float
-
-    def width(self, text: str) -> float:
-        """Width of a line of text, in pixels."""
-        from matplotlib.font_manager import FontProperties
-
-        # without mathtext a dollar sign is one, and needs no escape
-        return float(self.renderer.get_text_width_height_descent(text, FontProperties(size=self.size), False)[0])
-
-    def lines(self, text: str, width: float) -> str:
-        """Break text into lines of a width, after spaces or within a long name; ready to be drawn."""
-        lines = [""]
-        for piece in re.split(r"(?<=[ _:/\])+])", text):
-            if lines[-1] and self.width((lines[-1] + piece).strip()) > width:
-                lines.append("")
-            lines[-1] += piece
-        return text_of("\n".join(line.strip() for line in lines))
-
-
-def _ticks(ax: Axes, renderer: Any) -> None:
-    """Set as many ticks on the horizontal axis as have room for their labels."""
-    from matplotlib.ticker import MaxNLocator
-
-    ruler = _Ruler(renderer, float(ax.xaxis.get_ticklabels()[0].get_fontsize()))
-    width, gap = ax.get_window_extent(renderer).width, ruler.width("0")
-    low, high = ax.get_xlim()
-    for count in (8, 7, 6, 5, 4, 3, 2):
-        locator = MaxNLocator(count, steps=[1, 2, 2.5, 5, 10])
-        ticks = [t for t in locator.tick_values(low, high) if low <= t <= high]
-        labels = ax.xaxis.get_major_formatter().format_ticks(ticks)
-        room = width * (ticks[1] - ticks[0]) / (high - low) if len(ticks) > 1 else width
-        ax.xaxis.set_major_locator(locator)
-        if max(map(ruler.width, labels), default=0.0) + gap <= room:
-            return
-
-
-def _finish(ax: Axes, names: tuple[str, str], legend: tuple[Sequence[Any], Sequence[str]], new: bool) -> None:
-    """Name the axes in as many lines as it takes, set a legend above them and ticks that do not touch.
-
-    Parameters
-    ----------
-    ax : Axes
-    names : pair of str
-        Of the two axes.
-    legend : pair
-        Handles and labels.
-    new : bool
-        Whether the figure is our own, and may be made taller.
-    """
-    renderer = lay_out(ax)
-    across, up = (_Ruler(renderer, float(a.label.get_fontsize())) for a in (ax.xaxis, ax.yaxis))
-    box = ax.get_window_extent(renderer)
-    ax.set_ylabel(up.lines(names[1], 0.85 * box.height))
-    taken = (ax.get_ylabel().count("\n") + 2) * up.width("M") * 1.4  # the axes are now less wide by this label
-    ax.set_xlabel(across.lines(names[0], 0.97 * (box.width - taken)))
-    legend_above(ax, *legend, grow=new)
-    if ax.get_xscale() == "linear":
-        _ticks(ax, renderer)
-
-
-def _title(ax: Axes, text: str) -> None:
-    """Set a title above the legend."""
-    renderer = lay_out(ax)
-    legend = ax.get_legend()
-    height = legend.get_window_extent(renderer).height * 72 / root(ax).dpi if legend else 0.0
-    ruler = _Ruler(renderer, float(ax.title.get_fontsize()))
-    ax.set_title(ruler.lines(text, ax.get_window_extent(renderer).width), loc="left", pad=height + 6)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:g} %"
-
-
-def _check_share(name: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < value < 1:
-        raise SpecificationError(f"{name} must be between 0 and 1; got {value!r}.")
 
 
 # --- calibration -----------------------------------------------------------------------------------------------------
@@ -181,7 +89,7 @@ def calibration(
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    _check_share("alpha", alpha)
+    check_share("alpha", alpha)
     check = _validation(result_or_validation, data)
     ax, new = axes_or_new(ax), ax is None
     table = check.calibration
@@ -200,14 +108,14 @@ def calibration(
         ecolor=MUTED,
         elinewidth=1.0,
         capsize=2.5,
-        label=f"{_percent(1 - alpha)} limits",
+        label=f"{percent(1 - alpha)} limits",
     )
     outside = (observed < low) | (observed > high)
     _dots(ax, (predicted, observed), ~outside, "observed")
     _dots(ax, (predicted, observed), outside, "outside its limits", filled=False)
     ax.set_xlim(-0.02 * top, top)
     ax.set_ylim(-0.02 * top, top)
-    _finish(ax, ("Predicted probability, mean of each tenth", "Observed share"), ax.get_legend_handles_labels(), new)
+    finish(ax, ("Predicted probability, mean of each tenth", "Observed share"), ax.get_legend_handles_labels(), new)
     return ax
 
 
@@ -304,7 +212,7 @@ def likelihood_profile(
     _warn_of_nonrobust(result, "interval")
     ax, new = axes_or_new(ax), ax is None
     own, wald = look(0), look(1)
-    level = _percent(1 - alpha)
+    level = percent(1 - alpha)
     ax.axhline(found.cutoff, color=MUTED, linewidth=0.6, zorder=1)
     ax.plot(found.grid, found.wald, color=wald.color, linestyle=wald.linestyle, label="quadratic (Wald, nonrobust)")
     ax.plot(found.grid, found.loglik, color=own.color, linestyle=own.linestyle, label="profile likelihood")
@@ -327,7 +235,7 @@ def likelihood_profile(
     ax.set_ylim(bottom, found.llf + 0.12 * (found.llf - found.cutoff))
     ax.set_xlim(*found.grid[[0, -1]])
     ax.ticklabel_format(axis="y", useOffset=False, style="plain")
-    _finish(ax, (parameter, "Log-likelihood"), ax.get_legend_handles_labels(), new)
+    finish(ax, (parameter, "Log-likelihood"), ax.get_legend_handles_labels(), new)
     return ax
 
 
@@ -400,7 +308,7 @@ def likelihood_contours(
     ax.plot([b[x]], [b[y]], linestyle="none", marker="+", color=INK, markersize=6, label="estimate")
     ax.margins(0.06)
     ax.ticklabel_format(useOffset=False, style="plain")
-    _finish(ax, (x, y), ax.get_legend_handles_labels(), new)
+    finish(ax, (x, y), ax.get_legend_handles_labels(), new)
     return ax
 
 
@@ -431,7 +339,7 @@ def _name_levels(ax: Axes, found: Sequence[profiles.Contour]) -> None:
         if len(line):
             at = line[line[:, 1].argmax()]
             ax.annotate(
-                _percent(contour.level),
+                percent(contour.level),
                 (float(at[0]), float(at[1])),
                 ha="center",
                 va="center",
@@ -481,7 +389,7 @@ def verification(report: Verification, *, level: float = 0.95, ax: Axes | None =
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
-    _check_share("level", level)
+    check_share("level", level)
     if not isinstance(report, Verification):
         raise SpecificationError(f"verification takes what choicemodel.verify returns; got {type(report).__name__}.")
     cells = report.frequencies
@@ -515,8 +423,8 @@ def verification(report: Verification, *, level: float = 0.95, ax: Axes | None =
     if far.any():
         _name_farthest(ax, (p, 100 * gap), np.where(far, cells["pvalue"], 1.0), cells)
     names = ("Probability of an alternative in a situation", "Frequency less probability (percentage points)")
-    _finish(ax, names, ax.get_legend_handles_labels(), new)
-    _title(ax, _verdict(report))
+    finish(ax, names, ax.get_legend_handles_labels(), new)
+    title(ax, _verdict(report))
     return ax
 
 
@@ -537,11 +445,11 @@ def _bands(ax: Axes, unit: float, shares: tuple[float, float], level: float) -> 
     """The band of single cells and that for all of them: a quantile times unit times sqrt(p (1 - p))."""
     p = (1 - np.cos(np.linspace(0, np.pi, 201))) / 2  # dense at the ends, where the bands are steep
     one, every = (100 * float(ndtri(s)) * unit * np.sqrt(p * (1 - p)) for s in shares)
-    ax.fill_between(p, -one, one, color=FAINT, linewidth=0, label=f"{_percent(level)} of the cells", zorder=0)
+    ax.fill_between(p, -one, one, color=FAINT, linewidth=0, label=f"{percent(level)} of the cells", zorder=0)
     ax.axhline(0, color=MUTED, linewidth=0.6, zorder=1)
     (line,) = ax.plot(p, every, color=INK, linestyle=(0, (4, 2)), linewidth=0.7, zorder=1)
     ax.plot(p, -every, color=INK, linestyle=(0, (4, 2)), linewidth=0.7, zorder=1)
-    line.set_label(f"all cells, {_percent(level)}")
+    line.set_label(f"all cells, {percent(level)}")
 
 
 def _name_farthest(ax: Axes, at: tuple[FloatArray, FloatArray], pvalue: FloatArray, cells: pd.DataFrame) -> None:
@@ -565,321 +473,6 @@ def _verdict(report: Verification) -> str:
         return f"Verification passed: {len(report.evidence)} comparisons"
     named = [f"{c} ({', '.join(e.name for e in failed if e.check == c)})" for c in report.failed_checks]
     return f"Verification FAILED: {'; '.join(named)}"
-
-
-# --- recovery and power ----------------------------------------------------------------------------------------------
-
-
-def recovery(
-    study: RecoveryStudy | PowerStudy,
-    parameter: str | Sequence[str] | None = None,
-    *,
-    show: str | None = None,
-    n_persons: int | Sequence[int] | None = None,
-    level: float = 0.95,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw what refits of simulated samples found: estimates, bias, coverage, or the power of a test.
-
-    Parameters
-    ----------
-    study : RecoveryStudy or PowerStudy
-    parameter : str or list of str, optional
-        For ``estimates`` the one to show; for ``bias`` and ``coverage`` default all.
-    show : {"estimates", "bias", "coverage"}, optional
-        ``estimates``: histograms of the estimates that converged with the truth and, at one sample size, the normal
-        density that the mean standard error promises. ``bias``: the mean less the truth in standard deviations of an
-        estimate, with Monte Carlo error. ``coverage``: how often intervals hold the truth, with Wilson intervals. Both
-        over sample sizes. Default ``estimates``. A power study shows its power, with Wilson intervals, and the smallest
-        sample that reaches what is wanted.
-    n_persons : int or list of int, optional
-        Sample sizes of the histograms; default the smallest and the largest.
-    level : {0.9, 0.95}
-        Of the intervals whose coverage is shown; standard errors follow the study's ``cov_type``.
-    ax : Axes, optional
-
-    Returns
-    -------
-    Axes
-
-    Raises
-    ------
-    SpecificationError
-        If the study does not hold what is asked for.
-
-    Examples
-    --------
-    >>> import choicemodel as cm
-    >>> from choicemodel.report.evidence import recovery
-    >>> data = cm.ChoiceData.from_long(
-    ...     cm.datasets.travel_mode(), situation="individual", alternative="mode", choice="choice"
-    ... )
-    >>> result = cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
-    >>> study = cm.recovery_study(result, replications=50, n_persons=[100, 200], rng=1)
-    >>> ax = recovery(study, "ttme")
-    >>> ax.get_xlabel()
-    'Estimate of ttme'
-    >>> import matplotlib.pyplot as plt
-    >>> plt.close(ax.figure)
-    """
-    if isinstance(study, PowerStudy):
-        _refuse("a recovery study; a power study shows its power", parameter=parameter, show=show, n_persons=n_persons)
-        return _power(study, ax)
-    if not isinstance(study, RecoveryStudy):
-        raise SpecificationError(
-            f"recovery takes what choicemodel.recovery_study or choicemodel.power returns; got {type(study).__name__}."
-        )
-    names = _names(study, parameter)
-    if show is None or show == "estimates":
-        return _estimates(study, names, _sizes(study, n_persons), ax)
-    if show not in ("bias", "coverage"):
-        raise SpecificationError(f"show must be 'estimates', 'bias' or 'coverage'; got {show!r}.")
-    _refuse("show='estimates'; bias and coverage are shown over all sample sizes", n_persons=n_persons)
-    known = [n for n in names if np.isfinite(study.truth[study.names.index(n)])]
-    if not known:
-        raise SpecificationError(f"The simulated model has no {', '.join(names)}: there is no truth to compare with.")
-    return _bias(study, known, ax) if show == "bias" else _coverage(study, known, level, ax)
-
-
-def _refuse(whose: str, **given: object) -> None:
-    """Refuse arguments that would do nothing."""
-    for name, value in given.items():
-        if value is not None:
-            raise SpecificationError(f"{name}= belongs to {whose}.")
-
-
-def _names(study: RecoveryStudy, parameter: str | Sequence[str] | None) -> list[str]:
-    asked = study.names if parameter is None else [parameter] if isinstance(parameter, str) else parameter
-    names = list(read_list(asked, "parameter", repr(list(study.names[:1]))))
-    unknown = [n for n in names if not is_word(n, study.names)]
-    if unknown or not names:
-        what = f"parameter names {written(unknown[0])}, which is no parameter." if unknown else "parameter is empty."
-        raise SpecificationError(f"{what} The parameters are {', '.join(study.names)}.")
-    return names
-
-
-def _sizes(study: RecoveryStudy, n_persons: int | Sequence[int] | None) -> list[int]:
-    if n_persons is None:
-        return sorted({min(study.n_persons), max(study.n_persons)})
-    sizes = (
-        [n_persons] if isinstance(n_persons, (int, np.integer)) else list(read_list(n_persons, "n_persons", "[100]"))
-    )
-    require_whole = [n for n in sizes if not isinstance(n, (int, np.integer))]
-    if require_whole:
-        raise SpecificationError(f"n_persons holds {written(require_whole[0])}, which is no sample size.")
-    if not sizes:
-        raise SpecificationError("n_persons is empty: name one sample size or more.")
-    return [int(n) for n in sizes]
-
-
-def _edges(values: FloatArray) -> FloatArray:
-    """Edges of bins as wide as Freedman and Diaconis (1981) say, not fewer than Sturges' nor more than can be seen.
-
-    Where a few estimates are far off the first rule would ask for millions.
-    """
-    low, high = float(values.min()), float(values.max())
-    if high == low:
-        return np.asarray(np.histogram_bin_edges(values, bins=1), dtype=np.float64)
-    n = len(values)
-    wide = 2 * float(np.subtract(*np.quantile(values, [0.75, 0.25]))) / n ** (1 / 3)
-    fewest = int(np.ceil(np.log2(n))) + 1
-    count = _MOST_BINS if wide * _MOST_BINS <= high - low else int(np.ceil((high - low) / wide))
-    return np.linspace(low, high, max(count, fewest) + 1)
-
-
-def _estimates(study: RecoveryStudy, names: list[str], sizes: list[int], ax: Axes | None) -> Axes:
-    """Histograms of a parameter's estimates, as densities so that sample sizes can be compared."""
-    if len(names) != 1:
-        raise SpecificationError(f"Histograms are of one parameter: name one of {', '.join(study.names)}.")
-    k = study.names.index(names[0])
-    truth = float(study.truth[k])
-    samples = {size: _estimated(study, size, k) for size in sizes}
-    ax, new = axes_or_new(ax), ax is None
-    for i, (size, (values, error)) in enumerate(samples.items()):
-        edges = _edges(values)
-        density = np.histogram(values, edges, density=True)[0]
-        drawn = look(i)
-        if i == 0:
-            ax.stairs(density, edges, fill=True, color=FAINT, zorder=0)
-        ax.stairs(
-            density,
-            edges,
-            color=drawn.color,
-            linestyle=drawn.linestyle,
-            linewidth=1.0,
-            label=f"{format_count(size)} {study.units}",
-        )
-        if len(sizes) == 1 and np.isfinite(truth):
-            _promised(ax, truth, error, edges)
-    if np.isfinite(truth):
-        ax.axvline(truth, color=INK, linestyle=(0, (4, 2)), linewidth=0.9, label="truth", zorder=3)
-    ax.set_ylim(bottom=0)
-    _finish(ax, (f"Estimate of {names[0]}", "Density of the estimates"), ax.get_legend_handles_labels(), new)
-    return ax
-
-
-def _estimated(study: RecoveryStudy, size: int, k: int) -> tuple[FloatArray, float]:
-    """Estimates of the refits that converged, and their mean standard error, NaN where one is undefined."""
-    found = study.refits(size)
-    values = found.estimates[found.converged, k]
-    if len(values) < 2:
-        raise SpecificationError(f"Fewer than two refits converged with {size} {study.units}: nothing to show.")
-    return values, float(found.errors[study.cov_type][found.converged, k].mean())
-
-
-def _promised(ax: Axes, truth: float, error: float, edges: FloatArray) -> None:
-    """The normal density around the truth with the mean standard error."""
-    if not error > 0:
-        return
-    low, high = min(edges[0], truth - 3 * error), max(edges[-1], truth + 3 * error)
-    x = np.linspace(low, high, 201)
-    drawn = look(1)
-    with np.errstate(under="ignore"):
-        y = np.exp(-(((x - truth) / error) ** 2) / 2) / (error * np.sqrt(2 * np.pi))
-    ax.plot(x, y, color=drawn.color, linestyle=drawn.linestyle, label="as standard errors say", zorder=2)
-
-
-def _bias(study: RecoveryStudy, names: list[str], ax: Axes | None) -> Axes:
-    """Bias in standard deviations of an estimate, whose own Monte Carlo error is one over root replications."""
-    ax, new = axes_or_new(ax), ax is None
-    z = float(ndtri(0.975))
-    drawn = []
-    for i, name in enumerate(names):
-        table = study.to_frame().xs(name, level="parameter")
-        sd = table["sd"].to_numpy(dtype=np.float64)
-        relative = table["bias"].to_numpy(dtype=np.float64) / sd
-        half = z * table["bias_mc_error"].to_numpy(dtype=np.float64) / sd
-        drawn.append(_series(ax, (study.n_persons, relative, half, half), (i, len(names))))
-    ax.axhline(0, color=INK, linewidth=0.6, zorder=1)
-    ax.margins(y=0.1)
-    _size_axis(ax, study.n_persons)
-    _finish(ax, (f"Sample size ({study.units})", "Bias in standard deviations"), (drawn, names), new)
-    return ax
-
-
-def _coverage(study: RecoveryStudy, names: list[str], level: float, ax: Axes | None) -> Axes:
-    if level not in (0.9, 0.95):
-        raise SpecificationError(f"level must be 0.9 or 0.95, whose coverage a study holds; got {level!r}.")
-    ax, new = axes_or_new(ax), ax is None
-    column = f"coverage{round(100 * level)}_{study.cov_type}"
-    drawn = []
-    for i, name in enumerate(names):
-        table = study.to_frame().xs(name, level="parameter")
-        n = np.maximum(table["used"].to_numpy(dtype=np.float64), 1.0)
-        share = table[column].to_numpy(dtype=np.float64)
-        low, high = wilson(share * n, n)
-        below, above = np.maximum(share - low, 0.0), np.maximum(high - share, 0.0)
-        drawn.append(_series(ax, (study.n_persons, 100 * share, 100 * below, 100 * above), (i, len(names))))
-    ax.axhline(100 * level, color=INK, linestyle=(0, (4, 2)), linewidth=0.8, zorder=1)
-    ax.margins(y=0.1)
-    low_end, high_end = ax.get_ylim()
-    ax.set_ylim(low_end, min(high_end, 100.5) if high_end > 100 else high_end)
-    _size_axis(ax, study.n_persons)
-    axes = (f"Sample size ({study.units})", f"Coverage of {_percent(level)} intervals (%)")
-    _finish(ax, axes, (drawn, names), new)
-    return ax
-
-
-def _series(ax: Axes, points: tuple[Any, FloatArray, FloatArray, FloatArray], place: tuple[int, int]) -> Any:
-    """One line with error bars over sample sizes, moved aside a little so that several do not cover each other."""
-    sizes, middle, below, above = points
-    i, number = place
-    drawn = look(i)
-    logs = np.log(np.asarray(sizes, dtype=np.float64))
-    gap = float(np.diff(logs).min()) if len(logs) > 1 else 0.3
-    moved = np.exp(logs + (i - (number - 1) / 2) * min(0.7 * gap / max(number, 1), 0.1))
-    return ax.errorbar(
-        moved,
-        middle,
-        yerr=[below, above],
-        color=drawn.color,
-        linestyle=drawn.linestyle,
-        marker=drawn.marker,
-        linewidth=0.7,
-        elinewidth=0.8,
-        capsize=2.0,
-        zorder=2,
-    )
-
-
-def _size_axis(ax: Axes, sizes: Sequence[int]) -> None:
-    """Sample sizes on a logarithmic axis, named where there is room."""
-    from matplotlib.ticker import NullLocator
-
-    ax.set_xscale("log")
-    logs = np.log(np.asarray(sizes, dtype=np.float64))
-    span = max(float(logs[-1] - logs[0]), 0.1)
-    kept = [len(sizes) - 1]
-    for i in reversed(range(len(sizes) - 1)):
-        if logs[kept[-1]] - logs[i] > 0.13 * span:
-            kept.append(i)
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xticks([sizes[i] for i in kept], [format_count(sizes[i]) for i in kept])
-    pad = max(0.12 * span, 0.45 * (float(np.diff(logs).min()) if len(logs) > 1 else 0.0))  # what is moved stays inside
-    ax.set_xlim(float(np.exp(logs[0] - pad)), float(np.exp(logs[-1] + pad)))
-
-
-def _power(study: PowerStudy, ax: Axes | None) -> Axes:
-    """Power over sample sizes, on the curve on which the smallest sample is read."""
-    table = study.to_frame().query("samples > 0")
-    if table.empty:
-        raise SpecificationError("The power study holds no samples yet: let it run on.")
-    ax, new = axes_or_new(ax), ax is None
-    sizes = [int(n) for n in table.index]
-    share, low, high = (table[c].to_numpy(dtype=np.float64) for c in ("estimate", "lower", "upper"))
-    drawn = look(0)
-    if len(sizes) > 1:
-        fine = np.exp(np.linspace(np.log(sizes[0]), np.log(sizes[-1]), 200))[1:-1]
-        ax.plot(fine, 100 * study.curve(fine), color=drawn.color, linewidth=1.0, zorder=2)
-    lengths = [100 * np.maximum(share - low, 0.0), 100 * np.maximum(high - share, 0.0)]
-    ax.errorbar(
-        sizes,
-        100 * share,
-        yerr=lengths,
-        linestyle="none",
-        marker=drawn.marker,
-        color=drawn.color,
-        elinewidth=0.8,
-        capsize=2.0,
-        label="power, 95 % interval",
-        zorder=3,
-    )
-    ax.axhline(
-        100 * study.power, color=INK, linestyle=(0, (4, 2)), linewidth=0.8, label=f"wanted: {_percent(study.power)}"
-    )
-    _smallest(ax, study)
-    ax.set_ylim(0, 104)
-    _size_axis(ax, sizes)
-    names = (f"Sample size ({study.units})", f"Power of a test of level {_percent(study.alpha)} (%)")
-    _finish(ax, names, ax.get_legend_handles_labels(), new)
-    _title(ax, _first_capital(study.question))
-    return ax
-
-
-def _smallest(ax: Axes, study: PowerStudy) -> None:
-    """The smallest sample that reaches the power that is wanted, with the interval that Monte Carlo error allows."""
-    found = study.smallest
-    if found is None or found.between[0] == 0:
-        return
-    other = look(1)
-    wanted = 100 * study.power
-    low = study.n_persons[0] if np.isnan(found.lower) else found.lower
-    high = study.n_persons[-1] if np.isnan(found.upper) else found.upper
-    ax.plot([low, high], [wanted, wanted], color=other.color, linewidth=3.0, alpha=0.7, zorder=1)
-    ax.vlines(found.estimate, 0, wanted, color=other.color, linestyle=other.linestyle, linewidth=1.0, zorder=1)
-    ax.plot(
-        [found.estimate],
-        [wanted],
-        linestyle="none",
-        marker=other.marker,
-        color=other.color,
-        label=f"smallest: about {format_count(found.estimate)}",
-        zorder=4,
-    )
-
-
-def _first_capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 # --- the errors ------------------------------------------------------------------------------------------------------
@@ -973,5 +566,5 @@ def gumbel(
     ax.plot(x, logistic_density(x), color=INK, linestyle=two.linestyle, linewidth=1.4, label="logistic density")
     ax.set_xlim(-7.0, 9.0)
     ax.set_ylim(bottom=0)
-    _finish(ax, ("Error of a utility, or difference of two", "Density"), ax.get_legend_handles_labels(), new)
+    finish(ax, ("Error of a utility, or difference of two", "Density"), ax.get_legend_handles_labels(), new)
     return ax

@@ -47,3 +47,8 @@ def check_names(names: Any, shown: Sequence[Any], *results: Any) -> None:
     if wrong:
         hint = f"Did you mean {near[wrong[0]][0]!r}?" if near[wrong[0]] else f"It shows {listed(list(shown))}."
         raise SpecificationError(f"names= holds {wrong[0]!r}, which the figure does not show. {hint}")
+
+
+def called(label: Any, names: Mapping[Any, str] | None) -> str:
+    """What a label is called on a figure."""
+    return str(label if names is None else names.get(label, label))

@@ -20,9 +20,9 @@ from choicemodel.report.evidence import (
     gumbel,
     likelihood_contours,
     likelihood_profile,
-    recovery,
     verification,
 )
+from choicemodel.report.studies import recovery
 from choicemodel.report.style import save, style
 from choicemodel.report.tastes import class_profiles, coefficient_density, draw_stability, draws, wtp_density
 from choicemodel.report.trees import nests

@@ -21,9 +21,9 @@ from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.models import ChoiceModel
-from choicemodel.report.answers import _draw_rows, _fitted, _Series
-from choicemodel.report.evidence import _finish, _percent
-from choicemodel.report.naming import check_names
+from choicemodel.report.finishing import finish, fitted, percent
+from choicemodel.report.naming import called, check_names
+from choicemodel.report.rows import Series, draw_rows
 from choicemodel.report.style import FAINT, INK, MUTED, axes_or_new, fit_ticks, look
 from choicemodel.results import ChoiceResults
 
@@ -102,7 +102,7 @@ def coefficient_density(
     means = None
     if conditional and (data is not None or result.data is not None):
         means = individual_coefficients(result, data)[coefficient]["mean"].to_numpy(dtype=np.float64)
-    label = f"Coefficient of {_name(coefficient, names)}"
+    label = f"Coefficient of {called(coefficient, names)}"
     return _draw_density(ax, found, means, (label, f"conditional means, {_people(result, means)}"))
 
 
@@ -180,17 +180,13 @@ def wtp_density(  # noqa: PLR0913 - a public entry point
         medians = densities.conditional_ratios(result, column, per, factor, data)
     what = "less " if direction == "reduction" else ""
     units = f"{multiply:g} x " if multiply != 1 else ""
-    label = f"Willingness to pay for {what}{_name(column, names)} ({unit or f'{units}units of {_name(per, names)}'})"
+    label = f"Willingness to pay for {what}{called(column, names)} ({unit or f'{units}units of {called(per, names)}'})"
     return _draw_density(ax, found, medians, (label, f"conditional medians, {_people(result, medians)}"))
 
 
 def _people(result: ChoiceResults, means: FloatArray | None) -> str:
     n = 0 if means is None else len(means)
     return f"{n:,} {result.sample.unit}s"
-
-
-def _name(label: str, names: Names | None) -> str:
-    return str((names or {}).get(label, label))
 
 
 def _draw_density(ax: Axes | None, found: PopulationDensity, means: FloatArray | None, labels: tuple[str, str]) -> Axes:
@@ -235,12 +231,12 @@ def _draw_density(ax: Axes | None, found: PopulationDensity, means: FloatArray |
     margin = 0.02 * (high - low)
     ax.set_xlim(low - margin, high + margin)
     ax.set_ylim(bottom=0)
-    _finish(ax, (labels[0], "Density over people"), ax.get_legend_handles_labels(), new)
+    finish(ax, (labels[0], "Density over people"), ax.get_legend_handles_labels(), new)
     return ax
 
 
 def _share(share: float) -> str:
-    return _percent(round(100 * share, 1) / 100) if share >= 5e-4 else "less than 0.1 %"
+    return percent(round(100 * share, 1) / 100) if share >= 5e-4 else "less than 0.1 %"
 
 
 def _histogram(ax: Axes, means: FloatArray, ends: tuple[float, float], label: str) -> None:
@@ -329,14 +325,14 @@ def class_profiles(  # noqa: PLR0913 - a public entry point
         there = tastes.place[:, c] >= 0
         table[tastes.varying[there]] = frame[tastes.place[there, c]]
         table[tastes.varying[~there], 0] = 0.0
-        series.append(_Series(label, (table * size[:, np.newaxis])[order]))
+        series.append(Series(label, (table * size[:, np.newaxis])[order]))
     if len(tastes.common[0]) and set(order) & set(tastes.common[0].tolist()):
         table = np.full((len(columns), 3), np.nan)
         table[tastes.common[0]] = frame[tastes.common[1]]
-        series.append(_Series("all classes", (table * size[:, np.newaxis])[order]))
-    ax = _draw_rows(ax, [_name(columns[k], names) for k in order], series, 0.0)
+        series.append(Series("all classes", (table * size[:, np.newaxis])[order]))
+    ax = draw_rows(ax, [called(columns[k], names) for k in order], series, 0.0)
     what = "Utility of a standard deviation" if scaled else "Coefficient"
-    ax.set_xlabel(_fitted(ax, f"{what}, with {_percent(1 - alpha)} interval"))
+    ax.set_xlabel(fitted(ax, f"{what}, with {percent(1 - alpha)} interval"))
     fit_ticks(ax, ax.xaxis)
     return ax
 
@@ -459,9 +455,9 @@ def draw_stability(
     ax.ticklabel_format(axis="y", useOffset=False, style="plain")
     ax.margins(y=0.1)
     nodes = not np.any(path["seed"].to_numpy() >= 0)
-    what = "Log-likelihood" if parameter is None else f"Estimate of {_name(parameter, names)}"
+    what = "Log-likelihood" if parameter is None else f"Estimate of {called(parameter, names)}"
     axes = ("Nodes in each dimension" if nodes else f"Draws for each {result.sample.unit}", what)
-    _finish(ax, axes, ax.get_legend_handles_labels(), new)
+    finish(ax, axes, ax.get_legend_handles_labels(), new)
     return ax
 
 

@@ -211,11 +211,6 @@ def build_stored(recipe: Recipe, data: StoredData) -> StoredDesign:
     return found
 
 
-def learned_memory(parts: Sequence[Part], data: StoredData) -> dict[str, Memory]:
-    """Learn how the factors of some parts of a formula are coded."""
-    return _learn(parts, data)[0]
-
-
 def _learn(parts: Sequence[Part], data: StoredData) -> tuple[dict[str, Memory], bool, bool]:
     """What the factors remember; whether one of the second part differs within situations, and all are finite."""
     factors = {factor_key(f): f for part in parts for term in part.terms for f in term if not f.is_one}

@@ -25,9 +25,9 @@ from choicemodel.report.evidence import (
     likelihood_contours,
     likelihood_profile,
     logistic_density,
-    recovery,
     verification,
 )
+from choicemodel.report.studies import recovery
 from choicemodel.report.style import style
 from tests.unit.surveys import logit, make_frame
 

@@ -36,9 +36,8 @@ SERVING = {
 
 
 def methods(cls: type) -> set[str]:
-    return {n for n in vars(cls) if not n.startswith("_") and callable(getattr(cls, n, None))} - set(
-        vars(cls).get("__annotations__", {})
-    )
+    found = {n for n in dir(cls) if not n.startswith("_") and callable(getattr(cls, n, None))}  # inherited ones too
+    return found - set(vars(cls).get("__annotations__", {}))
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -1,4 +1,4 @@
-"""ChoiceResults: what a fit found, in the words and tables of an econometrician."""
+"""ChoiceResults: estimates, measures of fit, covariances and tests, and the file that keeps them."""
 
 from __future__ import annotations
 
@@ -8,65 +8,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast, overload
+from typing import Any, NamedTuple, cast, overload
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import chdtrc, ndtr, ndtri
+from scipy.special import ndtr, ndtri
 
 from choicemodel import storage
 from choicemodel.arguments import is_share, is_word, read_numbers, written
 from choicemodel.data import ChoiceData
-from choicemodel.data.describe import KINDS
 from choicemodel.data.sections import sections
-from choicemodel.data.structure import count_codes
 from choicemodel.data.writer import TableWriter
 from choicemodel.estimation import Fit, FitSettings
 from choicemodel.estimation import covariance as cov
 from choicemodel.estimation.choice_based import check_cov_type
-from choicemodel.estimation.constants import constants_only, equal_shares
+from choicemodel.estimation.constants import constants_only
 from choicemodel.estimation.delta import COLUMNS, delta_method, difference_jacobian
 from choicemodel.estimation.em import QUICK_STARTS
 from choicemodel.estimation.likelihood import sum_by_unit
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.optimise import MOST_ASSIGNMENTS
-from choicemodel.estimation.parameters import Parameters
-from choicemodel.estimation.taste_words import Who, care_in_words, describe_tastes
+from choicemodel.estimation.taste_words import Who, care_in_words
 from choicemodel.exceptions import CovarianceWarning, SpecificationError
 from choicemodel.files import target_of
-from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
-from choicemodel.random_utility import Derived, ErrorDistribution, Scaled
-from choicemodel.tables import (
-    Block,
-    Cell,
-    Column,
-    Digits,
-    Format,
-    Groups,
-    Layout,
-    Names,
-    Number,
-    Pairs,
-    Stars,
-    Table,
-    format_count,
-    format_loglik,
-    format_p,
-    format_percent,
-    format_statistic,
-    layout,
-)
+from choicemodel.results.protocol import FittedModel
+from choicemodel.results.sample import Sample
+from choicemodel.results.summary import summary_of
+from choicemodel.tables import Digits, Groups, Names, Stars, Table, layout
 
 FloatArray = NDArray[np.float64]
-# More alternatives than this are not listed in a summary.
-_MOST_ALTERNATIVES = 30
-# A mean of the weights within this of one is rounding, or near enough.
-_NEAR_ONE = 0.05
-
-_NOUNS = {**dict.fromkeys(["choices"], "situation"), **KINDS, "counts": "choice"}
 
 COV_TYPES = ("nonrobust", "opg", "robust", "cluster")
 
@@ -76,142 +49,6 @@ class Noise(NamedTuple):
 
     covariance: FloatArray
     what: str
-
-
-class FittedModel(Protocol):
-    """What a result asks of its model."""
-
-    @property
-    def errors(self) -> ErrorDistribution: ...  # noqa: D102 - protocol
-    @property
-    def parameters(self) -> Parameters: ...  # noqa: D102 - protocol
-    @property
-    def mixes(self) -> bool: ...  # noqa: D102 - protocol
-    @property
-    def heterogeneity_or_none(self) -> Homogeneous | Mixing: ...  # noqa: D102 - protocol
-    def derived_numbers(self, theta: FloatArray) -> Derived: ...  # noqa: D102 - protocol
-    @property
-    def alternatives(self) -> tuple[Any, ...]: ...  # noqa: D102 - protocol
-    @property
-    def title(self) -> str: ...  # noqa: D102 - protocol
-    @property
-    def formula(self) -> str: ...  # noqa: D102 - protocol
-    @property
-    def base(self) -> Any: ...  # noqa: D102 - protocol
-    @property
-    def full_constants(self) -> bool: ...  # noqa: D102 - protocol
-    def probabilities(self, params: Any, data: ChoiceData | None = None) -> pd.Series[float]: ...  # noqa: D102 - protocol
-    def unit_scores(self, params: Any) -> FloatArray: ...  # noqa: D102 - protocol
-    def to_dict(self) -> dict[str, Any]: ...  # noqa: D102 - protocol
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Facts of the estimation data that a result needs without them.
-
-    Parameters
-    ----------
-    n_rows, n_situations, nobs : int
-        Rows, situations, and observations: occasions with a situation that offers more than one alternative (for
-        ordinary data these situations themselves), or the choices that were counted there.
-    n_persons : int or None
-    n_units : int
-        Independent units.
-    available, chosen : tuple of int
-        How often each alternative was available and chosen; in rankings as the first choice, in best-worst answers as
-        the best of what was left, in counts by all who were counted.
-    weight : str or None
-        Column of the weights.
-    weight_sum : float
-    ll_zero : float
-        Log-likelihood of equal shares.
-    notes : tuple of str
-        What was left out of the data on the way.
-    kind : {"choices", "ranking", "best-worst", "counts"}
-        What the answers were.
-    n_informative : int or None
-        Situations that offer more than one alternative; None for `nobs`.
-    worst : tuple of int
-        How often each alternative was the worst of what was left; empty where nobody was asked.
-    sampled : bool
-        Whether the alternatives were sampled.
-    """
-
-    n_rows: int
-    n_situations: int
-    nobs: int
-    n_persons: int | None
-    n_units: int
-    available: tuple[int, ...]
-    chosen: tuple[int, ...]
-    weight: str | None
-    weight_sum: float
-    ll_zero: float
-    notes: tuple[str, ...]
-    kind: str = "choices"
-    n_informative: int | None = None
-    worst: tuple[int, ...] = ()
-    sampled: bool = False
-
-    @property
-    def noun(self) -> str:
-        """What an observation is called."""
-        return _NOUNS[self.kind]
-
-    @property
-    def counted(self) -> bool:
-        """Whether the weights are numbers of independent choices."""
-        return self.kind == "counts" and self.n_persons is None
-
-    @property
-    def unit(self) -> str:
-        """What is independent in the likelihood."""
-        return "person" if self.n_persons is not None else KINDS.get(self.kind, "situation")
-
-    @classmethod
-    def of(cls, data: ChoiceData) -> Sample:
-        """Collect the facts of some data."""
-        s = data.structure
-        available, chosen, worst = _taken(data)
-        return cls(
-            n_rows=s.n_rows,
-            n_situations=s.n_situations,
-            nobs=data.nobs,
-            n_persons=data.n_persons,
-            n_units=s.n_units,
-            available=available,
-            chosen=chosen,
-            weight=data.roles.weight,
-            weight_sum=float(s.n_situations if s.weight is None else s.weight.sum()),
-            ll_zero=equal_shares(s),
-            notes=data.notes,
-            kind=data.roles.kind,
-            n_informative=s.n_informative,
-            worst=worst,
-            sampled=data.roles.correction is not None,
-        )
-
-
-def _taken(data: ChoiceData) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """How often each alternative was available, chosen (the first, or the best) and the worst.
-
-    Of occasions with several stages the full sets count, and of rankings the first choices: later ranks would make
-    every alternative look chosen.
-    """
-    s, J = data.structure, len(data.alternatives)
-    chosen, first = s.alternative[s.require_chosen()], s.first_stage
-    best, worst = first, np.zeros(0, dtype=np.int32)
-    if data.roles.kind == "best-worst":
-        best = np.ones(s.n_situations, dtype=np.bool_) if s.sign is None else s.sign > 0
-        worst = chosen[~best]
-    if data.roles.kind == "counts" and s.weight is not None:
-        weights = np.repeat(s.weight, s.sizes), s.weight
-        of = zip((s.alternative, chosen), weights, strict=True)
-        sums = [tuple(map(round, np.bincount(c, weights=w, minlength=J).tolist())) for c, w in of]
-        return sums[0], sums[1], ()
-    offered = s.alternative if first.all() else s.alternative[np.repeat(first, s.sizes)]
-    available, taken, last = (tuple(count_codes(codes, J).tolist()) for codes in (offered, chosen[best], worst))
-    return available, taken, last if len(worst) else ()
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -907,201 +744,12 @@ class ChoiceResults:
         **Multinomial logit**
         """
         shown = layout(list(self._names), digits=digits, stars=stars, names=names, groups=groups)
-        blocks: list[Block | Pairs] = [self._header_block()]
-        if len(self.model.alternatives) <= _MOST_ALTERNATIVES:
-            blocks.append(self._shares_block())
-        blocks += [self._fit_block(), self._parameter_block(alpha, shown)]
-        if len(self.derived):
-            blocks.append(self._derived_block(shown))
-        return Table(self.model.title, blocks, self._notes(shown))
-
-    def _header_block(self) -> Pairs:
-        s = self.sample
-        weights = "none" if s.weight is None else f"{s.weight} (sum {s.weight_sum:,.6g})"
-        items: list[tuple[str, Cell, Format]] = [
-            ("Alternatives", len(self.model.alternatives), format_count),
-            ("Base alternative", str(self.model.base), None),
-            *self._observations(),
-            ("Persons", "not declared" if s.n_persons is None else s.n_persons, format_count),
-            ("Rows", s.n_rows, format_count),
-            ("Weights", weights, None),
-            ("Covariance", self._covariance_label(), None),
-            ("Optimiser", self._optimiser(), None),
-            ("Converged", "yes" if self.converged else "NO", None),
-            ("Iterations", self.iterations, None),
-            ("Gradient (in std err)", self.gradient_norm, ".1e"),
-            ("Time", Number(self._fit.seconds, after=" s"), ".3f"),
-        ]
-        return Pairs(items, missing="undefined")
-
-    def _observations(self) -> list[tuple[str, Cell, Format]]:
-        s = self.sample
-        if s.kind not in KINDS:
-            return [("Situations", s.nobs, format_count)]
-        situations = s.nobs if s.n_informative is None else s.n_informative
-        noun = f"{s.noun[0].upper()}{s.noun[1:]}s"
-        return [(noun, s.nobs, format_count), ("Situations", situations, format_count)]
-
-    def _covariance_label(self) -> str:
-        unit = self.sample.unit
-        by = {"cluster": f" (by {self.groups})", "robust": "" if unit == "situation" else f" (by {unit})"}
-        plus = "" if self._noise is None else f" plus {self._noise.what}"
-        return self.cov_type + by.get(self.cov_type, "") + plus
-
-    def _shares_block(self) -> Block:
-        s = self.sample
-        total, labels = sum(s.chosen), map(str, self.model.alternatives)
-        heads = {"available": s.available, {"ranking": "first", "best-worst": "best"}.get(s.kind, "chosen"): s.chosen}
-        if s.worst:
-            heads["worst"] = s.worst
-        share = [c / total if total else float("nan") for c in s.chosen]
-        rows: list[tuple[Cell, ...]] = list(zip(labels, *heads.values(), share, strict=True))
-        columns = [Column("alternative", "left"), *(Column(h, format=format_count) for h in heads)]
-        head = "share of best" if s.worst else "share"
-        head = f"unweighted\n{head}" if s.weight is not None and s.kind != "counts" else head
-        return Block([*columns, Column(head, format=format_percent)], rows)
-
-    def _fit_block(self) -> Pairs:
-        items: list[tuple[Any, ...]] = [
-            ("LL, equal shares", self.ll_zero, format_loglik),
-            ("LL, constants only", self.ll_constants, format_loglik),
-            ("LL, final", self.llf, format_loglik),
-            ("Parameters estimated", self.df_model),
-            ("AIC", self.aic, format_loglik),
-            (f"BIC (n = {self.nobs:,} {self.sample.noun}s)", self.bic, format_loglik),
-        ]
-        if self.sample.n_persons is not None:
-            items.append((f"BIC (n = {self.sample.n_persons:,} persons)", self.bic_persons, format_loglik))
-        items += [
-            ("rho-squared", self.rho_squared, ".4f"),
-            ("rho-bar-squared", self.rho_squared_bar, ".4f"),
-            ("pseudo R-squared (constants)", self.prsquared, ".4f"),
-        ]
-        # Among sampled alternatives equal shares, and constants without the correction, are no special case.
-        if (self.sample.weight is None or self.sample.counted) and not self.sample.sampled:
-            items += self._likelihood_ratios()
-        return Pairs(items)
-
-    def _likelihood_ratios(self) -> list[tuple[Any, ...]]:
-        tests = []
-        if self.model.mixes:  # spreads of zero are on an edge, and equal classes have no membership: not chi-square
-            return []
-        # Equal shares are no special case of other values that are fixed, and say nothing of scales.
-        if self.df_model and not (np.any(self._fit.theta[~self._fit.free]) or isinstance(self.model.errors, Scaled)):
-            tests.append(("equal shares", self.ll_zero, self.df_model))
-        constants = len(self.model.alternatives) - len(self._null[1]) - 1
-        if self.model.full_constants and self.df_model > constants and not self.fixed:
-            tests.append(("constants", self.ll_constants, self.df_model - constants))
-        out: list[tuple[Any, ...]] = []
-        for against, null, df in tests:
-            statistic = 2 * (self.llf - null)
-            out.append(
-                (
-                    f"LR against {against}",
-                    f"{statistic:.3f} (df {df}, p {_p_text(float(chdtrc(df, max(statistic, 0.0))))})",
-                )
-            )
-        return out
-
-    def _parameter_block(self, alpha: float, shown: Layout) -> Block:
-        interval = self.conf_int(alpha)
-        first = "nonrobust" if self.cov_type == "robust" else self.cov_type
-        first_se = self.bse if first == self.cov_type else self._errors_of(first)
-        robust_se = self._errors_of("robust")
-        z = {
-            kind: (self.params - self.model.parameters.nulls) / se
-            for kind, se in (("first", first_se), ("robust", robust_se))
-        }
-        columns: dict[str, tuple[pd.Series[float], Format]] = {
-            "std err" if first == "nonrobust" else f"{first}\nstd err": (first_se, shown.format),
-            "z": (z["first"], format_statistic),
-        }
-        if self.settings.population_shares is not None:  # only robust ones know of the strata
-            columns = {}
-        p: dict[str, tuple[pd.Series[float], Format]] = {"p": (self.pvalues, format_p)}
-        robust: dict[str, tuple[pd.Series[float], Format]] = {
-            "robust\nstd err": (robust_se, shown.format),
-            "robust\nz": (z["robust"], format_statistic),
-        }
-        columns |= robust | p if self.cov_type == "robust" else p | robust
-        low, high = 100 * alpha / 2, 100 * (1 - alpha / 2)
-        columns |= {
-            f"{low:g} %": (interval["lower"], shown.format),
-            f"{high:g} %": (interval["upper"], shown.format),
-        }
-
-        params, pvalues, fixed = self.params, self.pvalues, set(self.fixed)
-
-        def row(name: str) -> list[list[Cell]]:
-            estimate = shown.estimate(float(params[name]), float(pvalues[name]))
-            cells: list[Cell] = [shown.names[name], estimate, *(float(values[name]) for values, _ in columns.values())]
-            if name in fixed:
-                cells[2] = "fixed"
-            return [cells]
-
-        heads = [Column("", "left"), Column("estimate"), *(Column(h, format=f) for h, (_, f) in columns.items())]
-        return Block(heads, shown.rows(row))
-
-    def _errors_of(self, cov_type: str) -> pd.Series[float]:
-        with np.errstate(invalid="ignore"):
-            return self._series(np.sqrt(np.diag(self._noisy(self._fit.covariances[cov_type]))), cov_type)
-
-    def _optimiser(self) -> str:
-        plain = self.model.errors.has_curvature and not self.model.mixes
-        return "Newton, exact Hessian" if plain else "quasi-Newton, exact score"
-
-    def _derived_block(self, shown: Layout) -> Block:
-        """Quantities that follow from the parameters."""
-        heads = [Column("derived", "left"), *(Column(h, format=shown.format) for h in ("estimate", "std err"))]
-        heads += [Column("z", format=format_statistic), Column("p", format=format_p)]
-        table = self.derived[["estimate", "std_error", "z", "p"]]
-        rows: list[list[Cell]] = [
-            [str(name), *map(float, row)] for name, row in zip(table.index, table.to_numpy(), strict=True)
-        ]
-        return Block(heads, rows)
-
-    def _notes(self, shown: Layout) -> list[str]:
-        notes = [
-            f"Formula: {self.model.formula}.",
-            *self._notes_on_tastes(),
-            f"p and intervals follow the {self._covariance_label()} covariance.",
-            *shown.notes(),
-        ]
-        if not self.converged:
-            notes.insert(0, f"NOT CONVERGED: {self.message}")
-        inconsistent = inconsistency(self)
-        if inconsistent:
-            notes.append(inconsistent)
-        undefined = self._names[self._fit.free & np.isnan(np.diag(self._covariance))].difference(list(self.at_bound))
-        if len(undefined):
-            notes.append(f"Standard errors are undefined for {', '.join(shown.names[n] for n in undefined)}.")
-        notes += [*self._notes_on_the_search(shown), *self.fit_notes]
-        never = [str(self.model.alternatives[j]) for j in self._null[1]]
-        if never:
-            notes.append(f"Nobody chose {', '.join(never)}: left out of the constants-only model.")
-        if self.sample.weight is not None and not self.sample.counted:
-            notes.append("LR tests are not shown: with weights their statistic is not chi-square.")
-            notes += _notes_on_the_weights(self.sample)
-        elif self.sample.n_persons is not None and self.sample.n_persons < self.nobs and not self.model.mixes:
-            notes.append("LR tests treat the situations of a person as independent.")
-        informative = self.sample.n_informative
-        single = self.sample.n_situations - (self.sample.nobs if informative is None else informative)
-        notes += _notes_on_the_unit(self.sample)
-        if single:
-            notes.append(f"{single:,} situations offer one alternative only and are not counted.")
-        return [*notes, *(f"Data: {note}." for note in self.sample.notes)]
+        return summary_of(self, alpha, shown)
 
     def who(self) -> Who:
         """Over whom coefficients vary, where they do."""
         s = self.sample
         return Who(s.n_persons, s.nobs if s.n_informative is None else s.n_informative, s.n_units, s.unit)
-
-    def _notes_on_tastes(self) -> list[str]:
-        """What varies over whom, how the mean over it is taken, and what needs care."""
-        mixing = self.model.heterogeneity_or_none
-        if not isinstance(mixing, Mixing):
-            return []
-        return [*describe_tastes(mixing, self.who()), *self._care(mixing)]
 
     def _care(self, mixing: Mixing) -> list[str]:
         """What a reader should know of the heterogeneity; it may rest on covariates of persons: a file holds it."""
@@ -1109,23 +757,6 @@ class ChoiceResults:
             return list(self._stored["care"])
         covariates = mixing.covariates(self.data) if self.data is not None and mixing.names else None
         return care_in_words(mixing, self._fit.theta, self.who(), covariates)
-
-    def _notes_on_the_search(self, shown: Layout) -> list[str]:
-        notes = []
-        edge = [f"{shown.names[n]} = {self.params[n]:g}" for n in self.at_bound]
-        if edge:
-            notes.append(f"On the bound of their range, and so without standard error: {', '.join(edge)}.")
-        nulls = self.model.parameters.nulls
-        tested = sorted({float(v) for v in nulls[np.isfinite(nulls) & (nulls != 0)]})
-        if tested:
-            others = [shown.names[n] for n, v in zip(self._names, nulls, strict=True) if v in tested]
-            notes.append(f"z and p of {', '.join(others)} test against {', '.join(f'{v:g}' for v in tested)}.")
-        if self.starts > 1:
-            found = ", ".join(f"{value:.3f} ({count})" for value, count in self.optima) or "none"
-            failed = self.starts - sum(count for _, count in self.optima)
-            rest = f"; {failed} did not converge" if failed > 0 else ""
-            notes.append(f"Log-likelihoods of the optima found, and from how many starting points: {found}{rest}.")
-        return notes
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "NOT converged"
@@ -1137,23 +768,6 @@ class ChoiceResults:
 
     def _repr_html_(self) -> str:
         return self.summary().as_html()
-
-
-def inconsistency(result: ChoiceResults) -> str:
-    """Say why no random utilities have the probabilities of a fit, and what follows; empty where some have."""
-    items, model = result.model.parameters.items, result.model
-    phi = np.array([value for p, value in zip(items, result.params, strict=True) if p.role == "error"])
-    errors = model.errors.on(model.alternatives)
-    if not len(phi) or len(phi) != len(errors.parameters(model.alternatives)):
-        return ""
-    try:
-        errors.require_consistent(phi)
-    except SpecificationError as error:
-        return (
-            f"NOT CONSISTENT WITH RANDOM UTILITIES: {error} simulate, verify and consumer_surplus refuse the model; "
-            "shares and elasticities are those of its probabilities, which describe choices and explain none."
-        )
-    return ""
 
 
 def _of_white(cov_type: Any) -> bool:
@@ -1183,35 +797,6 @@ def _read_noise(covariance: pd.DataFrame | FloatArray, names: pd.Index[str]) -> 
     return values
 
 
-def _notes_on_the_weights(sample: Sample) -> list[str]:
-    """What weights of another mean than one do to measures that take them for numbers of choices."""
-    mean = sample.weight_sum / sample.n_situations
-    if abs(mean - 1) <= _NEAR_ONE:
-        return []
-    return [
-        f"The weights have mean {mean:.4g}: AIC, BIC, rho-bar-squared and nonrobust standard errors take them for "
-        "numbers of choices. data.normalise_weights() gives them mean one."
-    ]
-
-
-def _notes_on_the_unit(sample: Sample) -> list[str]:
-    """What the unit of robust standard errors is, where a situation is not an answer by itself."""
-    if sample.kind not in KINDS:
-        return []
-    what = {
-        "ranking": "Each ranking is exploded into choices from what was left",
-        "best-worst": "Each answer is exploded into choices from what was left, of the worst with the utilities' sign "
-        "reversed",
-        "counts": "Each choice counted is one observation",
-    }[sample.kind]
-    return [f"{what}. The unit of robust standard errors is the {sample.unit}."]
-
-
-def _p_text(p: float) -> str:
-    text = format_p(p)
-    return text if text.startswith("<") else f"= {text}"
-
-
 class _StatsmodelsNames:
     """The little that statsmodels' tests ask of a model: the names of its parameters."""
 
@@ -1220,13 +805,3 @@ class _StatsmodelsNames:
         self.data = self
         self.cov_names = self.param_names = self.xnames = names
         self.endog_names = "choice"
-
-
-def default_cov_type(data: ChoiceData) -> str:
-    """Choose the covariance where none is asked for: robust as soon as persons, weights or rankings are declared.
-
-    The weights of counts are repetitions, so that without persons they count as independent choices do.
-    """
-    s = data.structure
-    plain = s.weight is None or data.roles.kind == "counts"
-    return "nonrobust" if s.person is None and s.stage is None and plain else "robust"
