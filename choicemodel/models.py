@@ -523,7 +523,7 @@ class ChoiceModel:
             from any of its starting points: what is lost is the iteration that was under way. Draws need a seed, since
             others would be another model.
         progress : bool, optional
-            Show progress on stderr; default on a terminal only.
+            Show progress on stderr; by default on a terminal or in a notebook, after two seconds.
         threads : int, optional
             Default all cores. The numbers are the same to the last bit for any number.
         population_shares : dict or Series, optional

@@ -174,7 +174,7 @@ def sampling_stability(
     rng : int, Generator or None
         From which the seeds follow.
     progress : bool, optional
-        Show progress on stderr; default on a terminal only.
+        Show progress on stderr; by default on a terminal or in a notebook, after two seconds.
     workers : int or distributed.Client
         Processes, or the client of a cluster; the numbers are the same for any.
 
