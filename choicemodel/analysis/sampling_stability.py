@@ -148,7 +148,7 @@ class SamplingStability:
             notes.append(f"{self.failed} refits did not converge and are left out.")
         return Table("Stability of the sample of alternatives", [Block(heads, rows), fits], notes)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:

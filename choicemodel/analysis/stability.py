@@ -237,7 +237,7 @@ class DrawStability:
             notes.append(f"{self.failed} refits did not converge and are left out.")
         return notes
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:

@@ -298,7 +298,7 @@ class ValidationResult:
         ]
         return Block(heads, rows, rules=[len(rows) - 2], title="Success: observed choices by predicted probabilities")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
@@ -572,7 +572,7 @@ class CrossValidation:
         ]
         return Table(f"Cross-validation, {len(self.folds)} folds", [total, Block(heads, rows)], notes)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:

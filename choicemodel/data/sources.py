@@ -209,7 +209,7 @@ def _files(paths: Any) -> list[str]:
         elif place.exists():
             out.append(str(place))
         else:
-            raise SpecificationError(f"There is no file {place}.")
+            raise SpecificationError(f"There is no file {place}: check the path.")
     if not out:
         raise SpecificationError(f"There is no Parquet file in {paths!r}: their names end in .parquet.")
     return out

@@ -192,7 +192,9 @@ class Refits:
 
 def _check(result: ChoiceResults, names: Sequence[str]) -> None:
     if not isinstance(result, ChoiceResults):
-        raise SpecificationError(f"A likelihood profile takes a result, not {type(result).__name__}.")
+        raise SpecificationError(
+            f"A likelihood profile takes a result, not {type(result).__name__}: fit the model, with model.fit()."
+        )
     if result.data is None:
         raise SpecificationError(
             "A likelihood profile needs the estimation data, which a loaded result does not hold: fit the model again."
