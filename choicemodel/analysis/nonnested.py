@@ -248,7 +248,8 @@ def _vuong(m: FloatArray, more: int) -> tuple[pd.DataFrame, float]:
     error = float(np.sqrt(n) * m.std())
     if not error > 0:
         raise SpecificationError(
-            "Both models give every choice the same probability: there is nothing to compare. Pass models with different columns."
+            "Both models give every choice the same probability: there is nothing to compare. "
+            "Pass models with different columns."
         )
     penalties = {"plain": 0.0, "AIC": float(more), "BIC": more * float(np.log(n)) / 2}
     z = np.array([(float(m.sum()) - penalty) / error for penalty in penalties.values()])

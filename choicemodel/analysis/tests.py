@@ -204,7 +204,8 @@ def _check_fit(result: ChoiceResults) -> None:
         )
     if not result.converged:
         raise SpecificationError(
-            f"{result!r} did not converge, so its log-likelihood is not the maximum: fit it again with more iterations or other starting values."
+            f"{result!r} did not converge, so its log-likelihood is not the maximum: "
+            "fit it again with more iterations or other starting values."
         )
     if result.sample.weight is not None and not result.sample.counted:
         raise SpecificationError(

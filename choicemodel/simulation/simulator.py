@@ -180,7 +180,8 @@ def simulator(
         model = model_or_result
     if not isinstance(model, ChoiceModel):
         raise SpecificationError(
-            f"A ChoiceModel or its result is simulated, not {type(model_or_result).__name__}: specify a model, or fit one."
+            f"A ChoiceModel or its result is simulated, not {type(model_or_result).__name__}: "
+            "specify a model, or fit one."
         )
     if params is None:
         raise SpecificationError("A model is simulated at parameters: pass params=, or the result of a fit.")
