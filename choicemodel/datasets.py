@@ -13,6 +13,11 @@ __all__ = ["electricity", "mode_canada", "swissmetro", "travel_mode"]
 _MODES = {1: "air", 2: "train", 3: "bus", 4: "car"}
 
 
+def __dir__() -> list[str]:
+    """Show the surveys only."""
+    return sorted(__all__)
+
+
 def _read(name: str) -> pd.DataFrame:
     """Read one of the files that come with the package."""
     source = files("choicemodel") / "_data" / f"{name}.csv.gz"

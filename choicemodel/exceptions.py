@@ -184,3 +184,8 @@ def raise_problems(problems: list[ChoiceDataError]) -> None:
         raise problems[0]
     if problems:
         raise SeveralDataErrors(problems)
+
+
+def __dir__() -> list[str]:
+    """Show the errors and warnings only."""
+    return sorted(n for n, item in globals().items() if isinstance(item, type) and item.__module__ == __name__)

@@ -46,6 +46,7 @@ from choicemodel.random_utility import (
     by_class,
 )
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
+from choicemodel.spelling import for_users
 from choicemodel.tables import escape_latex
 from choicemodel.utility import Design, Recipe, Scales, build_design, design_from_recipe, read_scales
 from choicemodel.utility.coding import Memory
@@ -55,6 +56,29 @@ from choicemodel.utility.terms import parse_formula
 
 FloatArray = NDArray[np.float64]
 Params = Mapping[str, float] | pd.Series | Sequence[float] | NDArray[np.float64]
+
+
+# What other rooms use; completion does not offer it.
+_INTERNAL = frozenset(
+    (
+        "before",
+        "composition",
+        "derived_numbers",
+        "design_on",
+        "endog_names",
+        "evaluate",
+        "exog_names",
+        "from_dict",
+        "full_constants",
+        "heterogeneity_or_none",
+        "mixes",
+        "mixing",
+        "recipe",
+        "to_dict",
+        "unit_scores",
+        "vector",
+    )
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -523,7 +547,7 @@ class ChoiceModel:
             from any of its starting points: what is lost is the iteration that was under way. Draws need a seed, since
             others would be another model.
         progress : bool, optional
-            Show progress on stderr; default on a terminal only.
+            Show progress on stderr; by default on a terminal or in a notebook, after two seconds.
         threads : int, optional
             Default all cores. The numbers are the same to the last bit for any number.
         population_shares : dict or Series, optional
@@ -693,6 +717,9 @@ class ChoiceModel:
             object.__setattr__(model, name, value)
         model._settle(recipe, columns, None, mixing)
         return model
+
+    def __dir__(self) -> list[str]:
+        return for_users(super().__dir__(), _INTERNAL)
 
     def __repr__(self) -> str:
         data = "no data" if self.data is None else repr(self.data)

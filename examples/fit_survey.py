@@ -12,10 +12,12 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import pandas as pd
+
 import choicemodel as cm
 
 
-def read(frame):
+def read(frame: pd.DataFrame) -> cm.ChoiceData:
     """Turn the survey's own table into checked choices."""
     # commuting and business trips with a known choice, as in most publications
     frame = frame[frame["PURPOSE"].isin([1, 3]) & (frame["CHOICE"] != 0)]

@@ -74,7 +74,7 @@ print(pd.DataFrame(values).round(1).to_string())
 # The choices of a person tell, by Bayes' rule.
 belongs = cm.individual_coefficients(three).xs("probability", axis=1, level=1)
 print(belongs.head().round(3).to_string())
-print(f"\nKnown with a probability above 0.9: {(belongs.max(axis=1) > 0.9).mean():.0%} of the people")
+print(f"\nKnown with a probability above 0.9: {(belongs.to_numpy().max(axis=1) > 0.9).mean():.0%} of the people")
 
 # %%
 # Is there more to it than three kinds?

@@ -54,7 +54,7 @@ print(cross.derived.round(3).to_string())
 # %%
 with cm.plots.style("double"):
     figure = plt.figure(layout="constrained", figsize=(7.1, 2.6))
-    for part, (name, fit) in zip(figure.subfigures(1, 2), list(models.items())[1:], strict=True):
+    for part, (name, fit) in zip(figure.subfigures(1, 2, squeeze=False)[0], list(models.items())[1:], strict=True):
         cm.plots.nests(fit, ax=part.subplots())
         part.suptitle(name)
 
@@ -75,7 +75,7 @@ print(cm.lr_test(logit, restricted))
 # If the train goes, what part of its travellers does the Swissmetro get?
 for name, fit in models.items():
     gone = cm.scenario(fit, {"no train": Remove("train")}).to_frame()
-    row = gone.loc[("no train", "diversion", "swissmetro")]
+    row = gone.xs(("no train", "diversion", "swissmetro"))
     print(f"{name:14} {row['estimate']:.3f} ({row['std_error']:.3f})")
 
 # %%

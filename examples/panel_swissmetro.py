@@ -12,6 +12,7 @@ independent are too small. This tutorial shows by how much, and that the remedy 
 # of francs. ``person="ID"`` says whose answers belong together.
 import textwrap
 import warnings
+from typing import Any
 
 import pandas as pd
 
@@ -66,7 +67,7 @@ with cm.plots.style("double"):
 # -----------------------
 # The bootstrap answers without any formula for standard errors: draw 752 persons with replacement, *with all their
 # answers*, fit again, and look how much the estimates vary. For the value of time, in francs per hour:
-ask = {"column": "time", "per": "cost", "direction": "reduction", "multiply": 100}
+ask: dict[str, Any] = {"column": "time", "per": "cost", "direction": "reduction", "multiply": 100}
 values = {
     "answers independent": cm.willingness_to_pay(classical, **ask),
     "by person": cm.willingness_to_pay(result, **ask),

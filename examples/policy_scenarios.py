@@ -14,6 +14,7 @@ there.
 # has a car at hand; commuting and business trips with a known choice.
 import sys
 from pathlib import Path
+from typing import Any
 
 import choicemodel as cm
 from choicemodel.analysis import Remove
@@ -38,7 +39,7 @@ print(result.params.round(4).to_string())
 # %%
 # Changes are said in the columns of the data, in per cent, in units or as new values. A scenario may change several
 # columns, or take an alternative away.
-scenarios = {
+scenarios: dict[str, Any] = {
     "car +20 %": {"cost": {"CAR": "+20%"}},
     "faster train": {"time": {"TRAIN": "-25%"}},
     "faster, dearer train": {"time": {"TRAIN": "-25%"}, "cost": {"TRAIN": "+10%"}},

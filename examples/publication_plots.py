@@ -15,6 +15,7 @@ everything there.
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 
@@ -86,8 +87,9 @@ with cm.plots.style("double"):
 
 # %%
 # Shares by segment, predicted beside observed:
+segments: dict[Any, str] = {**names, 1: "commuters", 3: "business"}
 with cm.plots.style("double"):
-    ax = cm.plots.shares(logit, by="PURPOSE", names={**names, 1: "commuters", 3: "business"})
+    ax = cm.plots.shares(logit, by="PURPOSE", names=segments)
     cm.plots.save(ax, folder / "shares.pdf")
 
 # %%
@@ -109,7 +111,7 @@ with cm.plots.style("single"):
 # figures in one have parts of their own:
 with cm.plots.style("double"):
     figure = plt.figure(layout="constrained")
-    left, right = figure.subfigures(1, 2)
+    left, right = figure.subfigures(1, 2, squeeze=False)[0]
     cm.plots.elasticity_matrix(full, "gc", names=labels, ax=left.subplots())
     cm.plots.calibration(full, ax=right.subplots())
     cm.plots.save(figure, folder / "elasticities_and_calibration.pdf")

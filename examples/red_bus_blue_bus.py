@@ -30,7 +30,7 @@ def market(modes: list[str]) -> cm.ChoiceData:
 
 def choices(data: cm.ChoiceData) -> np.ndarray:
     """Position of the chosen mode of each person."""
-    return data.frame["choice"].to_numpy().reshape(PEOPLE, -1).argmax(axis=1)
+    return np.asarray(data.frame["choice"].to_numpy().reshape(PEOPLE, -1).argmax(axis=1))
 
 
 def shares(chosen: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ chose between train, car and a new underground maglev.
 # One row for each answer
 # -----------------------
 import textwrap
+from typing import Any
 
 import pandas as pd
 
@@ -30,7 +31,7 @@ print(
 #   where the names of the columns are regular, else a dict. An alternative that is left out does not have the
 #   attribute: the car leaves at any time, so that it has no headway;
 # - ``available`` says who can choose what, ``person`` whose answers belong together.
-meaning = {
+meaning: dict[str, Any] = {
     "choice": "CHOICE",
     "alternatives": {"TRAIN": 1, "SM": 2, "CAR": 3},
     "attributes": {
@@ -79,7 +80,7 @@ columns = ["CHOICE", "TRAIN_TT", "SM_TT", "CAR_TT", "TRAIN_CO", "SM_CO", "CAR_CO
 columns += ["TRAIN_AV", "SM_AV", "CAR_AV"]
 questions = kept.assign(question=kept.groupby("ID").cumcount() + 1).query("question <= 3")
 export = questions.pivot_table(index=["ID", "PURPOSE"], columns="question", values=columns)
-export.columns = [f"{name}_{question}" for name, question in export.columns]
+export.columns = export.columns.map(lambda pair: f"{pair[0]}_{pair[1]}")
 export = export.reset_index()
 print(f"{len(export)} rows, {len(export.columns)} columns:", *export.columns[:8], "...")
 

@@ -26,6 +26,7 @@ from choicemodel.estimation.people import People
 from choicemodel.estimation.tasks import Workers, in_order, threads_here
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, ConvergenceWarning, SpecificationError
 from choicemodel.models import ChoiceModel
+from choicemodel.progress import Bar
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.tables import Block, Cell, Column, Table, format_estimate
@@ -244,8 +245,11 @@ def refits(
     seed = seed_of(rng)
     work, children = _work(result), np.random.SeedSequence(seed).spawn(draws)
     jobs = [children[i : i + _CHUNK] for i in range(0, draws, _CHUNK)]
-    with closing(in_order(work, jobs, workers=workers)) as parts:
-        found = [theta for part in parts for theta in part if theta is not None]
+    found = []
+    with Bar("bootstrap", "refits", draws) as bar, closing(in_order(work, jobs, workers=workers)) as parts:
+        for part in parts:
+            found += [theta for theta in part if theta is not None]
+            bar.step(len(part))
     failed = draws - len(found)
     if len(found) < 2:
         raise SpecificationError(

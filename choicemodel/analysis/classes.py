@@ -81,7 +81,7 @@ def class_criteria(
         raise SpecificationError("class_criteria takes a list of results: fit the models first, with model.fit().")
     labels = None if labels is None else read_list(labels, "labels", "['one', 'two']")
     if labels is not None and len(labels) != len(results):
-        raise SpecificationError(f"labels has {len(labels)} names for {len(results)} results.")
+        raise SpecificationError(f"labels has {len(labels)} names for {len(results)} results: give one for each.")
     rows = [criteria_of(r) for r in results]
     sizes = {row["n"] for row in rows}
     if len(sizes) > 1:
@@ -142,7 +142,7 @@ def _posteriors(result: ChoiceResults) -> tuple[FloatArray, FloatArray, FloatArr
     """
     model = result.model
     if not isinstance(model, ChoiceModel):
-        raise SpecificationError("class_criteria takes results of choice models.")
+        raise SpecificationError("class_criteria takes results: fit the models first, with model.fit().")
     composition, theta = model.composition(), np.asarray(result.params, dtype=np.float64)
     if model.heterogeneity is None:
         weight = _unit_weight(composition)

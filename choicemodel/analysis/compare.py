@@ -111,7 +111,7 @@ class Comparison(Table):
         """The table itself."""
         return self
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return self.as_text()
 
 

@@ -192,7 +192,7 @@ class IIATest:
             notes.append(f"Smallest p of the verdicts, corrected for their number (Holm): {format_p(self.pvalue)}.")
         return Table("Tests of the independence of irrelevant alternatives", blocks, [*notes, *self.notes])
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:

@@ -143,7 +143,7 @@ class NonnestedTest:
         )
         return "undecided" if not bound < 0.05 else str(self.models[column].astype(np.float64).idxmax())
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
@@ -231,7 +231,8 @@ def _refuse_nested(first: ChoiceResults, second: ChoiceResults) -> None:
     inside = is_special_case(first, second), is_special_case(second, first)
     if all(inside):
         raise SpecificationError(
-            f"{model_name(first)} and {model_name(second)} give the same probabilities: there is nothing to compare."
+            f"{model_name(first)} and {model_name(second)} give the same probabilities: there is nothing to "
+            "compare. Pass models with different columns."
         )
     if any(inside):
         small, large = (first, second) if inside[0] else (second, first)
@@ -246,7 +247,10 @@ def _vuong(m: FloatArray, more: int) -> tuple[pd.DataFrame, float]:
     n = len(m)
     error = float(np.sqrt(n) * m.std())
     if not error > 0:
-        raise SpecificationError("Both models give every choice the same probability: there is nothing to compare.")
+        raise SpecificationError(
+            "Both models give every choice the same probability: there is nothing to compare. "
+            "Pass models with different columns."
+        )
     penalties = {"plain": 0.0, "AIC": float(more), "BIC": more * float(np.log(n)) / 2}
     z = np.array([(float(m.sum()) - penalty) / error for penalty in penalties.values()])
     table = np.column_stack([z, 2 * ndtr(-np.abs(z))])

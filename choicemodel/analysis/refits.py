@@ -5,11 +5,10 @@ The bootstrap is not among them: its refits differ in weights alone, and keep th
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from choicemodel.estimation.tasks import Job, Workers, in_order, threads_here
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.models import ChoiceModel
+from choicemodel.progress import shown
 from choicemodel.results import ChoiceResults
 
 FloatArray = NDArray[np.float64]
@@ -92,20 +92,12 @@ def do(
     jobs : sequence
     workers : int or distributed.Client
     progress : bool or None
-        None: on a terminal only.
+        None: on a terminal or in a notebook, after two seconds.
     what : str
         What is looked at.
     """
     with closing(in_order(work, jobs, workers=workers)) as found:
-        return list(_shown(found, len(jobs), progress, what))
-
-
-def _shown(runs: Any, total: int, progress: bool | None, what: str) -> Any:
-    if not (sys.stderr.isatty() if progress is None else progress):
-        return runs
-    from tqdm import tqdm
-
-    return tqdm(runs, total=total, desc=what, unit=" fits", file=sys.stderr)
+        return list(shown(found, what, "fits", len(jobs), progress=progress))
 
 
 def path_of(runs: Sequence[Run], size: str, result: ChoiceResults) -> tuple[pd.DataFrame, int]:

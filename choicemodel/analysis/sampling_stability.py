@@ -148,7 +148,7 @@ class SamplingStability:
             notes.append(f"{self.failed} refits did not converge and are left out.")
         return Table("Stability of the sample of alternatives", [Block(heads, rows), fits], notes)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
@@ -174,7 +174,7 @@ def sampling_stability(
     rng : int, Generator or None
         From which the seeds follow.
     progress : bool, optional
-        Show progress on stderr; default on a terminal only.
+        Show progress on stderr; by default on a terminal or in a notebook, after two seconds.
     workers : int or distributed.Client
         Processes, or the client of a cluster; the numbers are the same for any.
 

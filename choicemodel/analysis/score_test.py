@@ -174,7 +174,7 @@ class ScoreTest:
             notes.append(f"On the bound of their range, and taken as known: {', '.join(self.at_bound)}.")
         return Table("Score test of omitted columns", [Block(heads, rows, rules=rules)], notes)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:

@@ -237,7 +237,7 @@ class DrawStability:
             notes.append(f"{self.failed} refits did not converge and are left out.")
         return notes
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
@@ -267,7 +267,7 @@ def draw_stability(
     rng : int, Generator or None
         From which the seeds follow.
     progress : bool, optional
-        Show progress on stderr; default on a terminal only.
+        Show progress on stderr; by default on a terminal or in a notebook, after two seconds.
     workers : int or distributed.Client
         Processes, or the client of a cluster; the numbers are the same for any.
 

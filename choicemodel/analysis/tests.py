@@ -92,7 +92,7 @@ class LikelihoodRatioTest:
             notes.append(f"Parameters tested on a bound: a mixture of chi-squares, {mixture}.")
         return Table("Likelihood-ratio test", [Pairs(items)], notes)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
@@ -203,7 +203,10 @@ def _check_fit(result: ChoiceResults) -> None:
             f"lr_test compares two results, not {type(result).__name__}: fit the models first, with model.fit()."
         )
     if not result.converged:
-        raise SpecificationError(f"{result!r} did not converge, so its log-likelihood is not the maximum.")
+        raise SpecificationError(
+            f"{result!r} did not converge, so its log-likelihood is not the maximum: "
+            "fit it again with more iterations or other starting values."
+        )
     if result.sample.weight is not None and not result.sample.counted:
         raise SpecificationError(
             f"The fits are weighted by `{result.sample.weight}`: the statistic is not chi-square. Use wald_test of "
@@ -300,7 +303,8 @@ def _null_covariance(restricted: ChoiceResults, unrestricted: ChoiceResults, bou
     found = V[np.ix_(bounded, bounded)]
     if not np.isfinite(found).all():
         raise SpecificationError(
-            "The weights of the chi-bar-square are undefined: the information is singular at the restricted estimates."
+            "The weights of the chi-bar-square are undefined: the information is singular at the restricted "
+            "estimates. Use wald_test of the larger model, or leave a column out of both."
         )
     return found
 

@@ -28,6 +28,7 @@ from choicemodel.estimation.delta import COLUMNS, difference_jacobian
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.estimation.working import working_scale
 from choicemodel.exceptions import SpecificationError
+from choicemodel.progress import Bar, shown
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.tables import Block, Cell, Column, Table, column_format, format_estimate, format_p, format_statistic
@@ -315,7 +316,7 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
     if word == "bootstrap":
         made = method if isinstance(method, Bootstrap) else refits(result, draws, rng=rng, stacklevel=4)
         made.require(result)
-        values = np.array([function(t) for t in made.estimates.to_numpy()])
+        values = _values(function, made.estimates.to_numpy(), word)
         return replace(_percentiles(blank, estimate, values), failed=made.failed, seed=made.seed)
     blank = replace(blank, notes=_bound_note(result))
     if method == "delta":
@@ -324,11 +325,16 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
     seed = seed_of(rng)
     undefined = np.isnan(np.diag(known))
     thetas = _normal_draws((theta, known), result.model.parameters, draws, seed)
-    values = np.array([function(t) for t in thetas])
+    values = _values(function, thetas, word)
     if undefined.any():
         G = _jacobian(function, theta, known, undefined) if jacobian is None else jacobian
         values[:, (G[:, undefined] != 0).any(axis=1)] = np.nan
     return replace(_percentiles(blank, estimate, values), seed=seed)
+
+
+def _values(function: Function, thetas: FloatArray, what: str) -> FloatArray:
+    """The function at each of some parameters (R, M)."""
+    return np.array([function(theta) for theta in shown(thetas, what, "draws", len(thetas))])
 
 
 def _quantities(found: Any, index: pd.Index[Any]) -> FloatArray:
@@ -372,11 +378,15 @@ def _jacobian(function: Function, theta: FloatArray, covariance: FloatArray, whi
     def of_some(values: FloatArray) -> FloatArray:
         full = theta.copy()
         full[which] = values
-        return function(full)
+        found = function(full)
+        bar.step()
+        return found
 
     if not which.any():
         return np.zeros((len(function(theta)), len(theta)))
-    found = difference_jacobian(of_some, theta[which], spread[which])
+    # four for each: two differences of a Richardson step
+    with Bar("standard errors", "evaluations", 4 * int(which.sum())) as bar:
+        found = difference_jacobian(of_some, theta[which], spread[which])
     G = np.zeros((len(found), len(theta)))
     G[:, which] = found
     return G

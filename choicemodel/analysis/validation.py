@@ -38,6 +38,7 @@ from choicemodel.exceptions import (
     SpecificationError,
 )
 from choicemodel.models import ChoiceModel
+from choicemodel.progress import shown
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.tables import (
@@ -297,7 +298,7 @@ class ValidationResult:
         ]
         return Block(heads, rows, rules=[len(rows) - 2], title="Success: observed choices by predicted probabilities")
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
@@ -571,7 +572,7 @@ class CrossValidation:
         ]
         return Table(f"Cross-validation, {len(self.folds)} folds", [total, Block(heads, rows)], notes)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return str(self.summary())
 
     def _repr_html_(self) -> str:
@@ -636,7 +637,7 @@ def cross_validate(
     held = None if fixed is None else read_mapping(fixed, "fixed", "{'cost': -1.0}")
     settings = FitSettings(fixed=held, progress=False, threads=threads)
     with closing(in_order(_Folds(model, fold, settings), range(int(folds)), workers=workers)) as parts:
-        rows, weights = map(list, zip(*parts, strict=True))
+        rows, weights = map(list, zip(*shown(parts, "cross-validation", "folds", int(folds)), strict=True))
     columns = ["units", "situations", "ll", "ll_per_situation", "ll_train", "rho_squared", "brier", "hit_rate"]
     frame = pd.DataFrame(rows, columns=columns)
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="fold")

@@ -31,9 +31,30 @@ from choicemodel.exceptions import (
     raise_problems,
 )
 from choicemodel.rng import seed_of
+from choicemodel.spelling import for_users
 
 if TYPE_CHECKING:
     from choicemodel.data.sampling import Sampling
+
+
+# What other rooms use; completion does not offer it.
+_INTERNAL = frozenset(
+    (
+        "fingerprint",
+        "group_codes",
+        "is_stored",
+        "name_of",
+        "require_columns",
+        "require_in_memory",
+        "require_other_file",
+        "require_whole_sets",
+        "section_data",
+        "some_columns",
+        "structure",
+        "weights_or_ones",
+        "with_answers",
+    )
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -313,7 +334,10 @@ class ChoiceData(Readers):
             ) from error
         mask = np.asarray(answer)
         if mask.dtype != np.bool_ or mask.shape != (self.n_rows,):
-            raise SpecificationError(f"The condition {shown(condition)} does not give one true or false value per row.")
+            raise SpecificationError(
+                f"The condition {shown(condition)} does not give one true or false value per row: write one such as "
+                "'purpose == 1'."
+            )
         differs = self.structure.varying_situation(mask)
         if differs >= 0:
             raise VaryingCovariateError(
@@ -706,7 +730,10 @@ class ChoiceData(Readers):
             raise SpecificationError(f"{without} no group: every row needs one.")
         differs = self.structure.varying_situation(codes)
         if differs >= 0:
-            raise SpecificationError(f"groups differ within a situation, such as {self.name_of(differs)}.")
+            raise SpecificationError(
+                f"groups differ within a situation, such as {self.name_of(differs)}: give all rows of "
+                "a situation the same."
+            )
         return codes[self.structure.first_rows()]
 
     def _aligned(self, groups: pd.Series[Any]) -> pd.Series[Any]:
@@ -784,6 +811,9 @@ class ChoiceData(Readers):
     def _rows(self, mask: NDArray[np.bool_]) -> ChoiceData:
         """Return the data on some of their rows (frame order)."""
         return from_table(self._frame[mask], self.roles, self.notes, depth=2)
+
+    def __dir__(self) -> list[str]:
+        return for_users(super().__dir__(), _INTERNAL)
 
     def __repr__(self) -> str:
         names = ", ".join(map(str, self.alternatives[:6])) + (", ..." if len(self.alternatives) > 6 else "")

@@ -240,6 +240,19 @@ def admit(frame: pd.DataFrame, roles: Roles, part: Part | None = None) -> Admitt
     return close_table(table, available, chosen, problems)
 
 
+def _refuse_wide(frame: pd.DataFrame, roles: Roles) -> None:
+    """Refuse a table with a row for each situation and no column of alternatives."""
+    there = [column for column in roles.situation if column in frame.columns]
+    if roles.alternative in frame.columns or not there or len(there) < len(roles.situation):
+        return
+    if len(frame) and not frame.duplicated(there).any():
+        raise UnknownColumnError(
+            f"Column `{roles.alternative}` is not in the data, and each situation has a single row: a table with a row "
+            "for each situation is read with ChoiceData.from_wide(frame, choice=..., alternatives=..., "
+            f"attributes=...). {column_hint(frame, roles.alternative)}"
+        )
+
+
 def open_table(frame: pd.DataFrame, roles: Roles, further: Sequence[str] = ()) -> Table:
     """Take a long table in whose columns are there and whose rows all have their identifiers.
 
@@ -250,6 +263,7 @@ def open_table(frame: pd.DataFrame, roles: Roles, further: Sequence[str] = ()) -
     further : sequence of str
         Other columns that must be there.
     """
+    _refuse_wide(frame, roles)
     require_columns(frame, [*roles.columns(), *further])
     if not len(frame):
         raise EmptyDataError("The data have no rows: nothing can be estimated or predicted from them.")

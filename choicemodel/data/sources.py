@@ -222,7 +222,7 @@ def _files(paths: Any) -> list[str]:
             out.append(str(place))
         else:
             hint = " Name files one by one, or their folder: patterns are not read." if "*" in str(place) else ""
-            raise SpecificationError(f"There is no file {place}.{hint}")
+            raise SpecificationError(f"There is no file {place}: check the path.{hint}")
     if not out:
         where = ", ".join(str(p) for p in several) or "an empty list"
         raise SpecificationError(f"There is no Parquet file in {where}: their names end in .parquet.")

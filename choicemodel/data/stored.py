@@ -154,7 +154,10 @@ class StoredData(ChoiceData):
             except Exception as error:  # pandas raises many types for one cause: a condition it cannot evaluate
                 raise SpecificationError(f"The condition {condition!r} cannot be evaluated: {error}.") from error
             if mask.dtype != np.bool_ or mask.shape != (len(frame),):
-                raise SpecificationError(f"The condition {condition!r} does not give one true or false value per row.")
+                raise SpecificationError(
+                    f"The condition {condition!r} does not give one true or false value per row: write one such as "
+                    "'purpose == 1'."
+                )
             differs = part.structure.varying_situation(mask)
             if differs >= 0:
                 raise VaryingCovariateError(

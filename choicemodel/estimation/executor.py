@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 
 from choicemodel.estimation.tasks import Workers
 from choicemodel.exceptions import SpecificationError
+from choicemodel.progress import Bar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,6 +71,11 @@ class Away(ABC, Generic[Item]):
 
 class Streamed(Away[Item]):
     """Blocks that are made when they are asked for, some at a time, and not kept."""
+
+    @property
+    @abstractmethod
+    def n_parts(self) -> int:
+        """Number of sections."""
 
     @abstractmethod
     def parts(self) -> Iterator[Sequence[Callable[[], Item]]]:
@@ -125,8 +131,10 @@ class Executor:
 
     def map_parts(self, function: Callable[[Item], Result], items: Streamed[Item]) -> Iterator[list[Result]]:
         """Apply a function to each of some streamed blocks; results come section by section."""
-        for part in items.parts():
-            yield self._map(lambda make: function(make()), part)
+        with Bar("pass over the data", "sections", items.n_parts) as bar:
+            for part in items.parts():
+                yield self._map(lambda make: function(make()), part)
+                bar.step()
 
     def _map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         if self._pool is None or len(items) < 2:

@@ -162,7 +162,10 @@ def build_blocks(design: Design, pool: Executor) -> Blocks:
     structure = design.data.structure
     structure.require_chosen()
     if not structure.n_informative:
-        raise EmptyDataError("Every situation offers a single alternative: there is nothing to estimate from.")
+        raise EmptyDataError(
+            "Every situation offers a single alternative: there is nothing to estimate from. A table with one "
+            "row for each situation is read with ChoiceData.from_wide."
+        )
     if pool.client is not None:
         coding = Coding(design.recipe, design.columns, WHOLE, kept=design.kept)
         return OnCluster(pool.client, place(pool.client, design, coding), design)

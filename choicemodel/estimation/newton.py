@@ -117,7 +117,15 @@ def maximise(
             message = "no step along the Newton direction improves the log-likelihood"
             return Optimum(theta, value, score, hessian, iteration, decrement, message)
         theta, (value, score, hessian) = trial
-    return Optimum(theta, value, score, hessian, max_iterations, decrement, f"{STOPPED} {max_iterations} iterations")
+    return Optimum(
+        theta,
+        value,
+        score,
+        hessian,
+        max_iterations,
+        decrement,
+        f"{STOPPED} {max_iterations} iteration{'s' if max_iterations > 1 else ''}",
+    )
 
 
 def _climb(

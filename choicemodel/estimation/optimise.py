@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -32,6 +32,7 @@ from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.random_tastes import RandomTastes
+from choicemodel.progress import Bar, time_left
 from choicemodel.random_utility import ErrorDistribution, Gumbel
 from choicemodel.utility import Design
 
@@ -81,7 +82,7 @@ class FitSettings:
     checkpoint : str or None
         File that holds where the fit stands.
     progress : bool or None
-        Whether to show progress; None where stderr is a terminal.
+        Whether to show progress; None on a terminal or in a notebook, after two seconds.
     threads : int or None
     population_shares : dict or None
         Share of each alternative in the population, for a sample that was drawn by what was chosen.
@@ -743,36 +744,33 @@ def _key(model: Composition, free: BoolArray) -> str:
 
 
 class _progress:  # noqa: N801 - used like a function
-    """Shows the log-likelihood of a long fit on a terminal."""
+    """Shows the log-likelihood of a long fit, and about how long it goes on."""
 
     def __init__(self, settings: FitSettings, model: Composition) -> None:
-        wanted = settings.progress if settings.progress is not None else sys.stderr.isatty()
-        self._bar: Any = None
+        self._bar = Bar(_described(model), "iterations", progress=settings.progress)
+        self._tolerance = settings.tolerance
         self._start = ""
-        if wanted:
-            from tqdm import tqdm
-
-            delay = 0 if settings.progress else 2
-            self._bar = tqdm(desc=_described(model), unit=" iterations", delay=delay, file=sys.stderr)
+        self._history: list[tuple[float, float]] = []
 
     def __enter__(self) -> _progress:
+        self._bar.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._bar.__exit__(*exception)
 
     def begin(self, number: int, of: int) -> None:
         """Say from which starting point the climb is."""
         self._start = f"start {number + 1} of {of}, " if of > 1 else ""
+        self._history.clear()
 
     def __call__(self, iteration: int, value: float, decrement: float) -> None:
         """Say where it stands."""
-        if self._bar is not None:
-            self._bar.set_postfix_str(
-                f"{self._start}log-likelihood {value:.4f}, distance {np.sqrt(decrement):.2g} s.e.", refresh=False
-            )
-            self._bar.update(1 if iteration else 0)
+        self._history.append((time.monotonic(), decrement))
+        left = time_left(self._history, self._tolerance)
+        more = "" if left is None else f", about {left:.0f} s left"
+        far = f"log-likelihood {value:.4f}, distance {np.sqrt(decrement):.2g} s.e."
+        self._bar.step(1 if iteration else 0, f"{self._start}{far}{more}")
 
 
 def _described(model: Composition) -> str:

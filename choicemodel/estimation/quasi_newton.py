@@ -98,7 +98,7 @@ def climb(
         return Optimum(start.copy(), value, score, nowhere, 0, np.inf, message)
     hessian, fresh = _beginning(function, start)
     state = State(start.copy(), value, score, hessian, fresh=fresh)
-    message = f"{STOPPED} {max_iterations} iterations"
+    message = f"{STOPPED} {max_iterations} iteration{'s' if max_iterations > 1 else ''}"
     for iteration in range(max_iterations + 1):
         found = scaled_step(state.score, state.hessian)
         step, decrement = found if found is not None else (_uphill(state), np.inf)

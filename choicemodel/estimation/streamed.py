@@ -89,6 +89,11 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
         sizes = self.design.data.structure.sizes
         return int((sizes[sizes > 1] - 1).sum())
 
+    @property
+    def n_parts(self) -> int:
+        """Number of sections."""
+        return len(self.design.sections)
+
     def parts(self) -> Iterator[Sequence[Callable[[], Block]]]:
         """What makes the blocks of each section."""
         folder = self._folder()
@@ -225,6 +230,11 @@ class StreamedPeople(Streamed[People]):
         informative = np.bincount(s.unit, weights=s.informative, minlength=s.n_units) > 0
         weights = s.weight[s.informative] if self.within else first[informative]
         return float(weights.mean())
+
+    @property
+    def n_parts(self) -> int:
+        """Number of sections."""
+        return len(self.design.sections)
 
     def parts(self) -> Iterator[Sequence[Callable[[], People]]]:
         """What makes the people of each section, which are made together."""

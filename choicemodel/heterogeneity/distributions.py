@@ -39,6 +39,7 @@ from scipy.special import expit, log_ndtr, logit, ndtr, ndtri, ndtri_exp
 
 from choicemodel.arguments import written
 from choicemodel.exceptions import SpecificationError
+from choicemodel.spelling import spelled
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -632,6 +633,9 @@ class Quantile(Distribution):
     variate: ClassVar[Variate] = "uniform"
     is_index: ClassVar[bool] = False
     transformed: ClassVar[bool] = True
+
+    def __repr__(self) -> str:
+        return spelled(self)
 
     def __post_init__(self) -> None:
         if not (callable(self.ppf) and callable(self.derivative)):

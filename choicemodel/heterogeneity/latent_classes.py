@@ -29,6 +29,7 @@ from choicemodel.heterogeneity.draws import Draws, as_draws
 from choicemodel.heterogeneity.protocol import Derivative, FloatArray, IntArray, Keys, Points, Scratch, TasteParameter
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients, columns_of
 from choicemodel.heterogeneity.random_tastes import DerivedNumbers, RandomTastes
+from choicemodel.spelling import spelled
 
 BoolArray = NDArray[np.bool_]
 
@@ -98,6 +99,9 @@ class LatentClasses:
     random: Mapping[Any, Any] | RandomCoefficients | None = field(default=None, hash=False)
     errors: Mapping[int, Any] | None = field(default=None, hash=False)
     draws: Draws | str | ArrayLike | None = field(default=None, hash=False)
+
+    def __repr__(self) -> str:
+        return spelled(self)
 
     def __post_init__(self) -> None:
         C = self.classes

@@ -34,6 +34,7 @@ from choicemodel.heterogeneity.draws import Draws, Variate, as_draws, quadrature
 from choicemodel.heterogeneity.placement import can_be_placed
 from choicemodel.heterogeneity.protocol import TasteParameter
 from choicemodel.heterogeneity.random_tastes import Entries, Layout, RandomTastes
+from choicemodel.spelling import spelled
 
 _START_TAU = 0.3
 
@@ -62,13 +63,16 @@ class RandomCoefficient:
     Examples
     --------
     >>> RandomCoefficient("triangular", mean="income")
-    RandomCoefficient(distribution=Triangular(), mean='income', spread=None, within=False)
+    RandomCoefficient(distribution=Triangular(), mean='income')
     """
 
     distribution: str | Distribution = "normal"
     mean: str | None = None
     spread: str | None = None
     within: bool = False
+
+    def __repr__(self) -> str:
+        return spelled(self)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "distribution", read_distribution(self.distribution, "a random coefficient"))
@@ -164,6 +168,9 @@ class RandomCoefficients:
     wtp_space: str | None = None
     scale: bool | Sequence[str] | None = None
     components: Mapping[str, Sequence[Any]] | None = field(default=None, hash=False)
+
+    def __repr__(self) -> str:
+        return spelled(self)
 
     def __post_init__(self) -> None:
         if not isinstance(self.random, Mapping):

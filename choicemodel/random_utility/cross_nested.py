@@ -50,6 +50,7 @@ from choicemodel.random_utility.protocol import (
     RandomSource,
 )
 from choicemodel.random_utility.stable import log_positive_stable
+from choicemodel.spelling import spelled
 
 # Where the dissimilarity parameters start: below 1, because at 1 the shares do not matter, so that neither the score in
 # them nor the curvature says anything.
@@ -195,6 +196,9 @@ class CrossNested:
     allocation: Mapping[Any, Mapping[str, float]] | None = None
     shared: bool = False
     alternatives: tuple[Any, ...] = field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        return spelled(self)
 
     def __post_init__(self) -> None:
         check_flags(shared=self.shared)

@@ -192,7 +192,10 @@ def _check(result: ChoiceResults, change: Changes, before: ChoiceData | None, si
             f"scenario takes a result, not {type(result).__name__}: fit the model, with model.fit()."
         )
     if before is not None and not isinstance(before, ChoiceData):
-        raise SpecificationError(f"before takes a ChoiceData, not {type(before).__name__}.")
+        raise SpecificationError(
+            f"before takes a ChoiceData, not {type(before).__name__}: read the table with "
+            "ChoiceData.from_long or from_wide."
+        )
     steps = change if isinstance(change, (list, tuple)) else [change]
     if any(isinstance(step, Add) for step in steps):
         raise SpecificationError(

@@ -49,3 +49,8 @@ __all__ = [
     "willingness_to_pay",
     "wtp_density",
 ]
+
+
+def __dir__() -> list[str]:
+    """Show the figures only."""
+    return sorted(__all__)

@@ -23,6 +23,7 @@ from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
 from choicemodel.exceptions import ChoiceModelWarning, SpecificationError
 from choicemodel.models import ChoiceModel
+from choicemodel.progress import shown
 from choicemodel.results import ChoiceResults
 
 FloatArray = NDArray[np.float64]
@@ -191,7 +192,9 @@ class Refits:
 
 def _check(result: ChoiceResults, names: Sequence[str]) -> None:
     if not isinstance(result, ChoiceResults):
-        raise SpecificationError(f"A likelihood profile takes a result, not {type(result).__name__}.")
+        raise SpecificationError(
+            f"A likelihood profile takes a result, not {type(result).__name__}: fit the model, with model.fit()."
+        )
     if result.data is None:
         raise SpecificationError(
             "A likelihood profile needs the estimation data, which a loaded result does not hold: fit the model again."
@@ -250,7 +253,12 @@ def likelihood_profile(result: ChoiceResults, parameter: str, *, points: int = 4
         low, high = (np.nanmin([b - half, ends[0]]), np.nanmax([b + half, ends[1]]))
         first, last = np.clip([b - 1.25 * (b - low), b + 1.25 * (high - b)], *refits.bounds()[0])
         values = np.union1d(np.linspace(float(first), float(last), points), [b])
-        loglik = np.array([result.llf if v == b else refits.loglik(np.array([v])) for v in values])
+        loglik = np.array(
+            [
+                result.llf if v == b else refits.loglik(np.array([v]))
+                for v in shown(values, "profile", "points", len(values))
+            ]
+        )
     return Profile(
         grid=values,
         loglik=loglik,
@@ -302,7 +310,8 @@ def likelihood_contours(
         for level in levels:
             radius = np.sqrt(float(chdtri(2, 1 - level)))  # of the ellipse, in standard errors
             step = radius * _circle(angles) @ root.T
-            reach = np.array([refits.reach(d, radius**2 / 2, 1e-4) for d in step])
+            steps = shown(step, f"contour of {level:g}", "points", len(step))
+            reach = np.array([refits.reach(d, radius**2 / 2, 1e-4) for d in steps])
             fine, distance = _through(angles, reach)
             around = radius * _circle(fine) @ root.T
             b = refits.estimate

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, cast, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, cast, overload
 
 import numpy as np
 import pandas as pd
@@ -37,6 +37,7 @@ from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.results.protocol import FittedModel
 from choicemodel.results.sample import Sample
 from choicemodel.results.summary import summary_of
+from choicemodel.spelling import for_users
 from choicemodel.tables import Digits, Groups, Names, Stars, Table, layout
 
 FloatArray = NDArray[np.float64]
@@ -49,6 +50,57 @@ class Noise(NamedTuple):
 
     covariance: FloatArray
     what: str
+
+
+# What people look for by names from other programs.
+_MEANT = {
+    **dict.fromkeys(
+        ("loglik", "loglike", "loglikelihood", "log_likelihood", "ll", "LL"), "`llf` is the log-likelihood"
+    ),
+    **dict.fromkeys(
+        ("rsquared", "r_squared", "r2", "pseudo_rsquared"), "`rho_squared` is McFadden's, 1 - llf / ll_zero"
+    ),
+    **dict.fromkeys(
+        ("rsquared_adj", "rho_squared_adj", "rho_bar_squared"), "`rho_squared_bar` has the penalty for parameters"
+    ),
+    **dict.fromkeys(
+        ("coef_", "coef", "coefs", "coefficients", "beta", "betas", "estimates"), "`params` has the estimates"
+    ),
+    **dict.fromkeys(("std_err", "stderr", "std_error", "std_errors", "se"), "`bse` has the standard errors"),
+    **dict.fromkeys(("tstats", "tstat", "zvalues", "z"), "`tvalues` has the z statistics"),
+    **dict.fromkeys(("vcov", "cov", "covariance"), "`cov_params()` is the covariance of the estimates"),
+    **dict.fromkeys(
+        ("resid", "residuals", "resid_response"),
+        "a choice of one alternative has none; cm.validate(result) compares choices and probabilities",
+    ),
+    **dict.fromkeys(("fittedvalues", "predict_proba", "probabilities"), "`predict()` gives the probabilities"),
+    **dict.fromkeys(("n_obs", "n", "n_observations"), "`nobs` is the number of choices"),
+    **dict.fromkeys(("get_margeff", "marginal_effects"), "ask cm.marginal_effects(result, column)"),
+    **dict.fromkeys(("elasticity", "elasticities"), "ask cm.elasticities(result, column)"),
+    **dict.fromkeys(("wtp", "willingness_to_pay"), "ask cm.willingness_to_pay(result, column, per=price)"),
+    "shares": "ask cm.shares(result)",
+    "lr_test": "ask cm.lr_test(restricted, unrestricted)",
+    "simulate": "ask cm.simulate(result)",
+    "verify": "ask cm.verify(result)",
+    "plot": "cm.plots draws results",
+    "score": "`gradient_norm` is its size at the estimates",
+}
+
+# What other rooms use; completion does not offer it.
+_INTERNAL = frozenset(
+    (
+        "covered_by",
+        "fingerprint",
+        "fit_notes",
+        "from_dict",
+        "sample",
+        "settings",
+        "to_dict",
+        "use_t",
+        "who",
+        "with_noise",
+    )
+)
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -545,7 +597,8 @@ class ChoiceResults:
         if found is None:
             names = ", ".join(self._names[undefined])
             raise SpecificationError(
-                f"The hypothesis {hypothesis!r} involves {names}, whose standard error is undefined."
+                f"The hypothesis {hypothesis!r} involves {names}, whose standard error is "
+                "undefined: test parameters that have one, or ask another covariance with with_cov."
             )
         return found
 
@@ -757,6 +810,16 @@ class ChoiceResults:
             return list(self._stored["care"])
         covariates = mixing.covariates(self.data) if self.data is not None and mixing.names else None
         return care_in_words(mixing, self._fit.theta, self.who(), covariates)
+
+    if not TYPE_CHECKING:  # a type checker should still see what is no attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if meant := _MEANT.get(name):
+                raise AttributeError(f"A result has no `{name}`: {meant}.", name=name, obj=self)
+            return object.__getattribute__(self, name)
+
+    def __dir__(self) -> list[str]:
+        return for_users(super().__dir__(), _INTERNAL)
 
     def __repr__(self) -> str:
         state = "converged" if self.converged else "NOT converged"

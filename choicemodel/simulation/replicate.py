@@ -21,6 +21,7 @@ from choicemodel.estimation.fit import Composition, FitSettings, Prepared, fit_p
 from choicemodel.estimation.labels import match_classes
 from choicemodel.estimation.tasks import Workers, in_order, threads_here
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning
+from choicemodel.progress import Bar
 from choicemodel.simulation.answers import draw_answers, with_answers
 from choicemodel.simulation.simulator import Simulator
 
@@ -187,7 +188,11 @@ def run(
             done(sum(len(p) for p in parts), part)
         parts.append(part)
 
-    with closing(in_order(_Refits(task, cov_type), chunks, workers=workers)) as found:
+    with (
+        Bar("refits", "samples", len(seeds)) as bar,
+        closing(in_order(_Refits(task, cov_type), chunks, workers=workers)) as found,
+    ):
         for part in found:
             keep(part)
+            bar.step(len(part))
     return join(parts)

@@ -179,7 +179,10 @@ def simulator(
     else:
         model = model_or_result
     if not isinstance(model, ChoiceModel):
-        raise SpecificationError(f"Expected a ChoiceModel or its result, not {type(model_or_result).__name__}.")
+        raise SpecificationError(
+            f"A ChoiceModel or its result is simulated, not {type(model_or_result).__name__}: "
+            "specify a model, or fit one."
+        )
     if params is None:
         raise SpecificationError("A model is simulated at parameters: pass params=, or the result of a fit.")
     theta, design = model.vector(params, complete=True), model.design_on(data)

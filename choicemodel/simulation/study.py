@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -32,6 +31,7 @@ from choicemodel.estimation.tasks import Workers, check_workers, in_order, threa
 from choicemodel.exceptions import ChoiceModelError, ResultFileError, SpecificationError
 from choicemodel.files import require_room, target_of
 from choicemodel.models import ChoiceModel
+from choicemodel.progress import Bar
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.simulation.answers import require_fixed_attributes
@@ -326,17 +326,17 @@ def carry_out(
             where.append(i)
             jobs.append((size, seeds[start : start + _CHUNK]))
     left = sum(len(seeds) for _, seeds in jobs)
-    bar = _bar(plan.kind, left, total * len(plan.sizes), progress)
+    samples = total * len(plan.sizes)
     try:
-        with closing(in_order(work, jobs, workers=workers, lost=_going_on(plan))) as found:
+        with (
+            Bar(plan.kind, "samples", samples, samples - left, progress=progress) as bar,
+            closing(in_order(work, jobs, workers=workers, lost=_going_on(plan))) as found,
+        ):
             for i, arrays in zip(where, found, strict=True):
                 journal.keep(i, arrays)
-                if bar is not None:
-                    bar.update(len(next(iter(arrays.values()))))
+                bar.step(len(next(iter(arrays.values()))))
     finally:
         journal.save()
-        if bar is not None:
-            bar.close()
     return tuple({k: v[:total] for k, v in arrays.items()} for arrays in journal.arrays())
 
 
@@ -351,14 +351,6 @@ def _going_on(plan: Plan) -> str:
         f"What was done is in {os.fspath(plan.file)}: start the cluster again, and the same call with a new client "
         "goes on from there."
     )
-
-
-def _bar(kind: str, left: int, total: int, progress: bool | None) -> Any:
-    if not (sys.stderr.isatty() if progress is None else progress):
-        return None
-    from tqdm import tqdm
-
-    return tqdm(total=total, initial=total - left, desc=kind, unit=" samples", file=sys.stderr)
 
 
 def seed_for(rng: int | np.random.Generator | None, file: str | os.PathLike[str] | None, kind: str) -> int:
@@ -679,7 +671,7 @@ def recovery_study(  # noqa: PLR0913 - a public entry point
         Where the study is kept while it runs. If it is cut off, the same call goes on from there; with more
         `replications` it adds to them.
     progress : bool, optional
-        Show progress on stderr; default on a terminal only.
+        Show progress on stderr; by default on a terminal or in a notebook, after two seconds.
 
     Returns
     -------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -18,6 +17,7 @@ from choicemodel.exceptions import SpecificationError
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.models import ChoiceModel
+from choicemodel.progress import Bar
 from choicemodel.results import ChoiceResults, default_cov_type
 from choicemodel.rng import seed_of
 from choicemodel.simulation.answers import draw_answers, require_fixed_attributes
@@ -93,7 +93,7 @@ def verify(  # noqa: PLR0913 - a public entry point
     alpha : float
         Chance of a false alarm over the whole report.
     progress : bool, optional
-        Show progress on stderr; default on a terminal only.
+        Show progress on stderr; by default on a terminal or in a notebook, after two seconds.
     threads : int, optional
         Cores to use; recovery runs on that many processes. The numbers are the same for any number.
 
@@ -122,12 +122,15 @@ def verify(  # noqa: PLR0913 - a public entry point
     seed = seed_of(rng)
     subject = _subject(result_or_model, params, seed)
     streams = np.random.SeedSequence(seed).spawn(6)
-    with _steps(progress, replications) as step, executor(threads) as pool:
-        evidence, counted = _checks(subject, (simulations, alpha), streams, (step, pool))
     recovered = None
-    if replications:
-        found, recovered = _recovery(subject, result_or_model, (replications, alpha, threads), streams[5])
-        evidence += found
+    with Bar("verify", "checks", 5 + bool(replications), progress=progress) as bar:
+        with executor(threads) as pool:
+            evidence, counted = _checks(subject, (simulations, alpha), streams, (bar, pool))
+        bar.step(text="refits" if replications else "")
+        if replications:
+            found, recovered = _recovery(subject, result_or_model, (replications, alpha, threads), streams[5])
+            evidence += found
+            bar.step()
     return Verification(
         model=f"{_model_of(result_or_model).title}, {_model_of(result_or_model).formula}{_of_sample(subject)}",
         evidence=decide(evidence, alpha),
@@ -199,19 +202,19 @@ def _edge(result: ChoiceResults) -> FloatArray:
 
 
 def _checks(
-    subject: _Subject, plan: tuple[int, float], streams: list[np.random.SeedSequence], tools: tuple[Any, Executor]
+    subject: _Subject, plan: tuple[int, float], streams: list[np.random.SeedSequence], tools: tuple[Bar, Executor]
 ) -> tuple[list[Evidence], list[Counts]]:
-    (simulations, alpha), (step, pool) = plan, tools
+    (simulations, alpha), (bar, pool) = plan, tools
     sim = subject.sim
     rngs = [np.random.default_rng(s) for s in streams]
-    step("probabilities")
+    bar.step(0, "probabilities")
     level = alpha / _tests(sim)
     situations = _some_situations(sim.design.data, simulations, rngs[0])
     counted = count_choices(sim, situations, simulations, rngs[0])
     evidence = judge_probabilities(sim, counted, simulations, rngs[0], level)
-    step("theory")
+    bar.step(text="theory")
     evidence += check_theory(sim, rngs[1])
-    step("derivatives")
+    bar.step(text="derivatives")
     observed = sim.design.data.structure
     usable = observed if observed.chosen is not None else draw_answers(sim, rngs[2]).structure
     data = replace(sim.design.data, structure=usable)
@@ -223,12 +226,12 @@ def _checks(
     scale = _scale(hessian, reach, subject.free)
     scale[subject.edge != 0] = 0.0  # differences would step out of the range
     evidence += check_derivatives(likelihood, sim.theta, scale, rngs[2])
-    step("optimum")
+    bar.step(text="optimum")
     if observed.chosen is not None and not subject.sampled:  # a sample has its maximum elsewhere
         # The maximum is that of the weighted likelihood, if weights there were.
         weighted = likelihood_of(model._replace(design=subject.observed), pool, at=sim.theta)
         evidence += check_optimum(weighted, sim.theta, (subject.free, subject.edge), rngs[3])
-    step("scores")
+    bar.step(text="scores")
     # A coefficient on which fewer than one choice bears has scores of nearly always zero, which no test can use.
     # A few extreme values of a column say nothing of how many choices bear on its coefficient.
     size = np.minimum(reach, _EXTREME * _typical(prepared, subject.model))
@@ -332,27 +335,3 @@ def _recovery(
 
 # Starting processes takes about two seconds; below this many refits one process is done sooner.
 _PROCESSES_PAY = 3000
-
-
-class _steps:  # noqa: N801 - used like a function
-    """Shows which check is at work, on a terminal."""
-
-    def __init__(self, progress: bool | None, replications: int) -> None:
-        wanted = progress if progress is not None else sys.stderr.isatty()
-        self._bar: Any = None
-        if wanted:
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=5 + bool(replications), desc="verify", unit=" checks", file=sys.stderr)
-
-    def __enter__(self) -> Any:
-        return self._report
-
-    def __exit__(self, *exception: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def _report(self, check: str) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix_str(check)
-            self._bar.update(1)

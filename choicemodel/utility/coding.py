@@ -369,12 +369,14 @@ class Coder:
             try:
                 value = evaluate(factor.expression, factor.node, self._numbers, state)
             except (OverflowError, ZeroDivisionError):
-                raise FormulaError(f"`{factor.text}` in the formula overflows.") from None
+                raise FormulaError(
+                    f"`{factor.text}` in the formula overflows: rescale the column, with data.assign."
+                ) from None
         values = np.asarray(value)
         if values.ndim > 1 and factor.offset:
             raise FormulaError(f"`{factor.text}` in the formula makes several columns; an offset is one.")
         if values.ndim == 0:
-            raise FormulaError(f"`{factor.text}` in the formula is a number, not a column.")
+            raise FormulaError(f"`{factor.text}` in the formula is a number, not a column: name a column in it.")
         columns = (values,) if values.ndim == 1 else tuple(np.ascontiguousarray(values.T))
         columns = tuple(self._check_finite(factor, column) for column in columns)
         if self.learning:

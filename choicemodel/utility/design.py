@@ -127,7 +127,8 @@ class Recipe:
         for label, other in like.items():
             if label in self.alternatives:
                 raise SpecificationError(
-                    f"The alternative {label!r} is not new: the model was specified for it and has its coefficients."
+                    f"The alternative {label!r} is not new: the model was specified for it and has its coefficients: "
+                    "give the new one another name."
                 )
             if other is not None and other not in self.alternatives:
                 raise UnknownAlternativeError(

@@ -62,7 +62,7 @@ class Scales:
             if unseen:
                 raise UnseenLevelError(
                     f"`{self.column}` holds {', '.join(unseen)}, for which no scale was estimated; the estimation data "
-                    f"held {', '.join(map(str, self.levels))}."
+                    f"held {', '.join(map(str, self.levels))}. Leave these situations out, with data.query."
                 )
             out.append(np.array([position[label] for label in labels], dtype=np.int64))
         if self.stages:

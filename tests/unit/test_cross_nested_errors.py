@@ -606,7 +606,7 @@ def test_it_says_what_it_is() -> None:
     assert not errors.independent
     assert not errors.has_curvature
     assert errors.alternatives == ("a", "b", "c", "d")
-    assert repr(CrossNested({"x": ["a", "b"]})) == "CrossNested(nests={'x': ('a', 'b')}, allocation=None, shared=False)"
+    assert repr(CrossNested({"x": ["a", "b"]})) == "CrossNested(nests={'x': ('a', 'b')})"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -52,7 +52,7 @@ def test_all_parameters_fixed(model) -> None:
 
 
 def test_max_iterations_reached_warns_and_says_so(model) -> None:
-    with pytest.warns(ConvergenceWarning, match="stopped after 1 iterations"):
+    with pytest.warns(ConvergenceWarning, match="stopped after 1 iteration, "):
         stopped = model.fit(max_iterations=1)
     assert not stopped.converged
     assert "NOT CONVERGED" in stopped.summary().as_text()

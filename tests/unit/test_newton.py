@@ -44,7 +44,7 @@ def test_where_the_hessian_is_not_definite_it_still_climbs() -> None:
 
 def test_a_limit_on_iterations_is_reported() -> None:
     found = maximise(overshooting, np.array([2.0]), tolerance=1e-14, max_iterations=1)
-    assert "stopped after 1 iterations" in found.message
+    assert "stopped after 1 iteration" in found.message
     assert found.decrement > 1e-14
 
 
