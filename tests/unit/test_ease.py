@@ -124,10 +124,11 @@ def test_objects_offer_what_the_documentation_names(result):
 
 
 def test_what_completion_hides_exists():
-    from choicemodel import models, results
+    from choicemodel import models
     from choicemodel.data import choice_data
+    from choicemodel.results import choice_results
 
-    for room, cls in ((models, cm.ChoiceModel), (results, cm.ChoiceResults), (choice_data, cm.ChoiceData)):
+    for room, cls in ((models, cm.ChoiceModel), (choice_results, cm.ChoiceResults), (choice_data, cm.ChoiceData)):
         fields = set(cls.__dataclass_fields__) if is_dataclass(cls) else set()
         assert all(name in fields or hasattr(cls, name) for name in room._INTERNAL)
 
@@ -155,7 +156,7 @@ def test_a_name_from_another_program_says_what_is_meant(result, name, meant):
 def test_what_is_meant_exists(result):
     import re
 
-    from choicemodel.results import _MEANT
+    from choicemodel.results.choice_results import _MEANT
 
     for name, meant in _MEANT.items():
         assert not hasattr(type(result), name)

@@ -23,13 +23,13 @@ PUBLIC = {
 METHODS = {
     cm.ChoiceData: "from_long from_wide from_parquet from_dask from_rankings from_wide_rankings from_best_worst "
     "from_counts first_choices column describe assign query drop_alternative sample sample_alternatives "
-    "normalise_weights",
+    "normalise_weights in_memory",
     cm.ChoiceModel: "utilities vector evaluate unit_scores probabilities design_on with_draws fit",
     cm.ChoiceResults: "conf_int cov_params with_cov with_noise t_test wald_test predict save summary",
 }
 SERVING = {
-    cm.ChoiceData: "require_columns require_whole_sets require_in_memory some_columns section_data sampled "
-    "with_choices with_answers name_of fingerprint group_codes weights_or_ones",
+    cm.ChoiceData: "require_columns require_whole_sets require_in_memory require_other_file some_columns section_data "
+    "sampled with_choices with_answers name_of fingerprint group_codes weights_or_ones",
     cm.ChoiceModel: "derived_numbers composition to_dict from_dict",
     cm.ChoiceResults: "covered_by fingerprint to_dict from_dict who",
 }
