@@ -116,7 +116,7 @@ def _by_alternative(alternatives: tuple[Any, ...], structure: Structure, kind: s
     first = np.zeros(s.n_situations, dtype=np.bool_)
     first[np.unique(s.occasion, return_index=True)[1]] = True
     available = np.bincount(s.alternative[np.repeat(first, s.sizes)], minlength=J)
-    table = pd.DataFrame({"available": available}, index=pd.Index(list(alternatives), name="alternative"))
+    table = pd.DataFrame({"available": available}, index=pd.Index(list(alternatives), dtype=object, name="alternative"))
     if s.chosen is None:
         return table
     chosen = s.alternative[s.chosen]

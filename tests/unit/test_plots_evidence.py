@@ -619,7 +619,7 @@ def test_a_loaded_result_needs_data(tmp_path: Path) -> None:
         (lambda: calibration(3), "takes a result"),
         (lambda: calibration(cm.validate(result(), survey()), survey()), "data= belongs to a result"),
         (lambda: likelihood_profile(result(), "gcc"), "Did you mean gc"),
-        (lambda: likelihood_profile(result(), "gc", points=2), "points must be a whole number of at least 3"),
+        (lambda: likelihood_profile(result(), "gc", points=2), "points must be a whole number from 3 to"),
         (lambda: likelihood_profile(result(), "gc", alpha=0), "alpha must be"),
         (lambda: likelihood_profile(result().model, "gc"), "takes a result"),
         (lambda: likelihood_profile(result().model.fit(fixed={"gc": -0.01}), "gc"), "held fixed"),
