@@ -154,7 +154,11 @@ class ChoiceResults:
 
     @cached_property
     def _names(self) -> pd.Index[str]:
-        return pd.Index(list(self.model.parameters.names))
+        names = list(self.model.parameters.names)
+        try:
+            return pd.Index(names)
+        except UnicodeEncodeError:  # half a letter, which pandas' texts cannot hold
+            return pd.Index(names, dtype=object)
 
     def _series(self, values: Any, name: str) -> pd.Series[float]:
         return pd.Series(np.asarray(values, dtype=np.float64), index=self._names, name=name)
