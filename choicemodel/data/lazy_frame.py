@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from choicemodel.data.align import aligned
 from choicemodel.data.sources import Columns, Source
 from choicemodel.data.words import counted
 from choicemodel.exceptions import SpecificationError
 
 IntArray = NDArray[np.int64]
+
+# Where a function is tried, how many rows of each place, and how many rows alone.
+_PLACES, _ROWS_OF_A_PLACE, _ALONE = 3, 100, 40
 
 
 class Assigned(NamedTuple):
@@ -112,7 +116,7 @@ class LazyFrame:
         """Return the table with columns added or replaced; values are not computed before they are asked for."""
         steps = list(self.steps)
         for name, given in columns.items():
-            values = given.to_numpy() if isinstance(given, pd.Series) else given
+            values = self._matched(name, given) if isinstance(given, pd.Series) else given
             values = np.asarray(values) if isinstance(values, (list, tuple)) else values
             if isinstance(values, np.ndarray) and values.shape != (len(self),):
                 raise SpecificationError(
@@ -138,20 +142,26 @@ class LazyFrame:
         SpecificationError
             If a row's value depends on other rows: it would be another one when read a part at a time.
         """
-        some = self.part(self.start, min(self.start + 1000, self.stop))
-        frame = _Watched(some.read(list(self.columns)))
-        whole = np.asarray(function(frame))
-        asked = tuple(c for c in self.columns if c in frame.asked) or tuple(self.columns)
-        half = len(frame) // 2
-        plain = pd.DataFrame(frame)
-        apart = [np.asarray(function(part)) for part in (plain.iloc[:half], plain.iloc[half:]) if len(part)]
-        if whole.ndim and not _same(whole, np.concatenate([np.atleast_1d(p) for p in apart])):
+        frame = _Watched(self.spread_rows(list(self.columns)))
+        if depends_on_other_rows(function, frame):
             raise SpecificationError(
                 f"The value of `{name}` in a row depends on other rows (a mean, a rank, a shift): data that are read a "
                 "part at a time cannot compute it. Compute it before, and write it to the file, or use center() and "
                 "scale() in the formula."
             )
-        return asked
+        return tuple(c for c in self.columns if c in frame.asked) or tuple(self.columns)
+
+    def spread_rows(self, names: Sequence[str]) -> pd.DataFrame:
+        """Read some rows from the beginning, the middle and the end: what is alike in one place differs in others."""
+        n = len(self)
+        length = max(1, min(_ROWS_OF_A_PLACE, n // _PLACES))
+        first = np.unique(np.linspace(self.start, max(self.start, self.stop - length), _PLACES).astype(np.int64))
+        parts = [self.part(int(a), min(int(a) + length, self.stop)).read(names) for a in first]
+        return pd.concat(parts)
+
+    def _matched(self, name: str, values: pd.Series[Any]) -> Any:
+        """Values of a Series at these rows, matched by their numbers."""
+        return aligned(values, self.index, f"The column `{name}`").to_numpy()
 
     def read(self, names: Sequence[str]) -> pd.DataFrame:
         """Read some columns as a DataFrame."""
@@ -165,7 +175,7 @@ class LazyFrame:
         frame = pd.DataFrame(found, index=self.index, copy=False)
         for step in steps:
             values = step.value(frame) if callable(step.value) else step.value
-            values = values.to_numpy() if isinstance(values, pd.Series) and values.dtype.kind in "iufb" else values
+            values = self._matched(step.name, values) if isinstance(values, pd.Series) else values
             frame = frame.assign(**{step.name: values})
         return frame[list(names)]
 
@@ -208,11 +218,24 @@ class _Watched(pd.DataFrame):
         return super().__getitem__(key)
 
 
+def depends_on_other_rows(function: Callable[[pd.DataFrame], Any], frame: pd.DataFrame) -> bool:
+    """Whether what a function gives for a row changes with the rows beside it.
+
+    Some rows are asked for alone: there a mean is the value itself, a rank is one, and a shift is missing.
+    """
+    whole = np.asarray(function(frame))
+    plain, n = pd.DataFrame(frame), len(frame)
+    for i in np.unique(np.linspace(0, n - 1, min(n, _ALONE)).astype(np.int64)):
+        alone = np.asarray(function(plain.iloc[i : i + 1]))
+        together = whole if whole.ndim == 0 else whole[i : i + 1]
+        if not _same(np.atleast_1d(together), np.atleast_1d(alone)):
+            return True
+    return False
+
+
 def _same(a: NDArray[Any], b: NDArray[Any]) -> bool:
-    if a.shape != b.shape:
-        return False
-    alike = np.asarray(a == b)
-    return bool(np.all(alike | ((a != a) & (b != b))))  # noqa: PLR0124 - NaN is alike
+    """Whether values are alike, those that are missing too."""
+    return bool(a.shape == b.shape and np.all(np.asarray(a == b) | (pd.isna(a) & pd.isna(b))))
 
 
 def _refuse(what: str) -> Any:

@@ -110,17 +110,23 @@ def part_of(structure: Structure, section: Section) -> Structure:
         starts = np.append(0, np.cumsum(structure.sizes[at]))
         shift = structure.starts[at] - starts[:-1]
         alternative = structure.alternative[np.repeat(shift, structure.sizes[at]) + np.arange(starts[-1])]
-    occasion = structure.occasion[at]
-    alone = structure.person is None
     return replace(
         structure,
         order=None,
         alternative=alternative,
         starts=starts,
         chosen=None if structure.chosen is None else structure.chosen[at] - shift,
-        occasion=occasion - occasion[0] if alone else np.unique(occasion, return_inverse=True)[1],
+        occasion=_from_zero(structure.occasion[at]),
         person=None if structure.person is None else structure.person[at] - section.first,
         weight=None if structure.weight is None else structure.weight[at],
         stage=None if structure.stage is None else structure.stage[at],
         sign=None if structure.sign is None else structure.sign[at],
     )
+
+
+def _from_zero(codes: IntArray) -> IntArray:
+    """Number codes anew from zero, in their order."""
+    step = np.diff(codes)
+    if np.all(step >= 0):  # nearly always, and many times faster than looking for the different ones
+        return np.append(0, np.cumsum(step > 0))
+    return np.unique(codes, return_inverse=True)[1].astype(np.int64, copy=False)

@@ -21,10 +21,10 @@ from choicemodel.data.choice_data import ChoiceData, refuse_none
 from choicemodel.data.codes import encode_jointly, plain_label, sorted_objects
 from choicemodel.data.door import Admitted, Part, Roles, admit, as_indicator, no_weight, require_columns
 from choicemodel.data.folder import Keeping
-from choicemodel.data.lazy_frame import LazyFrame
+from choicemodel.data.lazy_frame import LazyFrame, depends_on_other_rows
 from choicemodel.data.readers import warn_of_single
 from choicemodel.data.sections import Section, part_of
-from choicemodel.data.sources import Columns, ParquetSource, Source, rows_together
+from choicemodel.data.sources import Columns, Source, rows_together
 from choicemodel.data.structure import IntArray, Structure
 from choicemodel.exceptions import (
     ChoiceDataError,
@@ -237,18 +237,12 @@ def _needs_memory(what: str) -> SpecificationError:
 
 def _refuse_across_rows(data: StoredData, condition: str, names: list[str]) -> None:
     """Refuse a condition whose answer for a row depends on other rows: it would be another one read in parts."""
-    start = data.lazy.start
-    some = data.lazy.part(start, min(start + 1000, data.lazy.stop)).read(names)
-    half = len(some) // 2
+    some = data.lazy.spread_rows(names)
     try:
-        whole = np.asarray(some.eval(condition))
-        apart = [
-            np.atleast_1d(np.asarray(some.iloc[rows].eval(condition)))
-            for rows in (slice(None, half), slice(half, None))
-        ]
+        depends = depends_on_other_rows(lambda frame: frame.eval(condition), some)
     except Exception:  # noqa: BLE001 - what cannot be evaluated is refused where all rows are, with its reason
         return
-    if whole.ndim and not np.array_equal(whole, np.concatenate(apart)):
+    if depends:
         raise SpecificationError(
             f"The condition {condition!r} depends in a row on other rows (a mean, a rank, a shift): data that are read "
             "a part at a time cannot answer it. Compute the number before, and write it into the condition."
@@ -387,10 +381,14 @@ class _Opened:
         self.take: list[tuple[int, int, IntArray | None]] = []
         self.rows = 0
         self.situations: list[tuple[Any, Any]] = []
+        self.levels: dict[Any, None] = {}
 
     def add(self, frame: pd.DataFrame) -> None:
         """Take some people through the door."""
         found = admit(frame, self.roles, self.part)
+        kind = frame[self.roles.alternative].dtype
+        if isinstance(kind, pd.CategoricalDtype):
+            self.levels.update(dict.fromkeys(plain_label(x) for x in kind.categories))
         kept: IntArray | None = None
         if found.keep is not None or found.structure.order is not None:
             kept = np.arange(len(frame)) if found.keep is None else np.flatnonzero(found.keep)
@@ -399,8 +397,9 @@ class _Opened:
         self.take.append((self.rows, self.rows + len(frame), kept))
         self.parts.append(replace(found, keep=None, structure=replace(found.structure, order=None)))
         if len(self.roles.situation) == 1 and self.roles.person is not None:
-            name = self.roles.situation[0]
-            self.situations.append((frame[name].min(), frame[name].max()))
+            column = frame[self.roles.situation[0]]
+            column = column.cat.codes if isinstance(column.dtype, pd.CategoricalDtype) else column
+            self.situations.append((column.min(), column.max()))
         self.rows += len(frame)
 
     def check(self) -> None:
@@ -457,10 +456,8 @@ class _Opened:
     def _labels(self) -> tuple[Any, ...]:
         """Labels of the alternatives of all parts: in the order of categories, else sorted."""
         found = list(dict.fromkeys(a for p in self.parts for a in p.alternatives))
-        levels = self.source.levels.get(self.roles.alternative) if isinstance(self.source, ParquetSource) else None
-        if levels is not None:
-            plain = [plain_label(x) for x in levels]
-            return tuple(a for a in plain if a in found)
+        if self.levels:
+            return tuple(a for a in self.levels if a in found)
         return tuple(found[i] for i in sorted_objects(found))
 
 

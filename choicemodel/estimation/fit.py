@@ -437,7 +437,6 @@ def fit_prepared(
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
     if settings.population_shares is not None:
-        in_memory(prepared.blocks)
         within = isinstance(model.heterogeneity, Mixing) and model.heterogeneity.varies_within
         prepared = _restratified(prepared, model.design, within=within)
     blocks, utility_free = prepared.blocks, _columns_free(model, free)
@@ -529,7 +528,12 @@ def _columns_free(model: Composition, free: BoolArray) -> BoolArray:
 
 def _restratified(prepared: Prepared, design: Design, *, within: bool) -> Prepared:
     """Bring units that were resampled at random back to their strata; the people are situations if `within`."""
-    change = change_of_strata(list(in_memory(prepared.blocks)), design)
+    if not isinstance(prepared.blocks, Sequence):
+        raise SpecificationError(
+            "population_shares= needs the data in memory here, and these are read from files or are on a cluster: fit "
+            "without client=, and to data.sample(n) or data.in_memory()."
+        )
+    change = change_of_strata(list(prepared.blocks), design)
     if change is None:
         return prepared
     blocks = [restratified(b, change, design) for b in in_memory(prepared.blocks)]

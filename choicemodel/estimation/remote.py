@@ -295,10 +295,22 @@ def gathered(client: Any, function: Callable[..., Result], *arguments: Sequence[
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sending large graph", category=UserWarning)
             found: list[Result] = client.gather(client.map(function, *arguments, pure=False))
+    except (FileNotFoundError, PermissionError) as error:  # of a worker
+        raise ClusterError(
+            f"A worker cannot read the data ({error}): files must be where all workers find them under the same names. "
+            "Put them on a shared disk, or read them with dask and pass the partitions to ChoiceData.from_dask."
+        ) from error
     except (CancelledError, OSError, TimeoutError) as error:
         raise ClusterError(
             f"The cluster was lost ({type(error).__name__}): its scheduler has ended, or cannot be reached any more. "
             "Connect to one again and repeat the fit; one with checkpoint= goes on from the last iteration."
+        ) from error
+    except Exception as error:
+        if type(error).__name__ != "KilledWorker":  # of distributed, which need not be here
+            raise
+        raise ClusterError(
+            f"Workers died one after the other on the same part of the data ({error}): they may have too little "
+            "memory. Give them more, or use more of them."
         ) from error
     return found
 
@@ -312,6 +324,8 @@ def place(client: Any, design: Design, coding: Coding) -> tuple[Any, ...]:
         )
     names = list(dict.fromkeys(n for c in design.columns for n in c.reads))
     data, out = design.data, []
+    scales = design.recipe.scales
+    names += [scales.column] if scales is not None and scales.column is not None else []
     names = [n for n in dict.fromkeys([*names, *data.roles.columns()]) if n in data.columns]
     if coding.people is not None:
         names = [*names, *(c for c in data.columns if c not in names)]

@@ -102,6 +102,8 @@ class StoredDesign(Design):
                 design = waiting.pop().result()
                 if i + 1 < len(self.sections):
                     waiting.append(reader.submit(self._coded, self.sections[i + 1]))
+                with self._lock:
+                    self._held["last"] = section.begin, design  # for whoever asks for its rows
                 yield section, design
 
     @cached_property

@@ -99,3 +99,97 @@ def test_a_start_on_some_blocks_that_is_worse_is_left_everywhere(tmp_path: Path,
     files = cm.MultinomialLogit(stored(frame, tmp_path), "x + z | income")
     same_fit(memory, files.fit())
     same_fit(memory, files.fit(client=client))
+
+
+# --- what a last reading found ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    frame = cm.datasets.travel_mode().sort_values(["individual", "mode"], ignore_index=True)
+    # the same in all of the first rows, so that only a look at others shows what depends on them
+    frame.assign(wave=frame.individual // 100).to_parquet(tmp_path / "trips.parquet")
+    return tmp_path / "trips.parquet"
+
+
+def open_trips(path: Path) -> cm.ChoiceData:
+    return cm.ChoiceData.from_parquet(path, situation="individual", alternative="mode", choice="choice")
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda d: d.gc.mean(),  # a number, another one in every part
+        lambda d: d.wave - d.wave.min(),
+        lambda d: d.gc > d.gc.mean(),
+        lambda d: d.gc.cumsum(),
+        lambda d: d.gc.rank(),
+        lambda d: d.gc.shift(1),
+    ],
+    ids=["a mean", "less the least", "above the mean", "sums", "ranks", "shifts"],
+)
+def test_no_function_of_other_rows_gets_through(function: Any, file: Path) -> None:
+    with pytest.raises(cm.exceptions.SpecificationError, match="depends on other rows"):
+        open_trips(file).assign(new=function)
+
+
+def test_functions_of_the_row_do(file: Path) -> None:
+    data = open_trips(file).assign(new=lambda d: np.where(d["mode"] == "air", np.log(d.gc), np.nan), one=lambda d: 1.0)
+    assert data.column("new").notna().sum() == 210
+    assert (data.column("one") == 1).all()
+
+
+def test_a_series_is_matched_by_its_labels(file: Path) -> None:
+    data = open_trips(file)
+    values = data.column("gc") * 2.0
+    turned = data.assign(new=values.sample(frac=1, random_state=0))
+    assert np.array_equal(turned.column("new"), values)
+    with pytest.raises(cm.exceptions.SpecificationError, match="has no value for"):
+        data.assign(new=values.iloc[1:])
+
+
+def test_categories_of_partitions_keep_their_order() -> None:
+    dd = pytest.importorskip("dask.dataframe")
+    frame = cm.datasets.travel_mode()
+    frame["mode"] = pd.Categorical(frame["mode"], ["train", "bus", "car", "air"])
+    frame = frame.sort_values(["individual", "mode"], ignore_index=True)
+    roles = {"situation": "individual", "alternative": "mode", "choice": "choice"}
+    data = cm.ChoiceData.from_dask(dd.from_pandas(frame, npartitions=3), **roles)
+    assert data.alternatives == cm.ChoiceData.from_long(frame, **roles).alternatives == ("train", "bus", "car", "air")
+
+
+def test_situations_that_are_categories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sections, "ROWS", 100)
+    frame = cm.datasets.travel_mode().sort_values(["individual", "mode"], ignore_index=True)
+    frame = frame.assign(person=frame.individual // 3, individual=pd.Categorical(frame.individual))
+    frame.to_parquet(tmp_path / "trips.parquet")
+    roles = {"situation": "individual", "alternative": "mode", "choice": "choice", "person": "person"}
+    data = cm.ChoiceData.from_parquet(tmp_path / "trips.parquet", **roles)
+    assert data.fingerprint() == cm.ChoiceData.from_long(frame, **roles).fingerprint()
+
+
+def test_scale_groups_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(sections, "ROWS", 100)
+    frame = cm.datasets.travel_mode().sort_values(["individual", "mode"], ignore_index=True)
+    frame = frame.assign(rich=np.where(frame.hinc > 30, "yes", "no"))
+    data = cm.ChoiceData.from_long(frame, situation="individual", alternative="mode", choice="choice")
+    model = cm.MultinomialLogit(data, "gc + ttme", scale_groups="rich")
+    place = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0", "silence_logs": 50}
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, **place) as here,
+        distributed.Client(here) as client,
+    ):
+        assert np.array_equal(model.fit(client=client).params, model.fit().params)
+        frame.to_parquet(tmp_path / "gone.parquet")
+        stored = cm.ChoiceData.from_parquet(
+            tmp_path / "gone.parquet", situation="individual", alternative="mode", choice="choice"
+        )
+        lost = cm.MultinomialLogit(stored, "gc + ttme")
+        (tmp_path / "gone.parquet").rename(tmp_path / "elsewhere.parquet")
+        with pytest.raises(cm.exceptions.ClusterError, match="A worker cannot read the data"):
+            lost.fit(client=client)
+        with pytest.raises(cm.exceptions.SpecificationError, match="population_shares= needs the data in memory"):
+            cm.MultinomialLogit(data, "gc + ttme").fit(
+                client=client, population_shares={"air": 0.1, "bus": 0.2, "car": 0.6, "train": 0.1}
+            )
