@@ -123,7 +123,9 @@ class Bar:
         return bar
 
 
-def shown(items: Iterable[Item], what: str, unit: str, total: int, *, progress: bool | None = None) -> Iterator[Item]:
+def with_bar(
+    items: Iterable[Item], what: str, unit: str, total: int, *, progress: bool | None = None
+) -> Iterator[Item]:
     """Go through some items, counting each as done when the next is asked for."""
     with Bar(what, unit, total, progress=progress) as bar:
         for item in items:

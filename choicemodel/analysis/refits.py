@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from choicemodel.estimation.tasks import Job, Workers, in_order, threads_here
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 from choicemodel.models import ChoiceModel
-from choicemodel.progress import shown
+from choicemodel.progress import with_bar
 from choicemodel.results import ChoiceResults
 
 FloatArray = NDArray[np.float64]
@@ -97,7 +97,7 @@ def do(
         What is looked at.
     """
     with closing(in_order(work, jobs, workers=workers)) as found:
-        return list(shown(found, what, "fits", len(jobs), progress=progress))
+        return list(with_bar(found, what, "fits", len(jobs), progress=progress))
 
 
 def path_of(runs: Sequence[Run], size: str, result: ChoiceResults) -> tuple[pd.DataFrame, int]:

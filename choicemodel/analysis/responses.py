@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.prediction import probabilities, utilities_at_points
 from choicemodel.models import ChoiceModel
-from choicemodel.progress import shown
+from choicemodel.progress import with_bar
 from choicemodel.random_utility import ErrorDistribution, Gumbel
 from choicemodel.utility import Design, prepared
 from choicemodel.utility.blocks import Group
@@ -108,7 +108,7 @@ class Responses:
         mixing = self.model.heterogeneity_or_none
         if isinstance(mixing, Mixing):
             facts, phi = mixing.facts(self.design.data), mixing.error_parameters(theta)
-            for piece in shown(self.pieces, "derivatives", "pieces", len(self.pieces)):
+            for piece in with_bar(self.pieces, "derivatives", "pieces", len(self.pieces)):
                 V, weights = utilities_at_points(theta, self.design, mixing, (facts, piece.group))
                 D, _ = utilities_at_points(theta, self.slope, mixing, (facts, piece.group))
                 yield piece, V, D, weights, phi

@@ -28,7 +28,7 @@ from choicemodel.estimation.delta import COLUMNS, difference_jacobian
 from choicemodel.estimation.parameters import Parameters
 from choicemodel.estimation.working import working_scale
 from choicemodel.exceptions import SpecificationError
-from choicemodel.progress import Bar, shown
+from choicemodel.progress import Bar, with_bar
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.tables import Block, Cell, Column, Table, column_format, format_estimate, format_p, format_statistic
@@ -334,7 +334,7 @@ def uncertainty(  # noqa: PLR0913 - the entry point of every analysis
 
 def _values(function: Function, thetas: FloatArray, what: str) -> FloatArray:
     """The function at each of some parameters (R, M)."""
-    return np.array([function(theta) for theta in shown(thetas, what, "draws", len(thetas))])
+    return np.array([function(theta) for theta in with_bar(thetas, what, "draws", len(thetas))])
 
 
 def _quantities(found: Any, index: pd.Index[Any]) -> FloatArray:

@@ -38,7 +38,7 @@ from choicemodel.exceptions import (
     SpecificationError,
 )
 from choicemodel.models import ChoiceModel
-from choicemodel.progress import shown
+from choicemodel.progress import with_bar
 from choicemodel.results import ChoiceResults
 from choicemodel.rng import seed_of
 from choicemodel.tables import (
@@ -637,7 +637,7 @@ def cross_validate(
     held = None if fixed is None else read_mapping(fixed, "fixed", "{'cost': -1.0}")
     settings = FitSettings(fixed=held, progress=False, threads=threads)
     with closing(in_order(_Folds(model, fold, settings), range(int(folds)), workers=workers)) as parts:
-        rows, weights = map(list, zip(*shown(parts, "cross-validation", "folds", int(folds)), strict=True))
+        rows, weights = map(list, zip(*with_bar(parts, "cross-validation", "folds", int(folds)), strict=True))
     columns = ["units", "situations", "ll", "ll_per_situation", "ll_train", "rho_squared", "brier", "hit_rate"]
     frame = pd.DataFrame(rows, columns=columns)
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="fold")

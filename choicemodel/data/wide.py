@@ -144,8 +144,22 @@ def refuse_no_dict(attributes: object) -> None:
         raise SpecificationError(f"attributes= names an attribute {shown(strange[0])}: its name is a text.")
 
 
+def _is_broken(text: str) -> bool:
+    """Whether a text holds half of a letter (a surrogate by itself), which has no bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _sources_of(spec: WideSpec) -> tuple[dict[str, dict[Any, Source]], dict[Any, Source] | None]:
     refuse_no_dict(spec.attributes)
+    halves = [name for name in spec.attributes if isinstance(name, str) and _is_broken(name)]
+    if halves:
+        raise SpecificationError(
+            f"The name {halves[0]!r} of an attribute holds half of a letter, which no table can: give it another one."
+        )
     attributes = {name: resolve(a, spec.alternatives, name) for name, a in spec.attributes.items()}
     available = None if spec.available is None else resolve(spec.available, spec.alternatives, "available")
     return attributes, available

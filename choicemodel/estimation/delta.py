@@ -80,7 +80,8 @@ def delta_method(
     spread = np.sqrt(np.where(undefined, 0.0, np.diag(covariance)))
     G = difference_jacobian(function, params, spread) if jacobian is None else np.asarray(jacobian, dtype=np.float64)
     depends = (np.abs(G[:, undefined]) > 0).any(axis=1)
-    out = G @ np.where(np.isnan(covariance), 0.0, covariance) @ G.T
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is undefined
+        out = G @ np.where(np.isnan(covariance), 0.0, covariance) @ G.T
     out[depends] = out[:, depends] = np.nan
     return Delta(tuple(names), estimate, out)
 

@@ -28,6 +28,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
 
+from choicemodel.data.words import shown
 from choicemodel.exceptions import ChoiceModelError, ChoiceModelWarning, SpecificationError
 
 Job = TypeVar("Job")
@@ -52,6 +53,8 @@ class Client(Protocol):
 
 
 Workers = int | Client
+# No machine has more processes to spare.
+_MOST = 10_000
 
 
 def check_workers(workers: Workers) -> Workers:
@@ -69,10 +72,10 @@ def check_workers(workers: Workers) -> Workers:
                 "Client(..., asynchronous=False)."
             )
         return workers
-    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1:
+    if isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or not 1 <= workers <= _MOST:
         raise SpecificationError(
-            "workers must be a whole number of at least 1, of processes, or the distributed.Client of a cluster; got "
-            f"{workers!r}."
+            f"workers must be a whole number from 1 to {_MOST:,}, of processes, or the distributed.Client of a "
+            f"cluster; got {shown(workers)}."
         )
     return int(workers)
 

@@ -28,7 +28,7 @@ from choicemodel.files import target_of, write_bytes
 from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.models import ChoiceModel
-from choicemodel.progress import shown
+from choicemodel.progress import with_bar
 from choicemodel.report.methods import Paragraph, methods
 from choicemodel.report.picture import data_uri, picture
 from choicemodel.report.script import script
@@ -173,7 +173,7 @@ def _page(subject: _Subject) -> str:
         "Verification": _verification,
         "Code": _code,
     }
-    bodies = {name: make(subject) for name, make in shown(sections.items(), "report", "sections", len(sections))}
+    bodies = {name: make(subject) for name, make in with_bar(sections.items(), "report", "sections", len(sections))}
     title = subject.options.title or _named(subject.result)
     parts = [f"<h1>{_text(title)}</h1>", *_head(subject)]
     for name, body in bodies.items():

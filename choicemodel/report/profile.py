@@ -23,7 +23,7 @@ from choicemodel.estimation.executor import Executor, executor
 from choicemodel.estimation.fit import Composition, Prepared, fit_prepared, prepare
 from choicemodel.exceptions import ChoiceModelWarning, SpecificationError
 from choicemodel.models import ChoiceModel
-from choicemodel.progress import shown
+from choicemodel.progress import with_bar
 from choicemodel.results import ChoiceResults
 
 FloatArray = NDArray[np.float64]
@@ -256,7 +256,7 @@ def likelihood_profile(result: ChoiceResults, parameter: str, *, points: int = 4
         loglik = np.array(
             [
                 result.llf if v == b else refits.loglik(np.array([v]))
-                for v in shown(values, "profile", "points", len(values))
+                for v in with_bar(values, "profile", "points", len(values))
             ]
         )
     return Profile(
@@ -310,7 +310,7 @@ def likelihood_contours(
         for level in levels:
             radius = np.sqrt(float(chdtri(2, 1 - level)))  # of the ellipse, in standard errors
             step = radius * _circle(angles) @ root.T
-            steps = shown(step, f"contour of {level:g}", "points", len(step))
+            steps = with_bar(step, f"contour of {level:g}", "points", len(step))
             reach = np.array([refits.reach(d, radius**2 / 2, 1e-4) for d in steps])
             fine, distance = _through(angles, reach)
             around = radius * _circle(fine) @ root.T

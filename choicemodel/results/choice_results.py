@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -324,7 +325,7 @@ class ChoiceResults:
     @property
     def bic(self) -> float:
         """K ln(nobs) - 2 llf."""
-        return self.df_model * float(np.log(self.nobs)) - 2 * self.llf
+        return self.df_model * math.log(self.nobs) - 2 * self.llf
 
     @property
     def bic_persons(self) -> float:

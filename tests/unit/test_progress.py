@@ -11,7 +11,7 @@ import pytest
 
 import choicemodel as cm
 from choicemodel import progress
-from choicemodel.progress import Bar, is_watched, shown, time_left
+from choicemodel.progress import Bar, is_watched, time_left, with_bar
 from tests.unit.surveys import logit, make_frame, read
 
 
@@ -96,23 +96,23 @@ def test_a_bar_that_goes_on_counts_what_was_done_before(terminal, at_once):
 def test_where_nobody_looks_nothing_is_shown(monkeypatch, at_once):
     stream = io.StringIO()
     look_at(monkeypatch, stream)
-    assert list(shown(range(3), "work", "pieces", 3)) == [0, 1, 2]
+    assert list(with_bar(range(3), "work", "pieces", 3)) == [0, 1, 2]
     assert stream.getvalue() == ""
-    assert list(shown(range(3), "work", "pieces", 3, progress=True)) == [0, 1, 2]
+    assert list(with_bar(range(3), "work", "pieces", 3, progress=True)) == [0, 1, 2]
     assert "work" in stream.getvalue()
 
 
 def test_what_was_asked_to_be_silent_is(terminal, at_once):
     with Bar("silent", "fits", progress=False) as bar:
         bar.step()
-        for _ in shown(range(2), "inner", "pieces", 2):
+        for _ in with_bar(range(2), "inner", "pieces", 2):
             pass
     assert terminal.getvalue() == ""
 
 
 def test_what_is_within_tells_the_outer_bar(terminal, at_once, monkeypatch):
     with Bar("outer", "parts", 2) as bar:
-        for _ in shown(range(3), "inner", "pieces", 3):
+        for _ in with_bar(range(3), "inner", "pieces", 3):
             pass
         bar.step()
     text = terminal.getvalue()
