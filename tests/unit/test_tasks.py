@@ -126,9 +126,9 @@ class Asynchronous:
 @pytest.mark.parametrize(
     ("workers", "match"),
     [
-        (0, "at least 1"),
-        (True, "at least 1"),
-        (1.5, "at least 1"),
+        (0, "whole number from 1"),
+        (True, "whole number from 1"),
+        (1.5, "whole number from 1"),
         ("4", "distributed.Client"),
         (Asynchronous(), "asynchronous=False"),
     ],
