@@ -162,6 +162,7 @@ def same(n: int, chosen: int = 0) -> cm.ChoiceData:
     return read(pd.concat([frame.assign(s=i) for i in range(n)], ignore_index=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", WAYS)
 def test_sums_over_nests_are_unbiased(how):
     data = same(4000).sample_alternatives(**how, rng=2)
@@ -174,6 +175,7 @@ def test_sums_over_nests_are_unbiased(how):
         assert sums.mean() == pytest.approx(f[5 * m : 5 * m + 5].sum(), abs=4 * sums.std() / np.sqrt(len(sums)))
 
 
+@pytest.mark.slow
 def test_an_alternative_is_expected_as_often_as_its_weight_says():
     sampled = same(4000).sample_alternatives(3, rng=2)
     weight = np.tile(np.arange(1.0, J + 1), 4000)

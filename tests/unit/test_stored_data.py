@@ -332,17 +332,19 @@ def test_a_sample_is_that_of_memory(stored: cm.ChoiceData, memory: cm.ChoiceData
     assert stored.in_memory().frame.equals(memory.frame)
 
 
+ANALYSES: dict[str, Callable[[cm.ChoiceResults], Any]] = {
+    "shares": lambda r: cm.shares(r, by="psize"),
+    "wtp": lambda r: cm.willingness_to_pay(r, "ttme", per="gc"),
+    "elasticities": lambda r: cm.elasticities(r, "gc"),
+    "arcs": lambda r: cm.elasticities(r, "gc", kind="arc", average="simple"),
+    "effects": lambda r: cm.marginal_effects(r, "ttme"),
+    "surplus": lambda r: cm.consumer_surplus(r, None, {"ttme": {"air": "-10%"}}, per="gc"),
+}
+
+
 @pytest.mark.parametrize(
     "ask",
-    [
-        lambda r: cm.shares(r, by="psize"),
-        lambda r: cm.elasticities(r, "gc"),
-        lambda r: cm.elasticities(r, "gc", kind="arc", average="simple"),
-        lambda r: cm.marginal_effects(r, "ttme"),
-        lambda r: cm.consumer_surplus(r, None, {"ttme": {"air": "-10%"}}, per="gc"),
-        lambda r: cm.willingness_to_pay(r, "ttme", per="gc"),
-    ],
-    ids=["shares", "elasticities", "arcs", "effects", "surplus", "wtp"],
+    [pytest.param(a, id=n, marks=[] if n in ("shares", "wtp") else [pytest.mark.slow]) for n, a in ANALYSES.items()],
 )
 def test_analyses_give_the_same_bits(
     ask: Callable[[cm.ChoiceResults], Any], stored: cm.ChoiceData, memory: cm.ChoiceData
