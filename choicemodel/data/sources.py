@@ -127,7 +127,7 @@ class ParquetSource:
             held = self._open.get("last")
         if held is not None and held[0] == key:
             return held[1]
-        table = self._file(group.file).read_row_group(group.number, columns=columns)
+        table = self._file(group.file).read_row_group(group.number, columns=columns, use_threads=_many_cores())
         with self._lock:
             self._open["last"] = key, table
         return table
@@ -154,6 +154,11 @@ class ParquetSource:
         if name in self.levels:
             found = pd.Series(pd.Categorical(found, categories=list(self.levels[name])))
         return pd.Series(found.array, index=index, name=name, copy=False)
+
+
+def _many_cores() -> bool:
+    """Whether decoding may take several cores: on two, one of them works on what was read before."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) > 2
 
 
 def open_parquet(paths: Any) -> ParquetSource:

@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -70,7 +70,15 @@ class Away(ABC, Generic[Item]):
 
 
 class Streamed(Away[Item]):
-    """Blocks that are made when they are asked for, some at a time, and not kept."""
+    """Blocks that are made when they are asked for, some at a time, and not kept.
+
+    Attributes
+    ----------
+    is_light : bool
+        Whether reading a block takes about as long as working on it: a core is then busy with reading.
+    """
+
+    is_light: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -117,8 +125,10 @@ class Executor:
         Where whole jobs, such as climbs from several starting points, are done.
     """
 
-    def __init__(self, pool: ThreadPoolExecutor | None, client: Any = None, workers: Workers = 1) -> None:
-        self._pool, self.client, self.workers = pool, client, workers
+    def __init__(
+        self, pool: ThreadPoolExecutor | None, client: Any = None, workers: Workers = 1, *, threads: int = 1
+    ) -> None:
+        self._pool, self.client, self.workers, self._threads = pool, client, workers, threads
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item] | Away[Item]) -> list[Result]:
         """Apply a function to each item; results come in the order of the items."""
@@ -131,9 +141,11 @@ class Executor:
 
     def map_parts(self, function: Callable[[Item], Result], items: Streamed[Item]) -> Iterator[list[Result]]:
         """Apply a function to each of some streamed blocks; results come section by section."""
+        # Beside the thread that reads, two that compute would take turns on two cores (measured: 0.97 s for 0.83 s).
+        alone = items.is_light and self._threads == 2
         with Bar("pass over the data", "sections", items.n_parts) as bar:
             for part in items.parts():
-                yield self._map(lambda make: function(make()), part)
+                yield [function(make()) for make in part] if alone else self._map(lambda make: function(make()), part)
                 bar.step()
 
     def _map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -165,7 +177,7 @@ def executor(threads: int | None, client: Any = None, workers: Workers = 1) -> I
             yield Executor(None, client, workers)
             return
         with ThreadPoolExecutor(count) as pool:
-            yield Executor(pool, client, workers)
+            yield Executor(pool, client, workers, threads=count)
 
 
 def available_cores() -> int:

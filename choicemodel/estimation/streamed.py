@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,8 @@ class StreamedBlocks(Streamed[Block], BlocksAway):
     weight : ndarray (N,) or None
         Weights of the situations.
     """
+
+    is_light: ClassVar[bool] = True
 
     design: StoredDesign
     weight: FloatArray | None
