@@ -98,7 +98,7 @@ class ClassLikelihood(UnitLikelihood):
     def mix(self, theta: FloatArray) -> Mixture:
         """Log-likelihood of each unit (U,) without its weight, and posterior of the classes (U, C)."""
         N, own = len(self.unit), self.split(theta).own
-        by_situation = np.column_stack([self.inner.situation_values(g, N) for g in self.gammas(theta)])  # (N, C)
+        by_situation = self.inner.situation_values(self.gammas(theta), N)  # (N, C)
         by_unit = sum_by_unit(by_situation, self.unit, self.n_units).copy()
         return mix_points(by_unit, self.tastes.log_membership(own, self.covariates))
 

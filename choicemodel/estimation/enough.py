@@ -13,8 +13,8 @@ from choicemodel.estimation.checkpoint import Journal
 from choicemodel.estimation.fit import Fit, fit, open_journal
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.optimise import Composition, FitSettings
-from choicemodel.estimation.taste_words import singular_blocks
-from choicemodel.exceptions import ChoiceModelWarning, ConvergenceWarning, TasteWarning
+from choicemodel.estimation.taste_words import of_start
+from choicemodel.exceptions import ChoiceModelWarning, ConvergenceWarning
 from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.placement import can_be_placed
 from choicemodel.heterogeneity.random_tastes import RandomTastes
@@ -83,16 +83,16 @@ def fit_with_enough(
     journal = open_journal(model_with(draws), settings)  # its key is that of draws whose number is open
     draws, numbers = _plan(model_with(draws.with_number(1)), draws)
     steps: list[tuple[int, Fit]] = []
-    of_start: list[ChoiceModelWarning] = []
+    of_starts: list[ChoiceModelWarning] = []
     move = _Move(np.inf, 0.0)
     for number in numbers:
         model = model_with(draws.with_number(number))
         fits = [f for _, f in steps]
         found, caught = _fitted(model, _warm(settings, model, fits), journal, client)
         if steps:
-            caught += of_start
+            caught += of_starts
         else:
-            of_start = _of_start(caught, model, found)
+            of_starts = of_start(caught, model.heterogeneity, found.theta)
         steps.append((number, found))
         move = _move([*fits, found], model, draws, cov_type)
         if move.is_small or _never_converges([*fits, found]):
@@ -126,13 +126,6 @@ def _fitted(
         warnings.simplefilter("always", ChoiceModelWarning)
         found = fit(model, settings, journal, client)
     return found, [w.message for w in caught if isinstance(w.message, ChoiceModelWarning)]
-
-
-def _of_start(caught: Sequence[ChoiceModelWarning], model: Composition, found: Fit) -> list[ChoiceModelWarning]:
-    """Warnings of a fit that are of its starting values: of the tastes, and not of the estimates."""
-    assert isinstance(model.heterogeneity, Mixing)  # noqa: S101 - nobody else has draws
-    of_estimates = singular_blocks(model.heterogeneity, found.theta)
-    return [w for w in caught if isinstance(w, TasteWarning) and str(w) not in of_estimates]
 
 
 def _warm(settings: FitSettings, model: Composition, fits: Sequence[Fit]) -> FitSettings:

@@ -53,6 +53,7 @@ from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
 from choicemodel.estimation.remote import WHOLE, Coding, OnCluster, PeopleOnCluster, place
 from choicemodel.estimation.sampled_nests import NestedOfSample
+from choicemodel.estimation.sampled_start import start_on_sample
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.streamed import (
     StreamedBlocks,
@@ -421,8 +422,11 @@ def fit(
     LatentClassWarning
         If a class is empty or the same as another one, or the best optimum was found from one starting point only.
     """
+    began = start_on_sample(model, settings, lambda some, how: fit(some, how, Journal(), workers=workers))
+    how = settings if began is None else began.settings
     with executor(settings.threads, client, check_workers(workers)) as pool:
-        return fit_prepared(model, prepare(model, pool), settings, pool, journal)
+        found = fit_prepared(model, prepare(model, pool), how, pool, journal, own_start=began is not None)
+    return found if began is None else began.concluded(found, settings)
 
 
 def open_journal(model: Composition, settings: FitSettings) -> Journal:
@@ -431,9 +435,18 @@ def open_journal(model: Composition, settings: FitSettings) -> Journal:
 
 
 def fit_prepared(
-    model: Composition, prepared: Prepared, settings: FitSettings, pool: Executor, journal: Journal | None = None
+    model: Composition,
+    prepared: Prepared,
+    settings: FitSettings,
+    pool: Executor,
+    journal: Journal | None = None,
+    *,
+    own_start: bool = False,
 ) -> Fit:
-    """Estimate a model on data that are coded already; as `fit`."""
+    """Estimate a model on data that are coded already; as `fit`.
+
+    `own_start`: the start in the settings is none of the user's, so that classes are ordered by their shares.
+    """
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
     if settings.population_shares is not None:
@@ -451,7 +464,7 @@ def fit_prepared(
         settings = replace(settings, tolerance=max(settings.tolerance, KINKED_TOLERANCE))
     _check_classes(model, prepared)
     classes = None if settings.start is not None else _plain_classes(model, prepared, pool)
-    task = Task(model, settings, journal or open_journal(model, settings), pool.workers)
+    task = Task(model, settings, journal or open_journal(model, settings), pool.workers, own_start)
     logit = _logit(model, blocks, pool)
     if isinstance(likelihood, MixedLikelihood) and is_adaptive(model.heterogeneity):
         found, likelihood = search_placed(likelihood, theta, free, task, logit)

@@ -186,14 +186,16 @@ class Likelihood:
         """Mean weight of the situations."""
         return mean_weight(self.blocks)
 
-    def situation_values(self, theta: FloatArray, n_situations: int) -> FloatArray:
-        """Log-probability of the choice of each situation (N,), zero for those without information."""
-        gamma = self.heterogeneity.support(theta)[0][0]
-        values = np.zeros(n_situations)
+    def situation_values(self, points: FloatArray, n_situations: int) -> FloatArray:
+        """Log-probability of the choice of each situation (N, C) at some points (C, G); zero where there is no choice.
+
+        All points are done while a block is at hand.
+        """
+        values = np.zeros((n_situations, len(points)))
         for at, found in self.executor.map(
-            lambda block: (block.situations, self._log_probability(block, gamma).value), self.blocks
+            lambda b: (b.situations, [self._log_probability(b, g).value for g in points]), self.blocks
         ):
-            values[at] = found
+            values[at] = np.transpose(found)
         return values
 
     def situation_scores(self, theta: FloatArray, n_situations: int) -> FloatArray:

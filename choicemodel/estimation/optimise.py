@@ -31,6 +31,7 @@ from choicemodel.exceptions import SpecificationError, TasteWarning
 from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.draws import Draws
+from choicemodel.heterogeneity.latent_classes import ClassTastes
 from choicemodel.heterogeneity.random_tastes import RandomTastes
 from choicemodel.progress import Bar, time_left
 from choicemodel.random_utility import ErrorDistribution, Gumbel
@@ -112,12 +113,16 @@ class FitSettings:
 
 
 class Task(NamedTuple):
-    """What is fitted, how, what of it was done before, and where climbs from several starting points are done."""
+    """What is fitted, how, what of it was done before, and where climbs from several starting points are done.
+
+    `own_start`: whether the start that the settings hold is none of the user's, who would name the classes by it.
+    """
 
     model: Composition
     settings: FitSettings
     journal: Journal
     workers: Workers = 1
+    own_start: bool = False
 
 
 @dataclass(frozen=True)
@@ -292,6 +297,8 @@ def search(
     else:
         start = starting_values(likelihood, (theta, free), task, logit)
         found = _search(likelihood, start, free, task)
+        if task.own_start and has_classes(model):
+            start, found = _by_share(likelihood, found, (start, free), task)
     edges = _edges(model.parameters, start)
     values = start.copy()
     values[free] = found.optimum.theta
@@ -398,6 +405,12 @@ def _by_share(
     again = _search(likelihood, turned, free, task)
     optimum = replace(again.optimum, iterations=found.optimum.iterations + again.optimum.iterations)
     return turned, replace(again, optimum=optimum, optima=found.optima)
+
+
+def has_classes(model: Composition) -> bool:
+    """Whether people are of classes, whatever is inside them."""
+    mixing = model.heterogeneity
+    return isinstance(mixing, Mixing) and isinstance(mixing.tastes, (ClassTastes, ClassMixture))
 
 
 def _ordered(likelihood: Likelihood | UnitLikelihood, theta: FloatArray, model: Composition) -> FloatArray:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.person_draws import EACH
+from choicemodel.exceptions import ChoiceModelWarning, TasteWarning
+from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.distributions import JohnsonSB
 from choicemodel.heterogeneity.draws import Draws
@@ -391,6 +393,16 @@ def _other_sign(mixing: Mixing, part: _Part, theta: FloatArray, covariates: Floa
 def singular_blocks(mixing: Mixing, theta: FloatArray) -> list[str]:
     """Say which blocks of correlated coefficients have a covariance without an inverse, but for spreads of zero."""
     return [words for part in _parts(mixing) for words in _singular_of(part, part.values(mixing, theta)[1])]
+
+
+def of_start(
+    said: Sequence[ChoiceModelWarning], mixing: Homogeneous | Mixing, theta: FloatArray
+) -> list[ChoiceModelWarning]:
+    """Warnings of a fit to theta that are of its starting values: of the tastes, and not of the estimates."""
+    if not isinstance(mixing, Mixing):
+        return []
+    of_estimates = singular_blocks(mixing, theta)
+    return [w for w in said if isinstance(w, TasteWarning) and str(w) not in of_estimates]
 
 
 def _singular_of(part: _Part, own: FloatArray) -> list[str]:

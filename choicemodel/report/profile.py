@@ -299,7 +299,7 @@ def likelihood_contours(
     """
     _check(result, names)
     if isinstance(directions, bool) or not isinstance(directions, (int, np.integer)) or directions < 8:
-        raise SpecificationError(f"points must be a whole number of at least 8; got {directions!r}.")
+        raise SpecificationError(f"directions must be a whole number of at least 8; got {directions!r}.")
     if not levels or any(not 0 < level < 1 for level in levels):
         raise SpecificationError(f"levels must be between 0 and 1, such as (0.5, 0.95); got {levels!r}.")
     angles = np.linspace(0, 2 * np.pi, directions, endpoint=False)

@@ -15,7 +15,7 @@ import pytest
 
 import choicemodel as cm
 from choicemodel.data import sections
-from choicemodel.estimation import remote
+from choicemodel.estimation import optimise, remote
 from tests.contract import models
 from tests.contract.models import CASES
 from tests.contract.test_where_data_are import both, roles_of, same_fit, sorted_frame
@@ -41,6 +41,7 @@ NAMES = (
 @pytest.fixture(autouse=True)
 def small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sections, "ROWS", 400)
+    monkeypatch.setattr(optimise, "QUICK_STARTS", 2)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def case(name: str) -> models.Case:
 def fitted(model: cm.ChoiceModel, client: Any = None) -> cm.ChoiceResults:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cm.exceptions.ChoiceModelWarning)
-        return model.fit(client=client, max_iterations=40)
+        return model.fit(client=client, max_iterations=10)
 
 
 def test_a_logit_on_a_cluster(inside: Any, tmp_path: Path) -> None:

@@ -12,18 +12,21 @@ import pytest
 
 import choicemodel as cm
 from choicemodel.data import sections
+from choicemodel.estimation import optimise
 from tests.contract import models
 from tests.contract.models import ANSWERS, CASES, Case
 
 pytest.importorskip("pyarrow")
 
 STORED = [c for c in CASES if c.survey not in ANSWERS]
-FITTED = ("logit", "logit, panel, unequal sets", "nested, two levels")
+FITTED = ("logit", "logit, panel, unequal sets")
 
 
 @pytest.fixture
 def small_sections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Surveys of several sections; classes are searched from fewer points, since each takes dozens of passes."""
     monkeypatch.setattr(sections, "ROWS", 200)
+    monkeypatch.setattr(optimise, "QUICK_STARTS", 2)
 
 
 def sorted_frame(kind: str) -> pd.DataFrame:
@@ -100,7 +103,7 @@ def test_a_fit_from_a_file_is_that_from_memory(
 ) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", cm.exceptions.ChoiceModelWarning)
-        found = [m.fit(threads=2, max_iterations=40) for m in both(case, tmp_path)]
+        found = [m.fit(threads=2, max_iterations=10) for m in both(case, tmp_path)]
     same_fit(*found)
 
 

@@ -82,6 +82,7 @@ def test_swissmetro_at_the_other_programs_parameters() -> None:
     assert swissmetro().evaluate(case["estimates"]).value == pytest.approx(case["loglik"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_swissmetro_by_draws_is_within_simulation_error() -> None:
     """Of the value at the reference's parameters; independent draws of each answer make it low by half its variance."""
     case, data = CASES["swissmetro"], swissmetro().data

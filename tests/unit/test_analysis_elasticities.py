@@ -87,6 +87,7 @@ def test_standard_errors_are_those_of_the_closed_form() -> None:
     assert found.std_error == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "formula",
     [

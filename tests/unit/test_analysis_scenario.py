@@ -97,6 +97,7 @@ def test_standard_errors_against_differences_through_predict() -> None:
     np.testing.assert_allclose(found.loc[rows, "std_error"], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_methods_agree() -> None:
     result = fitted("cost + time")
     delta = cm.scenario(result, {"x": DEARER}).to_frame()

@@ -73,7 +73,7 @@ def values(of: cm.ChoiceModel, theta: np.ndarray) -> np.ndarray:
     s = of.design_on().data.structure
     if hasattr(likelihood, "unit_values"):
         return likelihood.unit_values(theta)
-    return sum_by_unit(likelihood.situation_values(theta, s.n_situations), s.unit, s.n_units)
+    return sum_by_unit(likelihood.situation_values(theta[np.newaxis], s.n_situations)[:, 0], s.unit, s.n_units)
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -154,6 +154,7 @@ def test_probabilities_are_the_mean_of_those_of_the_classes() -> None:
     np.testing.assert_allclose(found.groupby(frame().situation.to_numpy()).sum(), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_scores_of_persons_by_differences(name: str) -> None:
     of = variant(name)
@@ -462,6 +463,7 @@ def test_effects_are_those_of_differences() -> None:
     assert found == pytest.approx(((up - down) / (2 * h))[car].mean(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_file_gives_the_same_model(tmp_path: Path) -> None:
     result = recovered()
     result.save(tmp_path / "r.json")

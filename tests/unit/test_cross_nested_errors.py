@@ -179,6 +179,7 @@ def test_scores_are_differences_of_the_value(errors: CrossNested, phi: list[floa
         np.testing.assert_allclose(found.own_gradient[k], in_phi, atol=1e-6, rtol=2e-5)
 
 
+@pytest.mark.slow
 @specifications
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("kind", ["situation", "draw", "both"])
@@ -609,6 +610,7 @@ def test_it_says_what_it_is() -> None:
     assert repr(CrossNested({"x": ["a", "b"]})) == "CrossNested(nests={'x': ('a', 'b')})"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_search_does_not_stop_below_what_the_truth_reaches(seed) -> None:

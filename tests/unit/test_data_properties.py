@@ -57,7 +57,7 @@ def read(frame: pd.DataFrame, **roles: Any) -> cm.ChoiceData:
     return cm.ChoiceData.from_long(frame, **{**ROLES, "available": "av", **roles})
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(surveys())
 def test_a_good_survey_comes_through_as_it_was(frame: pd.DataFrame) -> None:
     before = frame.copy(deep=True)
@@ -69,7 +69,7 @@ def test_a_good_survey_comes_through_as_it_was(frame: pd.DataFrame) -> None:
     assert set(data.alternatives) == set(frame.alt[frame.av == 1])
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(surveys())
 def test_sets_and_choices_are_those_of_the_survey(frame: pd.DataFrame) -> None:
     data = read(frame)
@@ -85,7 +85,7 @@ def test_sets_and_choices_are_those_of_the_survey(frame: pd.DataFrame) -> None:
         assert np.all(np.diff(s.alternative[s.starts[i] : s.starts[i + 1]]) > 0)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(surveys(), st.integers(0, 2**32 - 1))
 def test_the_order_of_the_rows_changes_nothing(frame: pd.DataFrame, seed: int) -> None:
     data, other = read(frame), read(frame.sample(frac=1.0, random_state=seed))
@@ -101,7 +101,7 @@ def test_the_order_of_the_rows_changes_nothing(frame: pd.DataFrame, seed: int) -
         np.testing.assert_array_equal(design.block(group).chosen, again.block(same).chosen)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(surveys())
 def test_labels_and_indicators_say_the_same(frame: pd.DataFrame) -> None:
     picked = frame[frame.choice].set_index("sit").alt
@@ -112,7 +112,7 @@ def test_labels_and_indicators_say_the_same(frame: pd.DataFrame) -> None:
     assert read(frame.assign(choice=frame.choice.astype(float))).fingerprint() == data.fingerprint()
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(surveys())
 def test_long_and_wide_tables_say_the_same(frame: pd.DataFrame) -> None:
     long = read(frame, person=None, weight=None)
@@ -136,7 +136,7 @@ def test_long_and_wide_tables_say_the_same(frame: pd.DataFrame) -> None:
     np.testing.assert_array_equal(data.frame[["x", "z"]], in_order[["x", "z"]])
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(surveys(), st.integers(0, 100))
 def test_sampling_and_querying_keep_whole_situations(frame: pd.DataFrame, seed: int) -> None:
     data = read(frame)
@@ -194,7 +194,7 @@ def use(data: cm.ChoiceData) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(tables(), st.sets(st.sampled_from(["choice", "person", "weight", "available"])))
 def test_any_long_table_gives_data_or_one_of_our_errors(frame: pd.DataFrame, left_out: set[str]) -> None:
     roles = {**ROLES, "available": "av", **dict.fromkeys(left_out)}
@@ -207,7 +207,7 @@ def test_any_long_table_gives_data_or_one_of_our_errors(frame: pd.DataFrame, lef
 
 
 @pytest.mark.slow
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(tables(), st.sets(st.sampled_from(["choice", "person", "weight", "available"])))
 def test_any_wide_table_gives_data_or_one_of_our_errors(frame: pd.DataFrame, left_out: set[str]) -> None:
     arguments: dict[str, Any] = {

@@ -844,7 +844,7 @@ CELLS = st.sampled_from([1, 2, 3, 1.0, 2.0, None, np.nan, 0, -1, 2.5, np.inf, "1
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(CELLS, min_size=12, max_size=12), st.lists(CELLS, min_size=12, max_size=12), st.booleans())
 def test_any_column_gives_data_or_one_of_our_errors(cells: list[Any], others: list[Any], truncate: bool) -> None:
     frame = pd.DataFrame({"who": np.repeat([1, 2, 3, 4], 3), "market": 0, "mode": ["air", "bus", "car"] * 4})
@@ -871,6 +871,7 @@ def test_any_column_gives_data_or_one_of_our_errors(cells: list[Any], others: li
         assert math.isfinite(cm.MultinomialLogit(data, "cost | 0").evaluate([0.01]).value)
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_the_order_of_the_rows_changes_nothing(seed: int) -> None:

@@ -124,11 +124,11 @@ def test_objects_offer_what_the_documentation_names(result):
 
 
 def test_what_completion_hides_exists():
-    from choicemodel import models
     from choicemodel.data import choice_data
+    from choicemodel.models import choice_model
     from choicemodel.results import choice_results
 
-    for room, cls in ((models, cm.ChoiceModel), (choice_results, cm.ChoiceResults), (choice_data, cm.ChoiceData)):
+    for room, cls in ((choice_model, cm.ChoiceModel), (choice_results, cm.ChoiceResults), (choice_data, cm.ChoiceData)):
         fields = set(cls.__dataclass_fields__) if is_dataclass(cls) else set()
         assert all(name in fields or hasattr(cls, name) for name in room._INTERNAL)
 
@@ -215,6 +215,7 @@ def test_a_fit_that_warns_is_silenced_by_name():
     assert "after 1 iteration," in found.message
 
 
+@pytest.mark.slow
 def test_every_warning_in_the_code_is_of_a_class_that_can_be_named():
     import ast
     from pathlib import Path

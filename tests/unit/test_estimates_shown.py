@@ -19,6 +19,7 @@ def logit() -> cm.ChoiceResults:
     return cm.MultinomialLogit(data, "gc + ttme", base="car").fit()
 
 
+@pytest.mark.slow
 def test_long_estimates_are_cut_when_printed_and_whole_in_the_summary() -> None:
     found = cm.elasticities(logit(), "gc", average=None)
     n = len(found.to_frame())

@@ -317,7 +317,8 @@ FORMATS = [
 ]
 
 
-@settings(max_examples=300)
+@pytest.mark.slow
+@settings(max_examples=100)
 @given(
     st.one_of(st.floats(-1e7, 1e7), st.floats(-1, 1), st.floats(1e-9, 1e-3), st.just(0.0)),
     st.sampled_from(FORMATS),

@@ -120,6 +120,7 @@ def test_ru1_is_ru2_with_utilities_multiplied_by_tau(names) -> None:
     assert f"{names['nested'].llf:.3f}" in PAGE
 
 
+@pytest.mark.slow
 def test_the_nested_fit_of_the_page_is_the_one_that_biogeme_publishes(names) -> None:
     # Biogeme's example b09_nested, one Newton step further: mu 2.054065
     assert names["existing"].derived.loc["mu[existing]", "estimate"] == pytest.approx(2.054065, rel=1e-5)

@@ -368,6 +368,7 @@ def test_errors_that_are_no_special_case_are_refused(data, two, ground) -> None:
     assert cm.lr_test(small, ground).df == 3
 
 
+@pytest.mark.slow
 def test_shares_make_the_test_against_the_logit_a_rough_guide(data, logit) -> None:
     nests = {"public": ["train", "bus"], "land": ["train", "car"]}
     free = cm.CrossNestedLogit(data, FORMULA, nests, base="car")

@@ -27,6 +27,7 @@ def blocks(page: str) -> list[tuple[str, str]]:
     return re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", text, re.DOTALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_print_what_stands_on_them(page: str) -> None:
     names: dict[str, Any] = {}

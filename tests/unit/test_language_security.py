@@ -329,13 +329,13 @@ def test_any_text_gives_a_design_or_one_of_our_errors(formula: str) -> None:
     outcome(formula)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(WORDS), max_size=14), st.sampled_from(["", " "]))
 def test_any_words_of_the_language_give_a_design_or_one_of_our_errors(words: list[str], space: str) -> None:
     outcome(space.join(words))
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(TREES)
 def test_any_expression_of_the_language_gives_a_design_or_one_of_our_errors(formula: str) -> None:
     with np.errstate(over="raise"):

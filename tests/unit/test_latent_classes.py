@@ -452,6 +452,7 @@ def test_a_fit_orders_the_classes_and_says_which_optima_there_are() -> None:
     assert result.params["class[2]:income"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 def test_the_order_of_the_classes_is_not_that_of_the_starting_points(
     order: list[int], monkeypatch: pytest.MonkeyPatch

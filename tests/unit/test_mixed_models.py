@@ -338,6 +338,7 @@ def test_a_limit_on_memory_is_a_number_of_bytes(limit):
         cm.Draws("sobol", 8, rng=0, max_memory=limit)
 
 
+@pytest.mark.slow
 def test_standard_errors_of_a_censored_normal_do_not_miss_its_kinks():
     """Between two kinks the second derivative lacks what the kinks add: differences must reach over many of them."""
     data = cm.simulate(

@@ -100,6 +100,7 @@ def drawn(law: Law, *, panel: bool) -> np.ndarray:
     return frame.V[frame.a == "a"].to_numpy().reshape(-1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAWS)
 def test_persons_draw_their_coefficient_once_from_the_distribution_itself(name: str) -> None:
     law = LAWS[name]
@@ -108,6 +109,7 @@ def test_persons_draw_their_coefficient_once_from_the_distribution_itself(name: 
     assert_has_law(beta[:, 0], law)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAWS)
 def test_without_persons_each_situation_draws_its_own(name: str) -> None:
     law = LAWS[name]

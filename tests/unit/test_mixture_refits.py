@@ -120,6 +120,7 @@ def test_other_labels_of_a_fit_are_taken_back_with_all_that_belongs_to_it() -> N
     assert match_classes(composition, there, there.theta, np.ones(4)) is there
 
 
+@pytest.mark.slow
 def test_parameters_that_are_held_or_undefined_follow_their_class() -> None:
     result = fitted("classes")
     composition, names = result.model.composition(), result.model.parameters.names

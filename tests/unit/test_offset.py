@@ -64,6 +64,7 @@ def test_an_offset_may_be_zero_throughout(data):
     assert cm.MultinomialLogit(data, "gc + ttme + offset(nothing)", base="car").fit().llf == pytest.approx(plain.llf)
 
 
+@pytest.mark.slow
 def test_classes_have_the_offset_in_common(data):
     model = cm.LatentClassLogit(data, "offset(known) + ttme | 0", 2)
     assert model.parameters.names == ("offset(known)", "ttme[class 1]", "ttme[class 2]", "class[2]")

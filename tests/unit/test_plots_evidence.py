@@ -160,6 +160,7 @@ def test_profile_interval_is_where_the_likelihood_ratio_is_the_chi_square_quanti
     assert few().params["ttme"] - ends[0] > 1.3 * (ends[1] - few().params["ttme"])
 
 
+@pytest.mark.slow
 def test_a_large_sample_has_a_quadratic_profile_that_falls_by_192() -> None:
     fitted = logit(make_frame(4000), "x + z | income").fit()
     ax = likelihood_profile(fitted, "x", points=21)
@@ -202,6 +203,7 @@ def test_profile_of_the_only_parameter_is_the_log_likelihood() -> None:
     np.testing.assert_allclose(y, [fitted.model.evaluate([v]).value for v in x], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_profile_of_a_dissimilarity_parameter_stays_in_its_range() -> None:
     fitted = cm.NestedLogit(survey(), "gc + ttme", nests={"ground": ["bus", "car", "train"]}, base="car").fit()
     name = next(n for n in fitted.params.index if n.startswith("lambda") and n not in fitted.fixed)
@@ -212,6 +214,7 @@ def test_profile_of_a_dissimilarity_parameter_stays_in_its_range() -> None:
     np.testing.assert_allclose([profile_by_fit(fitted, **{name: v}) for v in ends], heights, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_an_end_that_is_not_found_is_not_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     # a logit without separation has both ends; a search that gives up early stands for likelihoods that level off
     monkeypatch.setattr(profile, "_FARTHEST", 1.2)
@@ -226,6 +229,7 @@ def test_an_end_that_is_not_found_is_not_drawn(monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_array_equal(np.isnan(x), np.isnan(y))
 
 
+@pytest.mark.slow
 def test_ellipse_is_the_quadratic_form_of_the_covariance_at_the_chi_square_quantile() -> None:
     levels = (0.9, 0.5)
     ax = likelihood_contours(few(), "gc", "ttme", levels=levels, points=8)
@@ -253,6 +257,7 @@ def test_contour_is_where_refits_have_fallen_by_half_the_quantile() -> None:
     np.testing.assert_array_equal(np.ravel(line(ax, "estimate")), few().params[["gc", "ttme"]])
 
 
+@pytest.mark.slow
 def test_contours_of_nearly_collinear_estimates_are_as_exact() -> None:
     frame = make_frame(400)
     fitted = logit(frame.assign(w=1000 * (frame.x + 0.05 * frame.z)), "x + w").fit()
@@ -395,6 +400,7 @@ def test_a_few_wild_estimates_do_not_make_a_thousand_bins() -> None:
     assert len(steps(recovery(same, study().names[0], n_persons=80))[0].get_data().values) == 1
 
 
+@pytest.mark.slow
 def test_bias_is_that_of_the_refits() -> None:
     ax = recovery(study(), ["ttme", "gc"], show="bias")
     for container, name in zip(ax.containers, ("ttme", "gc"), strict=True):
@@ -409,6 +415,7 @@ def test_bias_is_that_of_the_refits() -> None:
     assert legend_texts(shown) == list(study().names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_coverage_counts_the_intervals_that_hold_the_truth(level: float) -> None:
     ax = recovery(study(), "ttme", show="coverage", level=level)
@@ -599,6 +606,7 @@ def loaded(folder: Path) -> cm.ChoiceResults:
     return cm.load_results(folder / "result.json")
 
 
+@pytest.mark.slow
 def test_a_loaded_result_needs_data(tmp_path: Path) -> None:
     kept = loaded(tmp_path)
     assert len(line(calibration(kept, survey()), "observed")[0])

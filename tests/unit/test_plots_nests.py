@@ -245,6 +245,7 @@ def test_an_edge_of_the_range_is_marked_in_a_cross_nested_logit() -> None:
     assert marked == {name[len("lambda[") : -1] for name in result.at_bound}
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_fitted_has_names() -> None:
     nested = texts(cm.plots.nests(cm.NestedLogit(travel(), FORMULA, TWO, base="car")))
     assert {"\u03bb[public]", "\u03bb[private]"} <= set(nested)

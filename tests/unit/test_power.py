@@ -186,6 +186,7 @@ def test_wilson_intervals():
     np.testing.assert_allclose(wilson(hits, n), proportion_confint(hits, n, 0.05, method="wilson"), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_files_and_tables(tmp_path: Path):
     file = tmp_path / "power.json"
     options: dict[str, Any] = {"of": "x", "n_persons": [30, 60], "rng": 1, "file": file}

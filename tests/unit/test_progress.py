@@ -186,6 +186,7 @@ def test_elasticities_of_a_mixture_show_theirs(terminal, at_once):
     assert "standard errors" in terminal.getvalue() or "derivatives" in terminal.getvalue()
 
 
+@pytest.mark.slow
 def test_a_report_shows_its_sections(result, terminal, at_once, tmp_path):
     cm.report(result, tmp_path / "r.html")
     assert "report" in terminal.getvalue()

@@ -258,6 +258,7 @@ def test_one_over_the_coefficient_has_a_mean_only_without_density_at_zero() -> N
     assert not dense(Quantile(gumbel_ppf, gumbel_derivative, avoids_zero=True), 5.0, 1.0)
 
 
+@pytest.mark.slow
 def test_correlations_of_lognormals_are_the_closed_form_and_others_those_of_a_fine_grid() -> None:
     ln = Lognormal()
     for rho in (-0.9, -0.3, 0.0, 0.6, 1.0):

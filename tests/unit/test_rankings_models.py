@@ -585,6 +585,7 @@ def test_verification_finds_rankings_in_the_wrong_order(monkeypatch: pytest.Monk
     assert failed(KINDS["rankings"]()) == {"whole answers"}
 
 
+@pytest.mark.slow
 def test_verification_finds_that_one_set_of_utilities_implies_no_worst_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     def one_set(V: np.ndarray, asked: np.ndarray, sign: np.ndarray, errors_at: Callable[[int], np.ndarray]) -> Any:
         """The best and the worst of the same utilities."""
@@ -631,6 +632,7 @@ def test_a_large_sample_finds_the_truth(kind: str) -> None:
     assert result.bse.max() < 0.05
 
 
+@pytest.mark.slow
 def test_recovery_studies_and_power_of_rankings(ranked: cm.ChoiceResults) -> None:
     study = cm.recovery_study(ranked, replications=20, n_persons=[100], rng=1)
     assert study.units == "rankings"

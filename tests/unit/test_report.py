@@ -166,6 +166,7 @@ def test_the_report_holds_the_numbers_of_the_result(logit, travel, tmp_path):
     assert f"gc {logit.params['gc']:.4g}" in page.images[0]["alt"]
 
 
+@pytest.mark.slow
 def test_the_methods_say_what_a_referee_asks_for(logit, plain):
     page = plain
     for topic in (

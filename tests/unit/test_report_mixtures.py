@@ -80,7 +80,7 @@ FITS: dict[str, tuple[Any, dict[str, Any]]] = {
     "errors of a class and of the model": (bound_in_one, {}),
     "the same with something inside": (lambda: bound_in_one(random={1: {"x": "normal"}}, draws=SOBOL), {}),
 }
-SLOW = ("all that a class may be", "the same with something inside")
+FAST = ("components in a block", "classes")
 
 
 def repeated(result: cm.ChoiceResults) -> cm.ChoiceResults:
@@ -91,7 +91,7 @@ def repeated(result: cm.ChoiceResults) -> cm.ChoiceResults:
 
 
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
-@pytest.mark.parametrize("case", [pytest.param(c, marks=pytest.mark.slow if c in SLOW else ()) for c in FITS])
+@pytest.mark.parametrize("case", [pytest.param(c, marks=() if c in FAST else pytest.mark.slow) for c in FITS])
 def test_the_code_repeats_the_estimates(case) -> None:
     build, settings = FITS[case]
     result = build().fit(**({"max_iterations": 25} | settings))

@@ -247,6 +247,7 @@ def test_the_order_of_the_rows_does_not_matter():
     np.testing.assert_allclose(one.params, two.params, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_result_says_what_was_sampled_and_answers_for_whole_sets(drawn, tmp_path):
     sampled = drawn.sample_alternatives(4, rng=1)
     result = nested(sampled).fit()
@@ -265,6 +266,7 @@ def test_the_result_says_what_was_sampled_and_answers_for_whole_sets(drawn, tmp_
     assert cm.lr_test(cm.MultinomialLogit(sampled, FORMULA).fit(), result).pvalue < 1e-6
 
 
+@pytest.mark.slow
 def test_the_stability_of_the_sample_is_looked_at_with_the_same_model(drawn):
     result = nested(drawn.sample_alternatives(5, rng=1)).fit()
     stability = cm.sampling_stability(result, refits=2, rng=1)

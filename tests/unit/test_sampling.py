@@ -157,6 +157,7 @@ def test_alternatives_that_were_never_drawn_are_still_known():
     assert len(model.probabilities([0.5], read(table))) == 200
 
 
+@pytest.mark.slow
 def test_choices_simulated_from_the_sampled_sets_need_no_correction(data):
     sampled = data.sample_alternatives(6, "importance", weights="pull", rng=1)
     result = cm.MultinomialLogit(sampled, FORMULA).fit()
@@ -222,6 +223,7 @@ def stability(data) -> SamplingStability:
     return cm.sampling_stability(cm.MultinomialLogit(sampled, FORMULA).fit(), refits=6, rng=0)
 
 
+@pytest.mark.slow
 def test_sampling_error_is_what_estimates_from_other_samples_vary_by(data, stability):
     table, path = stability.to_frame(), stability.path
     assert path["run"].tolist() == ["fitted"] + ["sampled"] * 6 + ["doubled"] * 3
@@ -240,6 +242,7 @@ def test_sampling_error_is_what_estimates_from_other_samples_vary_by(data, stabi
     assert (doubled > 1.6 * path["alternatives"].iloc[0]).all()
 
 
+@pytest.mark.slow
 def test_the_verdict_follows_from_the_table(data, stability):
     assert stability.suffices == bool((stability.to_frame()[["ratio", "shift_ratio"]] < 0.5).all(axis=None))
     assert ("suffices" in stability.verdict) == stability.suffices

@@ -76,6 +76,7 @@ def scattered_people(n: int = 200) -> pd.DataFrame:
     return frame[~two]
 
 
+@pytest.mark.slow
 def test_people_who_are_scattered_on_a_cluster(client: Any) -> None:
     data = cm.ChoiceData.from_long(scattered_people(), **ROLES, person="person", weight="w")
     models = (
@@ -90,6 +91,7 @@ def test_people_who_are_scattered_on_a_cluster(client: Any) -> None:
         same_fit(here, there)
 
 
+@pytest.mark.slow
 def test_a_start_on_some_blocks_that_is_worse_is_left_everywhere(tmp_path: Path, client: Any) -> None:
     """Blocks that are not like the others say nothing of where all of the data lead."""
     frame = make_frame(400)
@@ -168,6 +170,7 @@ def test_situations_that_are_categories(tmp_path: Path, monkeypatch: pytest.Monk
     assert data.fingerprint() == cm.ChoiceData.from_long(frame, **roles).fingerprint()
 
 
+@pytest.mark.slow
 def test_scale_groups_on_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr(sections, "ROWS", 100)

@@ -110,6 +110,7 @@ def test_a_notebook_shows_labels_as_text(make: Any) -> None:
     assert IMAGE not in page
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ChoiceModelWarning")
 def test_figures_draw_labels_as_text(tmp_path: Path) -> None:
     import matplotlib.pyplot as plt

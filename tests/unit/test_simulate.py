@@ -427,6 +427,7 @@ def test_rejection_draws_from_the_same_distribution_as_the_closed_form() -> None
     assert closest(samples(by_rejection), samples(run(model_of(data), rng=6, conditional=True))) > 0.001
 
 
+@pytest.mark.slow
 def test_rejection_gives_up_on_a_choice_that_hardly_happens() -> None:
     frame = make_frame(4)
     frame.loc[(frame["trip"] == 2) & (frame["chosen"] == 1), "time"] = 100.0

@@ -107,6 +107,7 @@ def test_derivatives_are_those_of_the_value(both):
         np.testing.assert_allclose((up.score - down.score) / 2e-5, hessian[k], atol=1e-6)
 
 
+@pytest.mark.slow
 @every
 def test_what_else_is_asked_of_blocks_is_the_same(both):
     dense, spread_, design = both
@@ -155,6 +156,7 @@ def spread_always(monkeypatch: pytest.MonkeyPatch, least: int) -> None:
     monkeypatch.setattr(Design, "layout", lambda self: PLAIN(self, least))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "nested"), [(d, False) for d in DATA] + [(d, True) for d in list(DATA)[:5]])
 def test_fits_are_the_same(data, nested, monkeypatch):
     table = DATA[data]()

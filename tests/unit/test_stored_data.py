@@ -101,6 +101,7 @@ def test_the_formula_says_the_same(kind: str, trips: pd.DataFrame, tmp_path: Pat
     assert str(stored.value) == str(memory.value)
 
 
+@pytest.mark.slow
 def test_a_column_that_is_constant_in_every_part_is_none(trips: pd.DataFrame, tmp_path: Path) -> None:
     frame = trips.assign(wave=np.arange(len(trips)) // 420, name=np.where(np.arange(len(trips)) < 320, "a", "b"))
     stored = cm.ChoiceData.from_parquet(write(frame, tmp_path), **LONG)
@@ -391,6 +392,7 @@ def test_the_coded_design_is_kept(kind: str, trips: pd.DataFrame, tmp_path: Path
     assert found[1].params.to_numpy() == pytest.approx(found[2].params.to_numpy(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_verification_of_a_sample(stored: cm.ChoiceData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["choicemodel.simulation.verify"], "_SAMPLED", 100)
     report = cm.verify(cm.MultinomialLogit(stored, "gc + ttme").fit(), simulations=500, rng=1)
@@ -418,6 +420,7 @@ def test_what_needs_memory_says_so_by_name(
         ask(result)
 
 
+@pytest.mark.slow
 def test_a_large_fit_starts_on_a_part(trips: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A start on some blocks saves passes over the data, and leads to the same place."""
     several = pd.concat([trips.assign(individual=trips.individual + 1000 * i) for i in range(30)], ignore_index=True)

@@ -126,6 +126,7 @@ def test_weights_and_choices_of_the_data_play_no_part(model: cm.ChoiceModel):
     assert_same(a, b)
 
 
+@pytest.mark.slow
 def test_a_wrong_model_is_compared_by_name(model: cm.ChoiceModel):
     assert model.data is not None
     smaller = cm.MultinomialLogit(model.data, "time")

@@ -188,6 +188,7 @@ def test_a_job_has_all_threads_of_its_worker(inside: Client) -> None:
     assert threads_here(7) == 7
 
 
+@pytest.mark.slow
 def test_whoever_stops_reading_wants_no_more_of_it(inside: Client) -> None:
     with closing(in_order(Add(1), range(500), workers=inside)) as found:
         assert next(found)[0] == 1

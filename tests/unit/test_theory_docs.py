@@ -29,6 +29,7 @@ def drawing() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_checks_of_a_page_print_what_stands_below_them(page: str) -> None:
     names: dict = {}

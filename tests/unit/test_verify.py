@@ -316,6 +316,7 @@ def test_scores_summed_over_the_person_recover() -> None:
     assert panel_recovery(200)["standard errors, robust"].passed
 
 
+@pytest.mark.slow
 def test_scores_not_summed_over_the_person_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "sum_by_unit", lambda scores, unit, n: scores)
     assert not panel_recovery(200)["standard errors, robust"].passed

@@ -62,6 +62,7 @@ def test_the_wheel_carries_its_licence(unpacked):
     assert list(unpacked.glob("*.dist-info/licenses/LICENSE"))
 
 
+@pytest.mark.slow
 def test_a_survey_loads_from_the_wheel(unpacked, tmp_path):
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import choicemodel as cm; print(cm.__file__);"
@@ -80,6 +81,7 @@ def build_sdist(folder: Path, cwd: Path) -> Path:
     return folder / run_python(code, str(folder), cwd=cwd).split()[-1]
 
 
+@pytest.mark.slow
 def test_the_sdist_holds_what_its_users_need_and_makes_the_same_wheel(wheel, tmp_path):
     with tarfile.open(build_sdist(tmp_path, ROOT)) as archive:
         archive.extractall(tmp_path, filter="data")
@@ -164,6 +166,7 @@ def declared(requirements: list[str]) -> set[str]:
     return {MODULES.get(name, name) for name in names if name != "choicemodel"}
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]

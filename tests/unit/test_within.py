@@ -228,6 +228,7 @@ def test_truth_is_inside_the_intervals(result) -> None:
     assert np.isnan(result.pvalues["within[x]"])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::choicemodel.exceptions.ComparisonWarning")
 def test_the_spread_within_persons_is_tested_on_its_bound(data, result) -> None:
     found = cm.lr_test(mixed(data, {"x": "normal"}).fit(), result)

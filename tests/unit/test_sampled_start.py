@@ -1,0 +1,182 @@
+"""The search of a large model starts at the estimates of a sample of its people, and ends where it would have ended."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import choicemodel as cm
+from choicemodel.data import sections
+from choicemodel.estimation import sampled_start
+from choicemodel.estimation.classes import ClassLikelihood
+from choicemodel.exceptions import ChoiceModelWarning, LatentClassWarning, TasteWarning
+from choicemodel.heterogeneity.random_tastes import RandomTastes
+
+N, T, J = 1500, 3, 3
+ROLES = {"person": "person", "situation": "situation", "alternative": "mode", "choice": "choice"}
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(4)
+    first = rng.random(N) < 0.4
+    beta = np.where(first[:, np.newaxis], [-2.0, 0.2], [-0.3, 1.5])
+    x = rng.standard_normal((N * T, J, 2))
+    u = np.einsum("njk,nk->nj", x, np.repeat(beta, T, axis=0)) + rng.gumbel(size=(N * T, J)) + [0.0, 0.3, -0.2]
+    table = pd.DataFrame(x.reshape(-1, 2), columns=["cost", "time"])
+    table["person"] = np.repeat(np.arange(N), T * J)
+    table["situation"] = np.repeat(np.arange(N * T), J)
+    table["mode"] = np.tile(np.arange(J), N * T)
+    return table.assign(choice=(table["mode"] == np.repeat(u.argmax(axis=1), J)).astype(int))
+
+
+@pytest.fixture
+def data(frame: pd.DataFrame) -> cm.ChoiceData:
+    return cm.ChoiceData.from_long(frame, **ROLES)
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample of 1,500 people is large, and a third of them is a sample of it."""
+    monkeypatch.setattr(sampled_start, "LARGE", N)
+    monkeypatch.setattr(sampled_start, "SHARE", 3)
+
+
+def classes(data: cm.ChoiceData) -> cm.ChoiceModel:
+    return cm.LatentClassLogit(data, "cost + time", classes=2)
+
+
+def mixed(data: cm.ChoiceData, **how: Any) -> cm.ChoiceModel:
+    return cm.MixedLogit(data, "cost + time", random={"cost": "normal"}, draws=cm.Draws("sobol", 32, rng=0), **how)
+
+
+def nested(data: cm.ChoiceData) -> cm.ChoiceModel:
+    return cm.NestedLogit(data, "cost + time", nests={"a": [0, 1]})
+
+
+MODELS: dict[str, Callable[[cm.ChoiceData], cm.ChoiceModel]] = {"classes": classes, "mixed": mixed, "nested": nested}
+NOTE = "The search started at the estimates of a random sample of 500 people."
+
+
+def fitted(model: cm.ChoiceModel, **how: Any) -> cm.ChoiceResults:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChoiceModelWarning)
+        return model.fit(**how)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_end_is_that_of_a_search_on_everything(
+    kind: str, data: cm.ChoiceData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = fitted(MODELS[kind](data))
+    monkeypatch.setattr(sampled_start, "LARGE", N)
+    monkeypatch.setattr(sampled_start, "SHARE", 3)
+    sampled = fitted(MODELS[kind](data))
+    assert NOTE in str(sampled.summary())
+    assert NOTE not in str(usual.summary())
+    assert sampled.converged
+    assert sampled.llf == pytest.approx(usual.llf, abs=1e-7)
+    np.testing.assert_allclose(sampled.params, usual.params, atol=1e-4 * usual.bse.max())
+    np.testing.assert_allclose(sampled.bse, usual.bse, rtol=1e-4)
+    assert sampled.settings == usual.settings  # a refit is asked for as this one was
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_file_gives_the_same_bits(
+    kind: str, frame: pd.DataFrame, data: cm.ChoiceData, large: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sections, "ROWS", 4000)
+    frame.to_parquet(tmp_path / "survey.parquet")
+    stored = cm.ChoiceData.from_parquet(tmp_path / "survey.parquet", **ROLES)
+    here, there = (fitted(MODELS[kind](d)) for d in (data, stored))
+    assert NOTE in str(there.summary())
+    assert here.llf == there.llf
+    assert np.array_equal(here.params, there.params)
+    assert np.array_equal(here.with_cov("robust").cov_params(), there.with_cov("robust").cov_params())
+
+
+def test_a_logit_has_newtons_method_and_no_sample(data: cm.ChoiceData, large: None) -> None:
+    assert NOTE not in str(cm.MultinomialLogit(data, "cost + time").fit().summary())
+
+
+def test_whoever_says_where_to_start_starts_there(data: cm.ChoiceData, large: None) -> None:
+    assert NOTE not in str(fitted(nested(data), start={"cost": -0.5}).summary())
+
+
+def test_what_is_held_is_held_in_the_sample_too(data: cm.ChoiceData, large: None) -> None:
+    result = fitted(mixed(data), fixed={"time": 0.9})
+    assert NOTE in str(result.summary())
+    assert result.params["time"] == 0.9
+
+
+def test_people_who_say_nothing_of_a_coefficient_are_no_start(frame: pd.DataFrame, large: None) -> None:
+    """A column that is zero for all of the sample: the fit to it is not identified, and the usual start is taken."""
+    sample = cm.ChoiceData.from_long(frame, **ROLES).sample(500, rng=0).frame["person"].unique()
+    rare = frame.assign(rare=np.where(frame["person"].isin(sample), 0.0, frame["time"] * (frame["mode"] == 1)))
+    result = fitted(cm.NestedLogit(cm.ChoiceData.from_long(rare, **ROLES), "cost + rare", nests={"a": [0, 1]}))
+    assert result.converged
+    assert NOTE not in str(result.summary())
+
+
+def test_starting_points_are_compared_on_the_sample(data: cm.ChoiceData, large: None) -> None:
+    result = fitted(nested(data), starts=3)
+    assert "Starting points were compared on that sample." in str(result.summary())
+    assert sum(count for _, count in result.optima) == 3
+
+
+def test_what_the_sample_alone_has_seen_is_said(
+    data: cm.ChoiceData, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An optimum that was reached once, and a starting value of which the tastes warn."""
+    once, odd = "The best optimum was reached from one starting point only.", "A start that is odd."
+    monkeypatch.setattr(sampled_start, "found_once", lambda _: [once])
+    monkeypatch.setattr("choicemodel.estimation.classes.found_once", lambda optima: [once] if optima else [])
+    with pytest.warns(LatentClassWarning, match=f"^In the sample of 500 people from which the search started: {once}"):
+        classes(data).fit()
+    monkeypatch.setattr(RandomTastes, "start_notes", lambda *_: [odd])
+    with pytest.warns(TasteWarning, match=f"^In the sample of 500 people from which the search started: {odd}"):
+        mixed(data).fit()
+
+
+def test_classes_that_the_sample_has_the_other_way_round_are_ordered(data: cm.ChoiceData, large: None) -> None:
+    result = fitted(classes(data))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ChoiceModelWarning)
+        of_sample = classes(data.sample(500, rng=0)).fit()
+    assert result.params.iloc[-1] < 0  # the constant of the second class's membership
+    # the larger class of the sample is the smaller one of all
+    assert np.sign(of_sample.params["time[class 1]"] - of_sample.params["time[class 2]"]) == -np.sign(
+        result.params["time[class 1]"] - result.params["time[class 2]"]
+    )
+
+
+def test_classes_take_few_passes_over_everybody(data: cm.ChoiceData, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = [0]
+    mix = ClassLikelihood.mix
+
+    def counted(self: ClassLikelihood, theta: np.ndarray) -> Any:
+        passes[0] += self.n_units == N
+        return mix(self, theta)
+
+    monkeypatch.setattr(ClassLikelihood, "mix", counted)
+    fitted(classes(data))
+    usual, passes[0] = passes[0], 0
+    monkeypatch.setattr(sampled_start, "LARGE", N)
+    monkeypatch.setattr(sampled_start, "SHARE", 3)
+    fitted(classes(data))
+    assert passes[0] < usual / 5
+
+
+def test_a_fit_that_was_cut_off_goes_on(data: cm.ChoiceData, large: None, tmp_path: Path) -> None:
+    path = tmp_path / "fit.json"
+    whole = fitted(mixed(data))
+    fitted(mixed(data), checkpoint=path, max_iterations=1)
+    again = fitted(mixed(data), checkpoint=path)
+    assert again.llf == pytest.approx(whole.llf, abs=1e-9)
+    np.testing.assert_allclose(again.params, whole.params, rtol=1e-5)
