@@ -44,9 +44,9 @@ class SampledStart(NamedTuple):
             warnings.warn(text, type(remark), stacklevel=4)
         notes = [f"The search started at the estimates of a random sample of {self.n_people:,} people."]
         optima = found.optima
-        if asked.starts > 1:
+        if asked.starts > 1 or sum(count for _, count in self.fit.optima) > 1:
             optima = self.fit.optima
-            notes.append("Starting points were compared on that sample.")
+            notes.append("Starting points were compared on that sample, of which the log-likelihoods of optima are.")
         seconds = found.seconds + self.fit.seconds
         return replace(found, optima=optima, notes=(*found.notes, *notes), seconds=seconds)
 

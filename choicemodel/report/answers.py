@@ -20,7 +20,7 @@ from choicemodel.analysis import willingness_to_pay as value_of
 from choicemodel.analysis.changes import Changes
 from choicemodel.analysis.effects import ALL
 from choicemodel.analysis.uncertainty import Estimates, Inference
-from choicemodel.arguments import is_word, read_list, read_mapping, require, written
+from choicemodel.arguments import check_flags, is_word, read_list, read_mapping, require, written
 from choicemodel.data import ChoiceData
 from choicemodel.data.codes import is_number
 from choicemodel.data.words import listed
@@ -267,6 +267,7 @@ def shares(  # noqa: PLR0913 - a public entry point
     else:
         _refuse_options(result, "shares", data=data, by=by, rng=rng)
     require(quantity, str, "quantity", "the name of a quantity, such as 'share'")
+    check_flags(observed=observed)
     frame, keys = _shares_frame(result, quantity)
     label, factor = _QUANTITIES.get(quantity, (quantity, 1.0))
     alternatives = sorted(frame.index.get_level_values(-1).unique(), key=lambda a: bool(a == ALL))  # the total last
@@ -396,6 +397,7 @@ def coefficients(  # noqa: PLR0913 - a public entry point
     ['gc', 'terminal time']
     >>> plt.close(ax.figure)
     """
+    check_flags(constants=constants)
     models = _models(results)
     every = list(dict.fromkeys(n for r in models.values() for n in r.params.index))
     factors = powers_of_ten(models.values(), alpha) if multiply is True else {}
@@ -511,6 +513,7 @@ def elasticity_matrix(  # noqa: PLR0913 - a public entry point
     ('Elasticity of the probability of', 'with respect to gc of')
     >>> plt.close(ax.figure)
     """
+    check_flags(std_errors=std_errors)
     if isinstance(result, ChoiceResults):
         if column is None or average is None:
             raise SpecificationError(

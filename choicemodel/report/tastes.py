@@ -172,6 +172,7 @@ def wtp_density(  # noqa: PLR0913 - a public entry point
         raise SpecificationError(f"direction must be 'increase' or 'reduction'; got {direction!r}.")
     if not (is_number(multiply) and multiply > 0):
         raise SpecificationError(f"multiply must be a positive number; got {multiply!r}.")
+    check_flags(conditional=conditional)
     factor = multiply * (1.0 if direction == "increase" else -1.0)
     found = densities.ratio_density(result, column, per, factor, data)
     check_names(names, [column, per], result)
@@ -306,6 +307,7 @@ def class_profiles(  # noqa: PLR0913 - a public entry point
     >>> import matplotlib.pyplot as plt
     >>> plt.close(ax.figure)
     """
+    check_flags(scaled=scaled)
     model, tastes = _classes(result)
     columns = [c.name for c in model.columns]
     unknown = [n for n in drop if n not in columns]

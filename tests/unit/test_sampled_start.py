@@ -124,10 +124,18 @@ def test_people_who_say_nothing_of_a_coefficient_are_no_start(frame: pd.DataFram
     assert NOTE not in str(result.summary())
 
 
-def test_starting_points_are_compared_on_the_sample(data: cm.ChoiceData, large: None) -> None:
-    result = fitted(nested(data), starts=3)
-    assert "Starting points were compared on that sample." in str(result.summary())
-    assert sum(count for _, count in result.optima) == 3
+@pytest.mark.parametrize(("kind", "starts", "points"), [("nested", 3, 3), ("classes", 1, 10)])
+def test_starting_points_are_compared_on_the_sample(
+    kind: str, starts: int, points: int, data: cm.ChoiceData, large: None, tmp_path: Path
+) -> None:
+    result = fitted(MODELS[kind](data), starts=starts)
+    assert "Starting points were compared on that sample" in str(result.summary())
+    assert "did not converge" not in str(result.summary())
+    assert sum(count for _, count in result.optima) == points
+    of_sample = fitted(MODELS[kind](data.sample(500, rng=0)), starts=starts)
+    assert result.optima[0][0] == pytest.approx(of_sample.llf)
+    cm.report(result, tmp_path / "report.html")
+    assert NOTE in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_the_sample_alone_has_seen_is_said(
