@@ -36,6 +36,7 @@ BoolArray = NDArray[np.bool_]
 # How far starting values of the classes are from the logit: on a log scale, and as a part of the coefficient's size.
 # Random ones are spread widely: on survey data narrow ones led to a few of the optima only, and rarely to the best.
 _FACTOR, _SPREAD, _RANDOM_SPREAD = 0.5, 0.25, 1.5
+_MOST = 1_000  # classes
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,11 @@ class LatentClasses:
     def __post_init__(self) -> None:
         C = self.classes
         if isinstance(C, (bool, np.bool_)) or not isinstance(C, (int, np.integer)) or C < 1:
-            raise SpecificationError(f"classes must be a whole number of at least 1; got {C!r}.")
+            raise SpecificationError(f"classes must be a whole number of at least 1; got {written(C)}.")
+        if C > _MOST:
+            raise SpecificationError(
+                f"classes is at most {_MOST:,}, and no survey tells even dozens apart; got {written(C)}."
+            )
         if self.membership is not None:
             _require_formula(self.membership)
         if self.membership is not None and C == 1:

@@ -854,6 +854,12 @@ GROUPS: dict[str, list[Bad]] = {
             lambda _: cm.LatentClassLogit(long(), "cost", 0),
         ),
         Bad(
+            "a billion classes",
+            e.SpecificationError,
+            "classes is at most 1,000, and no survey tells even dozens apart; got 1000000000",
+            lambda _: cm.LatentClassLogit(long(), "cost", 10**9),
+        ),
+        Bad(
             "a number as the formula of membership",
             e.SpecificationError,
             "membership is a formula of covariates of persons, such as 'income +",
