@@ -32,7 +32,6 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +39,20 @@ from numpy.typing import NDArray
 
 from choicemodel.arguments import check_flags, is_list, read_list, written
 from choicemodel.exceptions import IdentificationError, SpecificationError
+from choicemodel.random_utility.cross_nested_shares import (
+    ABSENT,
+    Free,
+    Layout,
+    checked_allocation,
+    checked_nests,
+    free_shares,
+    lay_out,
+    log_shares_of,
+    shares_at,
+    with_axes,
+)
+from choicemodel.random_utility.cross_nested_sums import Block, Sums, choose, mixture, nest_sums, score_shares
+from choicemodel.random_utility.gumbel import gumbel_cdf
 from choicemodel.random_utility.protocol import (
     Claim,
     Derived,
@@ -56,38 +69,8 @@ from choicemodel.spelling import spelled
 # them nor the curvature says anything.
 _START = 0.7
 
-# The logarithm of no share at all: finite, so that nothing becomes infinity less infinity, and far below any utility.
-_ABSENT = -1e200
-
-# While no utility plus log share, divided by any lambda, is larger than this, no sum leaves the range of floating-point
-# numbers, and what is at the outside value below is nothing beside anything inside; only beyond it are utilities
-# shifted by the maximum in their nest.
-_MODERATE = 128.0
-_OUTSIDE = -650.0
-
 # How many pairs of alternatives a claim looks at.
 _MOST_PAIRS = 100
-
-# Exponentials of less take many times as long, and are nothing beside the largest of a nest, which is one.
-_NEGLIGIBLE = -700.0
-
-
-class _Free(NamedTuple):
-    """An alternative whose shares are estimated: parameters `first`, ... in all its nests but the last."""
-
-    alternative: Any
-    code: int  # -1 where the data do not have it
-    nests: tuple[int, ...]
-    first: int
-
-
-class _Layout(NamedTuple):
-    """The nests of given alternatives; the last column stands for "in no nest", which is a nest of lambda 1."""
-
-    shares: FloatArray  # (alternatives, nests + 1) at parameters that are zero
-    slopes: FloatArray  # (alternatives, nests + 1, P), the derivative of the shares
-    members: NDArray[np.bool_]  # (alternatives, nests + 1)
-    free: tuple[_Free, ...]
 
 
 class _Sets(NamedTuple):
@@ -95,40 +78,6 @@ class _Sets(NamedTuple):
 
     codes: IntArray  # (J,) or (J, n)
     rows: tuple[tuple[int, ...], ...]  # rows that may belong to each nest, in the order of their codes
-
-
-class _Block(NamedTuple):
-    """A block at some parameters; only the M nests that have rows in it."""
-
-    codes: IntArray  # (J,) or (J, n)
-    shares: FloatArray  # (alternatives, nests + 1) or (alternatives, nests + 1, n or 1, ...)
-    columns: list[int]  # which nests
-    rows: list[tuple[int, ...]]  # of each nest
-    log_shares: FloatArray  # (M, J) or (M, J, n or 1, ...)
-    dissimilarity: FloatArray  # (M, 1, ...) or (M, n or 1, ...)
-    smallest: float  # log share of a member
-
-
-class _Sums(NamedTuple):
-    """The sums of the nests, (M, n, ...) each."""
-
-    top: FloatArray | None  # what utilities were shifted by
-    terms: list[FloatArray]  # (rows, n, ...) of each nest, exp of the shifted utilities divided by lambda
-    total: FloatArray
-    log_total: FloatArray
-    level: FloatArray  # log of the nest's term of G
-    moment: FloatArray  # sum of the terms times their logarithms
-    spare: FloatArray  # (4, M, n, ...), memory
-
-
-class _Choice(NamedTuple):
-    """The probability of what was chosen, and its parts by nest."""
-
-    value: FloatArray  # (n, ...)
-    log_g: FloatArray  # (n, ...), log G
-    inside: FloatArray  # (M, n, ...), the shifted utility of the chosen divided by lambda
-    Q: FloatArray  # (M, n, ...)
-    r: FloatArray  # (M, n, ...)
 
 
 class PairedNests(NamedTuple):
@@ -202,8 +151,8 @@ class CrossNested:
 
     def __post_init__(self) -> None:
         check_flags(shared=self.shared)
-        nests = _checked_nests(self.nests)
-        allocation = _checked_allocation(self.allocation, nests)
+        nests = checked_nests(self.nests)
+        allocation = checked_allocation(self.allocation, nests)
         named = tuple(dict.fromkeys(label for members in nests.values() for label in members))
         object.__setattr__(self, "nests", nests)
         object.__setattr__(self, "allocation", allocation)
@@ -225,13 +174,13 @@ class CrossNested:
         return replace(self, alternatives=tuple(alternatives))
 
     @cached_property
-    def _layout(self) -> _Layout:
-        return _lay_out(self.nests, self.allocation or {}, self.alternatives, 1 if self.shared else len(self.nests))
+    def _layout(self) -> Layout:
+        return lay_out(self.nests, self.allocation or {}, self.alternatives, 1 if self.shared else len(self.nests))
 
     def _lambda_names(self) -> list[str]:
         return ["lambda"] if self.shared else [f"lambda[{nest}]" for nest in self.nests]
 
-    def _alpha_names(self, free: _Free) -> list[str]:
+    def _alpha_names(self, free: Free) -> list[str]:
         names = list(self.nests)
         return [f"alpha[{names[m]},{free.alternative}]" for m in free.nests]
 
@@ -320,7 +269,7 @@ class CrossNested:
                     "the nests."
                 )
         for free in layout.free:
-            for name, value in zip(self._alpha_names(free), _free_shares(free, phi), strict=True):
+            for name, value in zip(self._alpha_names(free), free_shares(free, phi), strict=True):
                 if not 0.0 <= value <= 1.0:
                     raise SpecificationError(
                         f"{name} is {value:.6g}; a share is between 0 and 1, and those of an alternative sum to one."
@@ -333,7 +282,7 @@ class CrossNested:
         nulls: list[float | None] = [1.0] * len(names)
         for free in self._layout.free:
             names.append(self._alpha_names(free)[-1])
-            values.append(float(_free_shares(free, phi)[-1]))
+            values.append(float(free_shares(free, phi)[-1]))
             nulls.append(None)
         return Derived(tuple(names), np.array(values), tuple(nulls))
 
@@ -374,7 +323,7 @@ class CrossNested:
         own = np.zeros((len(phi), *V.shape[1:]))  # (P, n, ...)
         with np.errstate(all="ignore"):
             row = chosen // V.shape[1]
-            sums, choice = _choose(V, row, chosen, block)
+            sums, choice = choose(V, row, chosen, block)
             per_lambda = np.multiply(choice.r, 1.0 / block.dissimilarity, out=sums.spare[0])  # r / lambda
             difference = np.subtract(choice.r, choice.Q, out=choice.Q)  # r - Q
             k = np.subtract(difference, per_lambda, out=choice.r)
@@ -385,7 +334,7 @@ class CrossNested:
                 np.multiply(terms, of_nest, out=terms)
             of_chosen = block.codes[row] if block.codes.ndim == 1 else block.codes[row, np.arange(len(row))]
             for free in self._layout.free:
-                _score_shares(free, V, of_chosen == free.code, block, (sums, choice, per_lambda), own)
+                score_shares(free, V, of_chosen == free.code, block, (sums, choice, per_lambda), own)
             V[...] = 0.0
             for rows, terms in zip(block.rows, sums.terms, strict=True):
                 for j, term in zip(rows, terms, strict=True):
@@ -393,22 +342,22 @@ class CrossNested:
         V.reshape(-1, *V.shape[2:])[chosen] += per_lambda.sum(axis=0)
         return LogProbability(choice.value, V, own, None)
 
-    def _at(self, V: FloatArray, phi: FloatArray, structure: object) -> tuple[FloatArray, _Block]:
+    def _at(self, V: FloatArray, phi: FloatArray, structure: object) -> tuple[FloatArray, Block]:
         """Utilities as they are worked on, and the nests at some parameters."""
         sets = _sets(structure)
         if phi.ndim > 1:
-            phi = _to(phi, V.ndim)
+            phi = with_axes(phi, V.ndim)
             V = np.broadcast_to(V, np.broadcast_shapes(V.shape, (1, *phi.shape[1:])))
         V = np.require(V, np.float64, ["C", "W"])
-        shares = _shares(self._layout, phi)
+        shares = shares_at(self._layout, phi)
         with np.errstate(invalid="ignore"):
-            logs = np.log(shares, where=shares != 0.0, out=np.full_like(shares, _ABSENT))
+            logs = np.log(shares, where=shares != 0.0, out=np.full_like(shares, ABSENT))
         columns = [m for m, rows in enumerate(sets.rows) if rows]
         rows = [sets.rows[m] for m in columns]
-        dissimilarity = _to(np.array([self._dissimilarity(m, phi) for m in columns], dtype=np.float64), V.ndim)
-        log_shares = _log_shares(logs[:, columns], sets.codes, V.ndim)
+        dissimilarity = with_axes(np.array([self._dissimilarity(m, phi) for m in columns], dtype=np.float64), V.ndim)
+        log_shares = log_shares_of(logs[:, columns], sets.codes, V.ndim)
         smallest = float(logs[self._layout.members].min())
-        return V, _Block(sets.codes, shares, columns, rows, log_shares, dissimilarity, smallest)
+        return V, Block(sets.codes, shares, columns, rows, log_shares, dissimilarity, smallest)
 
     def _parameter(self, nest: int) -> int | None:
         """Which parameter is the dissimilarity of a nest."""
@@ -419,7 +368,7 @@ class CrossNested:
         return phi[parameter] if parameter is not None else np.ones(phi.shape[1:]) if phi.ndim > 1 else 1.0
 
     def _score_lambdas(
-        self, block: _Block, sums: _Sums, parts: tuple[FloatArray, FloatArray, FloatArray], own: FloatArray
+        self, block: Block, sums: Sums, parts: tuple[FloatArray, FloatArray, FloatArray], own: FloatArray
     ) -> None:
         """Fill the scores in the dissimilarity parameters.
 
@@ -440,9 +389,9 @@ class CrossNested:
         V, block = self._at(V, phi, structure)
         P = np.zeros(V.shape)
         with np.errstate(all="ignore"):
-            sums = _sum(V - V.max(axis=0), block, shifted=True)
+            sums = nest_sums(V - V.max(axis=0), block, shifted=True)
             Q = sums.spare[0]
-            _mixture(sums.level, Q, shifted=True)
+            mixture(sums.level, Q, shifted=True)
             Q /= sums.total
             for rows, terms, factor in zip(block.rows, sums.terms, Q, strict=True):
                 for row, term in zip(rows, terms, strict=True):
@@ -454,8 +403,8 @@ class CrossNested:
         V, block = self._at(V, phi, structure)
         top = V.max(axis=0)
         with np.errstate(all="ignore"):
-            sums = _sum(V - top, block, shifted=True)
-            log_g = _mixture(sums.level, sums.spare[0], shifted=True)
+            sums = nest_sums(V - top, block, shifted=True)
+            log_g = mixture(sums.level, sums.spare[0], shifted=True)
         return np.asarray(log_g + top + np.euler_gamma)
 
     def sample(self, shape: tuple[int, ...], phi: FloatArray, structure: object, rng: RandomSource) -> FloatArray:
@@ -467,7 +416,7 @@ class CrossNested:
         sets = _sets(structure)
         _, block = self._at(np.empty(shape), phi, sets)
         place = {column: i for i, column in enumerate(block.columns)}
-        phi = _to(phi, len(shape)) if phi.ndim > 1 else phi
+        phi = with_axes(phi, len(shape)) if phi.ndim > 1 else phi
         errors, keyed = np.full(shape, -np.inf), not isinstance(rng, np.random.Generator)
         for m, rows in enumerate(sets.rows):
             # Keyed draws are asked for by all rows, whether or not they are in the nest: the next draws depend on how
@@ -503,10 +452,10 @@ class CrossNested:
             return np.asarray((V + e).max(axis=0) - (self.expected_maximum(V, phi, structure) - np.euler_gamma))
 
         out = [
-            Claim("margins Gumbel", "each error, taken in turn, is Gumbel", "distribution", _in_turn, _gumbel_cdf),
+            Claim("margins Gumbel", "each error, taken in turn, is Gumbel", "distribution", _in_turn, gumbel_cdf),
             Claim("mean", "an error has mean gamma = 0.5772", "mean", _in_turn, (float(np.euler_gamma), _SD)),
             Claim(
-                "maximum Gumbel", "the maximum utility is Gumbel, moved to log G", "distribution", maximum, _gumbel_cdf
+                "maximum Gumbel", "the maximum utility is Gumbel, moved to log G", "distribution", maximum, gumbel_cdf
             ),
             Claim(
                 "mean of the maximum",
@@ -525,7 +474,7 @@ class CrossNested:
         pairs = self._pairs(phi, _sets(structure))
         if pairs:
             statement = "the larger error of two in a nest, pairs taken in turn, is Gumbel, moved to log G of the two"
-            out.append(Claim("pairs in a nest", statement, "distribution", _Pairs(pairs), _gumbel_cdf))
+            out.append(Claim("pairs in a nest", statement, "distribution", _Pairs(pairs), gumbel_cdf))
         return tuple(out)
 
     def _pairs(self, phi: FloatArray, sets: _Sets) -> list[tuple[int, int, float]]:
@@ -611,304 +560,12 @@ def paired_nests(alternatives: Sequence[Any]) -> PairedNests:
     return PairedNests(nests, {a: {name: share for name, pair in nests.items() if a in pair} for a in labels})
 
 
-# --- reading nests and shares ---
-
-
-def _checked_nests(nests: Any) -> dict[str, tuple[Any, ...]]:
-    example = "nests={'existing': ['train', 'car'], 'public': ['train', 'sm']}"
-    if not isinstance(nests, Mapping) or not nests:
-        raise SpecificationError(f"nests= is a dict from the name of each nest to its alternatives, such as {example}.")
-    out = {}
-    for name, members in nests.items():
-        if not isinstance(name, str) or not name:
-            raise SpecificationError(f"The name of a nest is text, not {name!r}: it names parameters.")
-        if isinstance(members, str | bytes | Mapping) or not isinstance(members, Sequence):
-            raise SpecificationError(f"Nest {name} is a list of alternatives, not {members!r}, such as {example}.")
-        out[name] = tuple(members)
-        repeated = [str(label) for label in dict.fromkeys(out[name]) if out[name].count(label) > 1]
-        if repeated:
-            raise SpecificationError(f"Nest {name} names {', '.join(repeated)} more than once.")
-        if not out[name]:
-            raise SpecificationError(f"Nest {name} is empty. Leave it out.")
-    return out
-
-
-def _checked_allocation(allocation: Any, nests: Mapping[str, tuple[Any, ...]]) -> dict[Any, dict[str, float]] | None:
-    if allocation is None:
-        return None
-    if not isinstance(allocation, Mapping) or not all(isinstance(of, Mapping) for of in allocation.values()):
-        raise SpecificationError(
-            "allocation= is a dict from an alternative to its shares by nest, such as "
-            "{'train': {'existing': 0.6, 'public': 0.4}}."
-        )
-    return {label: _checked_shares(label, of, nests) for label, of in allocation.items()}
-
-
-def _checked_shares(label: Any, of: Mapping[Any, Any], nests: Mapping[str, tuple[Any, ...]]) -> dict[str, float]:
-    own = [name for name, members in nests.items() if label in members]
-    if set(of) != set(own):
-        where = f"it is in {', '.join(own)}" if own else "it is in no nest and stands alone"
-        raise SpecificationError(
-            f"allocation= gives {label} shares of {', '.join(map(str, of)) or 'nothing'}, but {where}. Give a share of "
-            "each of its nests; zero leaves it out of one."
-        )
-    odd = [name for name in own if not isinstance(of[name], Real) or isinstance(of[name], bool)]
-    if odd:
-        raise SpecificationError(f"The share of {label} in {odd[0]} is a number between 0 and 1; got {of[odd[0]]!r}.")
-    shares = {name: float(of[name]) for name in own}
-    bad = [name for name, share in shares.items() if not 0.0 <= share <= 1.0]
-    if bad:
-        raise SpecificationError(f"The share of {label} in {bad[0]} is {shares[bad[0]]:.6g}; it is between 0 and 1.")
-    total = sum(shares.values())
-    if abs(total - 1.0) > 1e-9:
-        listed = ", ".join(f"{name} {share:.6g}" for name, share in shares.items())
-        raise SpecificationError(f"The shares of {label} sum to {total:.10g}, not to one: {listed}.")
-    return shares
-
-
-def _lay_out(
-    nests: Mapping[str, Sequence[Any]],
-    allocation: Mapping[Any, Mapping[str, float]],
-    alternatives: Sequence[Any],
-    first: int,
-) -> _Layout:
-    """Tables by code; the shares that are estimated are the parameters from `first` on."""
-    code = {label: i for i, label in enumerate(alternatives)}
-    own: dict[Any, list[int]] = {}  # nests of each alternative
-    for m, members in enumerate(nests.values()):
-        for label in members:
-            own.setdefault(label, []).append(m)
-    free = []
-    for label, of_label in own.items():
-        if len(of_label) > 1 and label not in allocation:
-            free.append(_Free(label, code.get(label, -1), tuple(of_label), first))
-            first += len(of_label) - 1
-    shares = np.zeros((len(code), len(nests) + 1))
-    slopes, inside = np.zeros((*shares.shape, first)), np.zeros(shares.shape, dtype=np.bool_)
-    for label, row in code.items():
-        given = [allocation[label][name] for name in allocation[label]] if label in allocation else 1.0
-        shares[row, own.get(label, [-1])] = given
-        inside[row] = shares[row] > 0.0
-    for alternative in free:
-        if alternative.code >= 0:
-            _free_up(alternative, shares[alternative.code], slopes[alternative.code], inside[alternative.code])
-    return _Layout(shares, slopes, inside, tuple(free))
-
-
-def _free_up(free: _Free, shares: FloatArray, slopes: FloatArray, inside: NDArray[np.bool_]) -> None:
-    """Fill the rows of the tables of an alternative whose shares are estimated."""
-    *others, last = free.nests
-    shares[...], shares[last] = 0.0, 1.0
-    inside[list(free.nests)] = True
-    for parameter, m in enumerate(others, start=free.first):
-        slopes[m, parameter], slopes[last, parameter] = 1.0, -1.0
-
-
-# --- parameters and shares at a block ---
-
-
 def _sets(structure: object) -> _Sets:
     assert isinstance(structure, _Sets)  # noqa: S101 - it is what `prepare` returned
     return structure
 
 
-def _to(phi: FloatArray, ndim: int) -> FloatArray:
-    """Parameters (P, n) that go with utilities (J, n, ...): axes are added at the end."""
-    return phi.reshape(phi.shape + (1,) * (ndim - phi.ndim))
-
-
-def _free_shares(free: _Free, phi: FloatArray) -> FloatArray:
-    """Shares of an alternative in all its nests (nests,)."""
-    given = phi[free.first : free.first + len(free.nests) - 1]
-    return _rounded(np.append(given, 1.0 - given.sum()))
-
-
-def _rounded(shares: FloatArray) -> FloatArray:
-    """Make a last share zero where the others sum to one but for rounding."""
-    return np.where((shares < 0.0) & (shares > -1e-12), 0.0, shares)
-
-
-def _shares(layout: _Layout, phi: FloatArray) -> FloatArray:
-    """Shares of each alternative in each nest (alternatives, nests + 1, ...)."""
-    if phi.ndim == 1:
-        return _rounded(layout.shares + layout.slopes @ phi)
-    return _rounded(_to(layout.shares, phi.ndim + 1) + np.tensordot(layout.slopes, phi, axes=1))
-
-
-def _log_shares(table: FloatArray, codes: IntArray, ndim: int) -> FloatArray:
-    """Logarithms of the shares of the rows of a block (M, J, ...), from those of its alternatives."""
-    table = np.moveaxis(table, 1, 0)  # (M, alternatives, ...)
-    if codes.ndim == 1:
-        return table[:, codes]
-    if table.ndim == 2:
-        return _to(table[:, codes], ndim + 1)
-    n = codes.shape[1]
-    return np.asarray(table[:, codes, np.arange(n) if table.shape[2] == n else 0])
-
-
-# --- numbers ---
-
-
-def _sum(V: FloatArray, block: _Block, *, shifted: bool) -> _Sums:
-    """Sum the nests up."""
-    M, sizes = len(block.rows), [len(rows) for rows in block.rows]
-    memory = np.empty((sum(sizes) + 8 * M + 1, *V.shape[1:]))  # at once, which costs fewer page faults
-    terms, w = np.split(memory[: sum(sizes)], np.cumsum(sizes)[:-1]), memory[-1]
-    parts = memory[sum(sizes) : -1].reshape(8, M, *V.shape[1:])
-    total, log_total, level, moment = parts[:4]
-    inverse, top = 1.0 / block.dissimilarity, _top(V, block) if shifted else None
-    for m, rows in enumerate(block.rows):
-        scale = inverse[m].item() if inverse[m].size == 1 else inverse[m]
-        for i, (row, term) in enumerate(zip(rows, terms[m], strict=True)):
-            share = block.log_shares[m, row]
-            if top is None:
-                np.multiply(V[row], scale, out=w)
-                if share:  # one pass less where the share is one
-                    w += share * scale
-            else:
-                np.add(V[row], share, out=w)
-                w -= top[m]
-                w *= scale
-                np.maximum(w, _NEGLIGIBLE, out=w)
-            np.exp(w, out=term)
-            if i:
-                total[m] += term
-                moment[m] += np.multiply(w, term, out=w)
-            else:
-                total[m] = term
-                np.multiply(w, term, out=moment[m])
-    np.log(total, out=log_total)
-    np.multiply(log_total, block.dissimilarity, out=level)
-    if top is not None:
-        level += top
-    return _Sums(top, terms, total, log_total, level, moment, parts[4:])
-
-
-def _top(V: FloatArray, block: _Block) -> FloatArray:
-    """The largest utility plus log share in each nest (M, n, ...)."""
-    top = np.empty((len(block.rows), *V.shape[1:]))
-    for m, rows in enumerate(block.rows):
-        top[m] = V[rows[0]] + block.log_shares[m, rows[0]]
-        for row in rows[1:]:
-            np.maximum(top[m], V[row] + block.log_shares[m, row], out=top[m])
-    return top
-
-
-def _is_moderate(V: FloatArray, block: _Block) -> bool:
-    """Whether sums can do without a shift."""
-    if block.log_shares.ndim > 2:
-        return False
-    steepest, flattest = float(block.dissimilarity.min()), float(block.dissimilarity.max())
-    size = max(float(V.max()), -float(V.min())) - block.smallest
-    return size <= _MODERATE * steepest and flattest <= 2.0
-
-
-def _mixture(levels: FloatArray, parts: FloatArray, *, shifted: bool) -> FloatArray:
-    """Log of the sum of exponentials (n, ...), and the share of each in `parts` (M, n, ...)."""
-    top: Any = levels.max(axis=0) if shifted else 0.0
-    if shifted:
-        levels = np.maximum(np.subtract(levels, top, out=parts), _NEGLIGIBLE, out=parts)
-    np.exp(levels, out=parts)
-    total = parts.sum(axis=0)
-    parts /= total
-    np.log(total, out=total)
-    total += top
-    return np.asarray(total)
-
-
-def _choose(V: FloatArray, row: IntArray, chosen: IntArray, block: _Block) -> tuple[_Sums, _Choice]:
-    """Log P of the chosen and its parts; utilities are shifted in place where exponentials could leave their range."""
-    shifted = not _is_moderate(V, block)
-    if shifted:
-        V -= V.max(axis=0)
-    sums = _sum(V, block, shifted=shifted)
-    _, inside, Q, r = sums.spare
-    _put_inside(V, row, chosen, block, sums.top, inside)
-    np.subtract(inside, sums.log_total, out=r)
-    r += sums.level
-    log_g = _mixture(sums.level, Q, shifted=shifted)
-    value = _mixture(r, r, shifted=shifted)
-    value -= log_g
-    return sums, _Choice(value, log_g, inside, Q, r)
-
-
-def _put_inside(
-    V: FloatArray, row: IntArray, chosen: IntArray, block: _Block, top: FloatArray | None, out: FloatArray
-) -> None:
-    """Shifted utility of the chosen divided by lambda, in each nest (M, n, ...); hugely negative outside its nests."""
-    logs, v = block.log_shares, V.reshape(-1, *V.shape[2:])[chosen]
-    if top is None:
-        logs = np.where(logs == _ABSENT, _OUTSIDE * block.dissimilarity.reshape(-1, 1), logs)
-    if logs.ndim == 2:
-        np.add(_to(logs.take(row, axis=1), out.ndim), v, out=out)
-    else:
-        np.add(logs[:, row, np.arange(len(row)) if logs.shape[2] == len(row) else 0], v, out=out)
-    if top is not None:
-        out -= top
-    out *= 1.0 / block.dissimilarity
-
-
-def _score_shares(
-    free: _Free,
-    V: FloatArray,
-    wins: NDArray[np.bool_],
-    block: _Block,
-    parts: tuple[_Sums, _Choice, FloatArray],
-    own: FloatArray,
-) -> None:
-    """Fill the scores in the shares of an alternative, once the terms of the nests are q_jm k_m."""
-    if free.code < 0 or (block.codes.ndim == 1 and free.code not in block.codes):
-        return
-    sums, choice, per_lambda = parts
-    mine = _to(wins.astype(np.float64), V.ndim - 1)  # (n, ...)
-    last = len(free.nests) - 1
-    for position, m in enumerate(free.nests):
-        place = block.columns.index(m)
-        slope = np.empty(own.shape[1:]) if position == last else own[free.first + position]
-        np.multiply(mine, per_lambda[place], out=slope)
-        for j, term in zip(block.rows[place], sums.terms[place], strict=True):
-            _add_where(slope, block.codes[j] == free.code, term)
-        share = block.shares[free.code, m]
-        if share.ndim == 0 and share > 0.0:
-            slope *= 1.0 / float(share)
-        else:
-            at_zero = _slope_at_zero(free, V, mine, block, place, (sums, choice)) if (share == 0.0).any() else 0.0
-            slope[...] = np.where(share == 0.0, at_zero, slope / share)
-    own[free.first : free.first + last] -= slope
-
-
-def _add_where(total: FloatArray, where: Any, part: FloatArray) -> None:
-    """Add a row (n, ...) to a total in the situations where it is wanted, one answer or (n,)."""
-    if np.ndim(where) == 0:
-        if where:
-            total += part
-    elif where.any():
-        total += part * _to(where, part.ndim)
-
-
-def _slope_at_zero(
-    free: _Free, V: FloatArray, mine: FloatArray, block: _Block, place: int, parts: tuple[_Sums, _Choice]
-) -> FloatArray:
-    """Derivative of log P in a share that is zero (n, ...).
-
-    Where lambda is 1, or no other alternative is in the nest, the nest's term of G grows by y_j for each unit of the
-    share. Else it grows by nothing at first where lambda is below 1, and infinitely fast where it is above.
-    """
-    sums, choice = parts
-    growth = np.zeros(choice.value.shape)
-    for j in block.rows[place]:
-        _add_where(growth, block.codes[j] == free.code, np.exp(V[j] - choice.log_g))
-    slope = mine * growth * np.exp(-choice.value) - growth
-    linear = (sums.level[place] < _ABSENT / 2) | (block.dissimilarity[place] == 1.0)
-    return np.where(linear, slope, 0.0)
-
-
 # --- claims ---
-
-
-def _gumbel_cdf(x: FloatArray) -> FloatArray:
-    with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(np.exp(-np.exp(-x)))
 
 
 def _in_turn(e: FloatArray, V: FloatArray) -> FloatArray:

@@ -201,12 +201,14 @@ class Gumbel:
         return cls()
 
 
-def _gumbel_cdf(x: FloatArray) -> FloatArray:
+def gumbel_cdf(x: FloatArray) -> FloatArray:
+    """Distribution function of a standard Gumbel."""
     with np.errstate(over="ignore", under="ignore"):
         return np.asarray(np.exp(-np.exp(-x)))
 
 
-def _logistic_cdf(x: FloatArray) -> FloatArray:
+def logistic_cdf(x: FloatArray) -> FloatArray:
+    """Distribution function of a standard logistic: the difference of two Gumbel."""
     with np.errstate(over="ignore", under="ignore"):
         return np.asarray(1.0 / (1.0 + np.exp(-x)))
 
@@ -232,7 +234,7 @@ _CLAIMS = (
         "the difference of two errors has the logistic distribution",
         "distribution",
         lambda e, V: e[0] - e[1],
-        _logistic_cdf,
+        logistic_cdf,
     ),
     Claim(
         "mean",
@@ -253,7 +255,7 @@ _CLAIMS = (
         "the maximum utility is Gumbel, moved to the logsum",
         "distribution",
         lambda e, V: (V + e).max(axis=0) - logsum(V[:, 0]),
-        _gumbel_cdf,
+        gumbel_cdf,
     ),
     Claim(
         "mean of the maximum",

@@ -27,12 +27,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.exceptions import IdentificationError, SpecificationError
+from choicemodel.random_utility.gumbel import gumbel_cdf, logistic_cdf
+from choicemodel.random_utility.nested_numbers import climb, descend
+from choicemodel.random_utility.nested_sets import NestedSets, Node, same_sets, varying_sets
 from choicemodel.random_utility.nests import (
     Nest,
     Topology,
@@ -55,133 +58,8 @@ from choicemodel.random_utility.protocol import (
 )
 from choicemodel.random_utility.stable import log_stable_of
 
-# As in the Gumbel file: only where the logarithm of a sum of exponentials leaves this range on either side are the
-# utilities of a nest shifted.
-_RANGE = 575.0
-_FEW = 5  # rows
 # A child's lambda may exceed its parent's by rounding.
 _ROUNDING = 1e-9
-
-_Row = FloatArray  # (n,) or (n, R): one number for each situation (and draw)
-_Number = float | FloatArray  # the same, or one for all
-
-
-@dataclass(frozen=True)
-class _Node:
-    """A nest in the sets of a block.
-
-    Parameters
-    ----------
-    name : object
-    parameter : int
-        Position in phi; -1 for the root.
-    parent : int
-        Position among the nodes; -1 for the root.
-    depth : int
-    own : tuple of slice
-        Rows of its direct alternatives.
-    below : tuple of slice
-        Rows of all alternatives in it.
-    children : tuple of int
-        Positions of the nests in it.
-    empty : ndarray of bool (n,) or None
-        Situations that have none of its alternatives; None if all have some.
-    first : ndarray of int
-        Place in the sets, () or (n,), of the first of its alternatives in the order of `Topology.rank`.
-    """
-
-    name: Any
-    parameter: int
-    parent: int
-    depth: int
-    own: tuple[slice, ...]
-    below: tuple[slice, ...]
-    children: tuple[int, ...]
-    empty: NDArray[np.bool_] | None
-    first: IntArray
-
-
-@dataclass(frozen=True)
-class _Slots:
-    """Sets that differ, laid out alike: each nest has as many rows as the set with most of its alternatives needs.
-
-    Parameters
-    ----------
-    of : ndarray of int (S, n)
-        Position in (J, n) flattened of what is in each slot; 0 where nothing is.
-    vacant : ndarray of int
-        Positions in (S, n) flattened of slots with nothing in them.
-    back : ndarray of int (J, n)
-        Position in (S, n) flattened of each alternative.
-    """
-
-    of: IntArray
-    vacant: IntArray
-    back: IntArray
-
-    def lay_out(self, A: FloatArray, vacant: float) -> FloatArray:
-        """Put (J, n, ...) into slots (S, n, ...)."""
-        out = A.reshape(-1, *A.shape[2:])[self.of]
-        out.reshape(-1, *A.shape[2:])[self.vacant] = vacant
-        return out
-
-    def take_back(self, A: FloatArray) -> FloatArray:
-        """Put slots (S, n, ...) back into (J, n, ...)."""
-        return np.asarray(A.reshape(-1, *A.shape[2:])[self.back])
-
-
-@dataclass(frozen=True)
-class NestedSets:
-    """What the nests are in the sets of a block.
-
-    Parameters
-    ----------
-    nodes : tuple of _Node
-        The nests with something to choose between, each after those inside it, the root last. In blocks of one set a
-        nest with a single child there is left out: its parameter changes nothing.
-    all_nodes : tuple of _Node
-        The nests with an alternative in some set.
-    n_rows : int
-        Number of rows that the nodes speak of.
-    slots : _Slots or None
-        Which rows these are; None if they are the alternatives themselves.
-    n_parameters : int
-    """
-
-    nodes: tuple[_Node, ...]
-    all_nodes: tuple[_Node, ...]
-    n_rows: int
-    slots: _Slots | None
-    n_parameters: int
-
-    def on_the_way(self, node: int, chosen: IntArray, n: int) -> NDArray[np.bool_]:
-        """Whether the chosen rows, positions in the rows (S, n) flattened, are in a node (n,)."""
-        inside: Any = False
-        for rows in self.nodes[node].below:
-            # positions of a run of rows are a run themselves, so that no division is needed
-            here: Any = True
-            if rows.start > 0:
-                here = chosen >= rows.start * n
-            if rows.stop < self.n_rows:
-                here = here & (chosen < rows.stop * n)
-            inside = inside | here
-        return np.asarray(inside)
-
-
-class _Inside(NamedTuple):
-    """What was found of a node on the way up: all (n, ...).
-
-    `z` is x / lambda of the nest it is in, `exp_z` its exponential; `total` and `log_total` are those of its children.
-    All are shifted where the nest's utilities needed it, and `top` says how much. `spare` are rows for the way down.
-    """
-
-    z: _Row
-    exp_z: _Row
-    total: _Row
-    log_total: _Row
-    top: _Row | None
-    inverse: _Number  # 1 / lambda
-    spare: FloatArray  # (4, n, ...)
 
 
 @dataclass(frozen=True)
@@ -363,7 +241,7 @@ class Nested:
             Codes of the alternatives; (J,) where all sets are the same.
         """
         codes = np.ascontiguousarray(alternatives, dtype=np.int32)
-        return _same_sets(self, codes.tobytes()) if codes.ndim == 1 else _varying_sets(self._topology, codes)
+        return _same_sets(self, codes.tobytes()) if codes.ndim == 1 else varying_sets(self._topology, codes)
 
     # --- the closed form ----------------------------------------------------------------------------------------------
 
@@ -399,11 +277,11 @@ class Nested:
             V, scratch, chosen = slots.lay_out(V, -np.inf), None, slots.back.reshape(-1)[chosen]
         W = scratch if scratch is not None and scratch.shape == V.shape else np.empty_like(V)
         with np.errstate(divide="ignore", over="ignore", under="ignore"):
-            found = _climb(V, W, sets, phi)
+            found = climb(V, W, sets, phi)
             if slots is None:
-                return _descend(V, W, (sets, found), chosen)
+                return descend(V, W, (sets, found), chosen)
             V.reshape(-1, *V.shape[2:])[slots.vacant] = 0.0  # a product with zero is zero, then
-            out = _descend(V, W, (sets, found), chosen)
+            out = descend(V, W, (sets, found), chosen)
         return replace(out, gradient=slots.take_back(out.gradient))
 
     def probabilities(self, V: FloatArray, phi: FloatArray, structure: object) -> FloatArray:
@@ -412,7 +290,7 @@ class Nested:
         z, phi = self._laid_out(V, phi, sets)
         P = np.empty_like(z)
         with np.errstate(divide="ignore", over="ignore", under="ignore"):
-            found = _climb(z, P, sets, phi)
+            found = climb(z, P, sets, phi)
             share: dict[int, FloatArray] = {}  # of each node: its probability over its total
             for m in range(len(sets.nodes) - 1, -1, -1):
                 node, inside = sets.nodes[m], found[m]
@@ -426,7 +304,7 @@ class Nested:
         sets = _nested(structure)
         z, phi = self._laid_out(V, phi, sets)
         with np.errstate(divide="ignore", over="ignore", under="ignore"):
-            root = _climb(z, np.empty_like(z), sets, phi)[-1]
+            root = climb(z, np.empty_like(z), sets, phi)[-1]
         return np.asarray(root.log_total + (0.0 if root.top is None else root.top) + np.euler_gamma)
 
     @staticmethod
@@ -476,7 +354,7 @@ class Nested:
         return errors if sets.slots is None else sets.slots.take_back(errors)
 
     def _common(
-        self, numbers: tuple[FloatArray, FloatArray], of: tuple[NestedSets, _Node], phi: FloatArray
+        self, numbers: tuple[FloatArray, FloatArray], of: tuple[NestedSets, Node], phi: FloatArray
     ) -> FloatArray:
         """What the errors of a nest have in common (n, ...), from a uniform and an exponential number."""
         sets, node = of
@@ -551,285 +429,10 @@ def _phi_for(phi: FloatArray, ndim: int) -> FloatArray:
     return phi if phi.ndim == 1 else phi.reshape(phi.shape + (1,) * (ndim - phi.ndim))
 
 
-# --- the sets of a block ----------------------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=4096)
 def _same_sets(errors: Nested, codes: bytes) -> NestedSets:
     """The nests in a set, found once for each set: blocks are evaluated again and again."""
-    tree = errors._topology
-    set_ = np.frombuffer(codes, dtype=np.int32)
-    present = tree.below[:, set_]  # (M, J)
-    all_kept = [m for m in range(len(tree.names)) if present[m].any() or tree.parent[m] < 0]
-    kept = [m for m in all_kept if _n_children(tree, present, m) > 1 or tree.parent[m] < 0]
-    return NestedSets(
-        _same_nodes(tree, set_, kept), _same_nodes(tree, set_, all_kept), len(set_), None, tree.n_parameters
-    )
-
-
-def _n_children(tree: Topology, present: NDArray[np.bool_], m: int) -> int:
-    """How many children of a nest a set has."""
-    inside = [c for c, p in enumerate(tree.parent) if p == m]
-    own = int(present[m].sum()) - sum(int(present[c].sum()) for c in inside)
-    return own + sum(bool(present[c].any()) for c in inside)
-
-
-def _same_nodes(tree: Topology, set_: NDArray[np.int32], kept: list[int]) -> tuple[_Node, ...]:
-    """The nests of a set, without those that were not kept: what is in these belongs to the next one above."""
-    position = {m: i for i, m in enumerate(kept)}
-
-    def kept_above(m: int) -> int:
-        m = tree.parent[m]
-        while m >= 0 and m not in position:
-            m = tree.parent[m]
-        return position.get(m, -1)
-
-    parents = [kept_above(m) for m in kept]
-    nodes = []
-    for i, m in enumerate(kept):
-        children = tuple(c for c, p in enumerate(parents) if p == i)
-        below = tree.below[m, set_]
-        own = below.copy()
-        for c in children:
-            own &= ~tree.below[kept[c], set_]
-        inside = np.flatnonzero(below)
-        first = inside[tree.rank[set_[inside]].argmin()] if inside.size else 0
-        nodes.append(
-            _Node(
-                tree.names[m],
-                tree.parameter[m],
-                parents[i],
-                tree.depth[m],
-                _runs(own),
-                _runs(below),
-                children,
-                None,
-                np.asarray(first),
-            )
-        )
-    return tuple(nodes)
-
-
-def _runs(rows: NDArray[np.bool_]) -> tuple[slice, ...]:
-    """Rows as slices: arrays are then worked on in place, several rows at a time."""
-    edges = np.flatnonzero(np.diff(np.concatenate(([False], rows, [False])).astype(np.int8)))
-    return tuple(slice(int(a), int(b)) for a, b in edges.reshape(-1, 2))
-
-
-def _varying_sets(tree: Topology, codes: NDArray[np.int32]) -> NestedSets:
-    """The nests where each situation has a set of its own."""
-    J, n = codes.shape
-    kept = [m for m in range(len(tree.names)) if tree.below[m, codes].any() or tree.parent[m] < 0]
-    position = {m: i for i, m in enumerate(kept)}
-    rank = tree.rank[codes]  # (J, n)
-    row = np.empty((J, n), dtype=np.int64)  # the slot of each alternative
-    nodes: list[_Node] = []
-    used = 0
-    for m in kept:
-        own, below = tree.own[m, codes], tree.below[m, codes]  # (J, n)
-        place = own.cumsum(axis=0)
-        row[own] = used + place[own] - 1
-        start, used = used, used + int(place[-1].max())
-        children = tuple(position[c] for c, p in enumerate(tree.parent) if p == m and c in position)
-        # nodes come after those inside them, so that the slots below one are a run
-        lowest = min([start, *(nodes[c].below[0].start for c in children)])
-        some = below.any(axis=0)
-        nodes.append(
-            _Node(
-                tree.names[m],
-                tree.parameter[m],
-                position.get(tree.parent[m], -1),
-                tree.depth[m],
-                (slice(start, used),) if used > start else (),
-                (slice(lowest, used),),
-                children,
-                None if some.all() else ~some,
-                np.where(below, rank, rank.max() + 1).argmin(axis=0),
-            )
-        )
-    back = row * n + np.arange(n)
-    of = np.full(used * n, -1)
-    of[back.reshape(-1)] = np.arange(J * n)
-    vacant = np.flatnonzero(of < 0)
-    of[vacant] = 0
-    slots = _Slots(of.reshape(used, n), vacant, back)
-    return NestedSets(tuple(nodes), tuple(nodes), used, slots, tree.n_parameters)
-
-
-# --- up and down the tree ---------------------------------------------------------------------------------------------
-
-
-def _climb(V: FloatArray, W: FloatArray, sets: NestedSets, phi: FloatArray) -> list[_Inside]:
-    """Compute the inclusive values from the innermost nests to the root.
-
-    V becomes V / lambda of the nest that each alternative is in, shifted where needed, and W its exponential.
-    """
-    # One array for all rows: small ones, freed and allocated again in every block, cost page faults.
-    work = np.empty((len(sets.nodes), 8, *V.shape[1:]))
-    found: list[_Inside] = []
-    for node in sets.nodes:
-        inverse = 1.0 if node.parameter < 0 else 1.0 / phi[node.parameter]
-        inside = [(found[c], sets.nodes[c].empty) for c in node.children]
-        own = [(V[rows], W[rows]) for rows in node.own]
-        if node.parameter >= 0:
-            for z, _ in own:
-                np.multiply(z, inverse, out=z)
-            for child, _ in inside:
-                np.multiply(child.z, inverse, out=child.z)
-        total, log_total, x, exp_z = work[len(found), :4]
-        _sum_of_exponentials(own, inside, node.empty, total)
-        np.log(total, out=log_total)
-        top: _Row | None = None
-        if not _within(log_total):
-            top = _shift(own, inside)
-            _sum_of_exponentials(own, inside, node.empty, total)
-            np.log(total, out=log_total)
-        if node.parameter >= 0:
-            np.multiply(log_total if top is None else log_total + top, phi[node.parameter], out=x)
-        found.append(_Inside(x, exp_z, total, log_total, top, inverse, work[len(found), 4:]))
-    return found
-
-
-_Own = list[tuple[FloatArray, FloatArray]]
-_Children = list[tuple[_Inside, NDArray[np.bool_] | None]]
-
-
-def _sum_of_exponentials(own: _Own, inside: _Children, empty: NDArray[np.bool_] | None, total: _Row) -> None:
-    """Take the exponentials of a nest's children and add them up into `total` (n, ...); 1 where the nest has none."""
-    terms: list[_Row] = []
-    for z, exp_z in own:
-        np.exp(z, out=exp_z)
-        terms += _terms(exp_z)
-    for child, absent in inside:
-        np.exp(child.z, out=child.exp_z)
-        if absent is not None:
-            child.exp_z[absent] = 0.0
-        terms.append(child.exp_z)
-    _add(terms, total)
-    if empty is not None:
-        total[empty] = 1.0
-
-
-def _terms(A: FloatArray) -> list[_Row]:
-    """Rows to be added up, or their sum: few rows are added faster one by one than by a reduction."""
-    return [*A] if len(A) <= _FEW else [A.sum(axis=0)]
-
-
-def _add(terms: list[_Row], total: _Row) -> None:
-    """Add rows up into `total`."""
-    if len(terms) == 1:
-        total[...] = terms[0]
-        return
-    np.add(terms[0], terms[1], out=total)
-    for term in terms[2:]:
-        total += term
-
-
-def _within(log_total: _Row) -> bool:
-    """Whether no exponential has overflowed, and none that matters has underflowed."""
-    # the sum of squares takes one pass, and is mostly small enough to answer for all
-    if np.vdot(log_total, log_total) < _RANGE**2:
-        return True
-    return bool(log_total.max() < _RANGE and log_total.min() > -_RANGE)
-
-
-def _shift(own: _Own, inside: _Children) -> _Row:
-    """Subtract the largest from a nest's children in place, and return it (n, ...)."""
-    top: Any = None
-    for z, _ in own:
-        part = z.max(axis=0)
-        top = part if top is None else np.maximum(top, part, out=top)
-    for child, absent in inside:
-        part = child.z if absent is None else np.where(_column(absent, child.z), -np.inf, child.z)
-        top = part.copy() if top is None else np.maximum(top, part, out=top)
-    top[np.isneginf(top)] = 0.0  # no alternative of this nest
-    for z, _ in own:
-        np.subtract(z, top, out=z)
-    for child, absent in inside:
-        np.subtract(child.z, top, out=child.z)
-        if absent is not None:
-            child.z[absent] = 0.0
-    return np.asarray(top)
-
-
-def _column(mask: NDArray[np.bool_], of: FloatArray) -> NDArray[np.bool_]:
-    """A mask (n,) with the trailing axes of an array (n, ...)."""
-    return mask if of.ndim == 1 else mask.reshape(mask.shape + (1,) * (of.ndim - 1))
-
-
-def _descend(
-    V: FloatArray,
-    W: FloatArray,
-    climbed: tuple[NestedSets, list[_Inside]],
-    chosen: IntArray,
-) -> LogProbability:
-    """Compute the log-probability and its derivatives from the root to the innermost nests."""
-    sets, found = climbed
-    flat = V.reshape(-1, *V.shape[2:])
-    chosen_z = flat[chosen]  # (n, ...)
-    value = _value(sets, found, chosen_z, chosen)
-    own_gradient = np.empty((sets.n_parameters, *value.shape))
-    waiting = set(range(sets.n_parameters))
-    inverse_at_chosen = np.ones_like(value)
-    np.divide(-1.0, found[-1].total, out=found[-1].spare[2])
-    for node, inside in zip(sets.nodes[-2::-1], found[-2::-1], strict=True):
-        on, step, slope, entropy = inside.spare
-        above = found[node.parent]
-        on *= above.inverse - inside.inverse
-        inverse_at_chosen -= on
-        np.multiply(inside.exp_z, above.spare[2], out=slope)
-        slope += on  # g_m - 1{m on the way} / lambda_m
-        step *= inside.inverse
-        _entropy(V, W, (node, inside, [found[c] for c in node.children]), entropy)
-        if node.parameter in waiting:
-            waiting.remove(node.parameter)
-            np.multiply(entropy, slope, out=own_gradient[node.parameter])
-        else:
-            entropy *= slope
-            own_gradient[node.parameter] += entropy
-        own_gradient[node.parameter] -= step
-        slope /= inside.total  # what the exponentials of the children are multiplied by
-    for node, inside in zip(sets.nodes, found, strict=True):
-        for rows in node.own:
-            np.multiply(W[rows], inside.spare[2], out=V[rows])
-    flat[chosen] += inverse_at_chosen
-    own_gradient[list(waiting)] = 0.0
-    return LogProbability(value, V, own_gradient, None)
-
-
-def _value(sets: NestedSets, found: list[_Inside], chosen_z: _Row, chosen: IntArray) -> _Row:
-    """Log P of the chosen (n, ...).
-
-    Of each nest, the first spare row becomes 1 where it is on the way to the chosen alternative, else 0; the second the
-    log-probability of the child on the way given the nest, 0 where the nest is not on the way.
-    """
-    value = chosen_z - found[-1].log_total
-    for m, (node, inside) in enumerate(zip(sets.nodes[:-1], found, strict=False)):
-        on, step, turn, _ = inside.spare
-        on[...] = _column(sets.on_the_way(m, chosen, len(chosen_z)), value)
-        np.subtract(chosen_z, inside.log_total, out=step)
-        step *= on
-        for c in node.children:
-            np.subtract(found[c].z, chosen_z, out=turn)
-            turn *= found[c].spare[0]
-            step += turn
-        np.subtract(inside.z, inside.log_total, out=turn)
-        turn *= on
-        value += turn
-    return np.asarray(value)
-
-
-def _entropy(V: FloatArray, W: FloatArray, at: tuple[_Node, _Inside, list[_Inside]], out: _Row) -> None:
-    """Entropy of the choice within a node (n, ...); its alternatives' V become products with their exponentials."""
-    node, inside, children = at
-    terms: list[_Row] = []
-    for rows in node.own:
-        V[rows] *= W[rows]
-        terms += _terms(V[rows])
-    terms += [child.z * child.exp_z for child in children]
-    _add(terms, out)
-    out /= inside.total
-    np.subtract(inside.log_total, out, out=out)
+    return same_sets(errors._topology, np.frombuffer(codes, dtype=np.int32))
 
 
 # --- words ------------------------------------------------------------------------------------------------------------
@@ -880,17 +483,7 @@ _VARIANCE = float(np.pi**2 / 6)
 _FOURTH_CUMULANT = float(np.pi**4 / 15)
 
 
-def _gumbel_cdf(x: FloatArray) -> FloatArray:
-    with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(np.exp(-np.exp(-x)))
-
-
-def _logistic_cdf(x: FloatArray) -> FloatArray:
-    with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(1.0 / (1.0 + np.exp(-x)))
-
-
-def _margin(node: _Node) -> Claim:
+def _margin(node: Node) -> Claim:
     row = node.own[0].start
     where = "outside every nest" if node.name is None else f"in nest {node.name}"
     return Claim(
@@ -898,11 +491,11 @@ def _margin(node: _Node) -> Claim:
         f"an error {where} has the Gumbel distribution",
         "distribution",
         lambda e, V: e[row],
-        _gumbel_cdf,
+        gumbel_cdf,
     )
 
 
-def _pair(sets: NestedSets, node: _Node) -> tuple[int, int] | None:
+def _pair(sets: NestedSets, node: Node) -> tuple[int, int] | None:
     """Rows of two alternatives whose lowest common nest this is."""
     rows = [r for part in node.own for r in range(part.start, part.stop)]
     rows += [sets.nodes[c].below[0].start for c in node.children]
@@ -933,7 +526,7 @@ def _pair_claims(name: Any, pair: tuple[int, int], lam: float) -> list[Claim]:
             f"the difference of two errors {where} is logistic of scale lambda = {lam:.4g}",
             "distribution",
             lambda e, V: (e[i] - e[j]) / lam,
-            _logistic_cdf,
+            logistic_cdf,
         ),
     ]
 
@@ -945,7 +538,7 @@ def _maximum_claims(log_g: Callable[[FloatArray], float]) -> tuple[Claim, ...]:
             "the maximum utility is Gumbel, moved to log G",
             "distribution",
             lambda e, V: (V + e).max(axis=0) - log_g(V),
-            _gumbel_cdf,
+            gumbel_cdf,
         ),
         Claim(
             "mean of the maximum",
