@@ -47,12 +47,7 @@ from choicemodel.models.composing import (
     without_offsets,
 )
 from choicemodel.models.equations import equations
-from choicemodel.random_utility import (
-    Derived,
-    ErrorDistribution,
-    Gumbel,
-    Scaled,
-)
+from choicemodel.random_utility import Derived, ErrorDistribution, Gumbel, Scaled
 from choicemodel.results import ChoiceResults, Sample, default_cov_type
 from choicemodel.spelling import for_users
 from choicemodel.utility import Design, Recipe, Scales, build_design, design_from_recipe, read_scales
@@ -188,11 +183,7 @@ class ChoiceModel:
         return mixing
 
     def _settle(
-        self,
-        recipe: Recipe,
-        columns: tuple[DesignColumn, ...],
-        design: Design | None,
-        mixing: Homogeneous | Mixing,
+        self, recipe: Recipe, columns: tuple[DesignColumn, ...], design: Design | None, mixing: Homogeneous | Mixing
     ) -> None:
         errors = with_own_errors(self.errors, self.heterogeneity)
         if recipe.scales is not None and not isinstance(errors, Scaled):

@@ -16,15 +16,7 @@ from choicemodel.heterogeneity import Homogeneous
 from choicemodel.heterogeneity.class_mixture import ClassMixture
 from choicemodel.heterogeneity.latent_classes import ClassTastes, LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
-from choicemodel.random_utility import (
-    CrossNested,
-    ErrorDistribution,
-    ErrorsByClass,
-    Gumbel,
-    Nested,
-    Scaled,
-    by_class,
-)
+from choicemodel.random_utility import CrossNested, ErrorDistribution, ErrorsByClass, Gumbel, Nested, Scaled, by_class
 from choicemodel.utility import Recipe
 from choicemodel.utility.coding import Memory
 from choicemodel.utility.design import DesignColumn

@@ -13,21 +13,11 @@ from choicemodel.heterogeneity.draws import Draws
 from choicemodel.heterogeneity.latent_classes import LatentClasses
 from choicemodel.heterogeneity.random_coefficients import RandomCoefficients
 from choicemodel.models.choice_model import ChoiceModel
-from choicemodel.random_utility import (
-    CrossNested,
-    ErrorDistribution,
-    Gumbel,
-    Nested,
-)
+from choicemodel.random_utility import CrossNested, ErrorDistribution, Gumbel, Nested
 
 
 def MultinomialLogit(
-    data: ChoiceData,
-    formula: str,
-    base: Any = None,
-    *,
-    scale_groups: str | None = None,
-    stage_scale: bool = False,
+    data: ChoiceData, formula: str, base: Any = None, *, scale_groups: str | None = None, stage_scale: bool = False
 ) -> ChoiceModel:
     """Specify a multinomial (conditional) logit.
 

@@ -315,13 +315,7 @@ class Nested:
 
     # --- the errors themselves ----------------------------------------------------------------------------------------
 
-    def sample(
-        self,
-        shape: tuple[int, ...],
-        phi: FloatArray,
-        structure: object,
-        rng: RandomSource,
-    ) -> FloatArray:
+    def sample(self, shape: tuple[int, ...], phi: FloatArray, structure: object, rng: RandomSource) -> FloatArray:
         """Draw explicit errors: a part of each alternative's own, and a positive stable part of each nest.
 
         The part of a nest is made of the numbers of one of its alternatives in the set: the first as they were written,

@@ -11,11 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from choicemodel.random_utility.nested_sets import NestedSets, Node
-from choicemodel.random_utility.protocol import (
-    FloatArray,
-    IntArray,
-    LogProbability,
-)
+from choicemodel.random_utility.protocol import FloatArray, IntArray, LogProbability
 
 # As in the Gumbel file: only where the logarithm of a sum of exponentials leaves this range on either side are the
 # utilities of a nest shifted.
@@ -141,10 +137,7 @@ def _column(mask: NDArray[np.bool_], of: FloatArray) -> NDArray[np.bool_]:
 
 
 def descend(
-    V: FloatArray,
-    W: FloatArray,
-    climbed: tuple[NestedSets, list[_Inside]],
-    chosen: IntArray,
+    V: FloatArray, W: FloatArray, climbed: tuple[NestedSets, list[_Inside]], chosen: IntArray
 ) -> LogProbability:
     """Compute the log-probability and its derivatives from the root to the innermost nests."""
     sets, found = climbed

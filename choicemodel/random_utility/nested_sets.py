@@ -8,13 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from choicemodel.random_utility.nests import (
-    Topology,
-)
-from choicemodel.random_utility.protocol import (
-    FloatArray,
-    IntArray,
-)
+from choicemodel.random_utility.nests import Topology
+from choicemodel.random_utility.protocol import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
