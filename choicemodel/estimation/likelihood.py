@@ -173,9 +173,11 @@ class Likelihood:
     def value(self, theta: FloatArray) -> float:
         """Compute the value alone."""
         gamma = self.heterogeneity.support(theta)[0][0]
-        return float(
-            sum(self.executor.map(lambda b: _total(self._log_probability(b, gamma).value, b.weight), self.blocks))
-        )
+        parts = self.executor.map(lambda b: _total(self._log_probability(b, gamma).value, b.weight), self.blocks)
+        value = 0.0
+        for part in parts:
+            value += part
+        return value
 
     def value_at_start(self, theta: FloatArray) -> float:
         """Value at parameters from which a search may start."""

@@ -282,12 +282,11 @@ class StreamedLikelihood(Likelihood):
             found, scores = self.with_scores(block, gamma)
             return found, outer(scores) if alone else (block.situations, scores)
 
-        values: list[float] = []
-        G = len(gamma)
+        value, G = 0.0, len(gamma)
         score, matrix, squares = np.zeros(G), np.zeros((G, G)), np.zeros((G, G))
         for section, found in zip(self.design.sections, self.executor.map_parts(work, self.blocks), strict=True):
             for part, own in found:
-                values.append(part.value)
+                value += part.value  # not by `sum`, which compensates rounding from Python 3.12 on
                 score += part.score
                 if hessian:
                     matrix += part.hessian
@@ -295,7 +294,7 @@ class StreamedLikelihood(Likelihood):
                     squares += own
             if squared and not alone:
                 squares += self._outer_of(section, [own for _, own in found], G)
-        return Evaluation(float(sum(values)), score, matrix if hessian else None), squares if squared else None
+        return Evaluation(float(value), score, matrix if hessian else None), squares if squared else None
 
     def value_at_start(self, theta: FloatArray) -> float:
         """Value at parameters from which a search may start: without a pass of its own."""

@@ -1,5 +1,7 @@
 """The bundled surveys: what is in them, against the counts that their sources publish."""
 
+import inspect
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,8 +32,8 @@ def test_every_call_returns_a_fresh_frame(load):
 def test_every_column_is_described(load):
     described = {
         name.strip()
-        for line in load.__doc__.splitlines()
-        if line.startswith(" " * 8) and not line.startswith(" " * 9)
+        for line in inspect.getdoc(load).splitlines()
+        if line.startswith(" " * 4) and not line.startswith(" " * 5)
         for name in line.split(",")
     }
     assert set(load().columns) <= described
