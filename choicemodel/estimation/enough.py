@@ -175,7 +175,7 @@ def _with_notes(steps: Sequence[tuple[int, Fit]], move: _Move, draws: Draws, set
     if settings.starts > 1:
         optima = start.optima
         notes.append(f"Starting points were compared with {first:,} {what}.")
-    return replace(found, optima=optima, notes=(*found.notes, *notes))
+    return replace(found, optima=optima, notes=(*found.notes, *notes), n_sampled=start.n_sampled)
 
 
 def _words(draws: Draws) -> str:

@@ -46,14 +46,23 @@ from choicemodel.estimation.many_columns import (
 from choicemodel.estimation.mixed import MixedLikelihood
 from choicemodel.estimation.mixing import Mixing
 from choicemodel.estimation.newton import Optimum, scaled_step
-from choicemodel.estimation.optimise import Composition, FitSettings, Search, Task, journal_of, search, starting_values
+from choicemodel.estimation.optimise import (
+    Composition,
+    End,
+    FitSettings,
+    Search,
+    Task,
+    journal_of,
+    search,
+    starting_values,
+)
 from choicemodel.estimation.parameters import Parameter, Parameters
 from choicemodel.estimation.people import People, check_weights, people_blocks
 from choicemodel.estimation.person_draws import SurveyFacts
 from choicemodel.estimation.placing import is_adaptive, placed, points_in_fit, search_placed
 from choicemodel.estimation.remote import WHOLE, Coding, OnCluster, PeopleOnCluster, place
 from choicemodel.estimation.sampled_nests import NestedOfSample
-from choicemodel.estimation.sampled_start import start_on_sample
+from choicemodel.estimation.sampled_start import SampledStart, start_on_sample
 from choicemodel.estimation.separation import Separation, find_separation, in_words
 from choicemodel.estimation.streamed import (
     StreamedBlocks,
@@ -134,6 +143,10 @@ class Fit:
         Log-likelihood of each optimum that was found, and from how many starting points.
     notes : tuple of str
         What else there is to say of it.
+    n_sampled : int
+        At the estimates of how many of the people the search started; 0 where it started elsewhere.
+    ends : tuple of ndarray (K,)
+        Where the optima are.
     """
 
     theta: FloatArray
@@ -150,6 +163,8 @@ class Fit:
     at_bound: tuple[int, ...] = ()
     optima: tuple[tuple[float, int], ...] = ()
     notes: tuple[str, ...] = ()
+    n_sampled: int = 0
+    ends: tuple[FloatArray, ...] = field(default=(), compare=False, repr=False)
 
 
 def build_blocks(design: Design, pool: Executor) -> Blocks:
@@ -422,11 +437,26 @@ def fit(
     LatentClassWarning
         If a class is empty or the same as another one, or the best optimum was found from one starting point only.
     """
-    began = start_on_sample(model, settings, lambda some, how: fit(some, how, Journal(), workers=workers))
-    how = settings if began is None else began.settings
+    journal = journal or open_journal(model, settings)
+    sampled = start_on_sample(model, settings, lambda some, how: fit(some, how, Journal(), workers=workers))
     with executor(settings.threads, client, check_workers(workers)) as pool:
-        found = fit_prepared(model, prepare(model, pool), how, pool, journal, own_start=began is not None)
-    return found if began is None else began.concluded(found, settings)
+        prepared = prepare(model, pool)
+        found = None if sampled is None else _from_sample(model, prepared, sampled, pool, journal)
+        return fit_prepared(model, prepared, settings, pool, journal) if found is None else found
+
+
+def _from_sample(
+    model: Composition, prepared: Prepared, sampled: SampledStart, pool: Executor, journal: Journal
+) -> Fit | None:
+    """Fit from where a search on some of the people ended; None where that leads to no optimum."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = fit_prepared(model, prepared, sampled.settings, pool, journal, ends=sampled.ends)
+    if not found.converged:
+        return None
+    for warning in (*sampled.remarks, *(w.message for w in caught)):
+        warnings.warn(warning, stacklevel=4)
+    return sampled.concluded(found)
 
 
 def open_journal(model: Composition, settings: FitSettings) -> Journal:
@@ -441,11 +471,11 @@ def fit_prepared(
     pool: Executor,
     journal: Journal | None = None,
     *,
-    own_start: bool = False,
+    ends: tuple[End, ...] = (),
 ) -> Fit:
     """Estimate a model on data that are coded already; as `fit`.
 
-    `own_start`: the start in the settings is none of the user's, so that classes are ordered by their shares.
+    `ends`: where a search on some of the people ended, if that is the start in the settings.
     """
     began = time.perf_counter()
     theta, free = _start(model.parameters, settings)
@@ -464,7 +494,7 @@ def fit_prepared(
         settings = replace(settings, tolerance=max(settings.tolerance, KINKED_TOLERANCE))
     _check_classes(model, prepared)
     classes = None if settings.start is not None else _plain_classes(model, prepared, pool)
-    task = Task(model, settings, journal or open_journal(model, settings), pool.workers, own_start)
+    task = Task(model, settings, journal or open_journal(model, settings), pool.workers, ends)
     logit = _logit(model, blocks, pool)
     if isinstance(likelihood, MixedLikelihood) and is_adaptive(model.heterogeneity):
         found, likelihood = search_placed(likelihood, theta, free, task, logit)
@@ -481,7 +511,8 @@ def fit_prepared(
     if isinstance(likelihood, Likelihood):
         separation = _separation(optimum, products, (likelihood, utility_free, settings), pool)
     fitted = _conclude(model, found, _Found(theta, free, squares, separation), settings, began)
-    for remark in _remarks(model, likelihood, fitted, (prepared, settings)):
+    given = settings.start is not None and not ends
+    for remark in _remarks(model, likelihood, fitted, (prepared, settings), given=given):
         warnings.warn(remark, LatentClassWarning, stacklevel=4)
     if isinstance(model.heterogeneity, Mixing):
         for remark in singular_blocks(model.heterogeneity, fitted.theta):
@@ -514,10 +545,12 @@ def _remarks(
     likelihood: Likelihood | UnitLikelihood,
     fitted: Fit,
     task: tuple[Prepared, FitSettings],
+    *,
+    given: bool,
 ) -> list[str]:
-    """Say in words what is wrong with the classes, where there are any."""
+    """Say in words what is wrong with the classes, where there are any; `given`: the user said where to start."""
     prepared, settings = task
-    optima = None if settings.start is not None else fitted.optima
+    optima = None if given else fitted.optima
     if isinstance(likelihood, ClassLikelihood):
         free = fitted.free
         known = np.where(free & free[:, np.newaxis], fitted.covariances["nonrobust"], 0.0)
@@ -684,6 +717,7 @@ def _conclude(model: Composition, searched: Search, found: _Found, settings: Fit
         seconds=time.perf_counter() - began,
         at_bound=tuple(np.flatnonzero(free & ~inner).tolist()),
         optima=searched.optima,
+        ends=searched.ends,
     )
 
 

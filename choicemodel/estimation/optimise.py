@@ -112,17 +112,25 @@ class FitSettings:
                 )
 
 
+class End(NamedTuple):
+    """Where a search ended: parameters (K,), and from how many starting points."""
+
+    theta: FloatArray
+    reached: int
+
+
 class Task(NamedTuple):
     """What is fitted, how, what of it was done before, and where climbs from several starting points are done.
 
-    `own_start`: whether the start that the settings hold is none of the user's, who would name the classes by it.
+    `ends`: where a search on some of the people ended, if the start in the settings is the first of that, and not the
+    user's, who would name the classes by it.
     """
 
     model: Composition
     settings: FitSettings
     journal: Journal
     workers: Workers = 1
-    own_start: bool = False
+    ends: tuple[End, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,11 +145,14 @@ class Search:
         Which of the free parameters were left on a bound of their range.
     optima : tuple of (float, int)
         Log-likelihood of each optimum that was found, and from how many starting points.
+    ends : tuple of ndarray (K,)
+        Where these optima are.
     """
 
     optimum: Optimum
     at_bound: BoolArray
     optima: tuple[tuple[float, int], ...]
+    ends: tuple[FloatArray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -296,8 +307,8 @@ def search(
         start, found = _by_share(likelihood, found, (start, free), task)
     else:
         start = starting_values(likelihood, (theta, free), task, logit)
-        found = _search(likelihood, start, free, task)
-        if task.own_start and has_classes(model):
+        found = _search(likelihood, start, free, task, [end.theta for end in task.ends[1:]])
+        if task.ends and has_classes(model):
             start, found = _by_share(likelihood, found, (start, free), task)
     edges = _edges(model.parameters, start)
     values = start.copy()
@@ -404,7 +415,7 @@ def _by_share(
     # a search from the optimum ends there, with everything that belongs to it in its new order
     again = _search(likelihood, turned, free, task)
     optimum = replace(again.optimum, iterations=found.optimum.iterations + again.optimum.iterations)
-    return turned, replace(again, optimum=optimum, optima=found.optima)
+    return turned, replace(again, optimum=optimum, optima=found.optima, ends=found.ends)
 
 
 def has_classes(model: Composition) -> bool:
@@ -519,7 +530,6 @@ def _search(
 ) -> Search:
     """Climb from a point, or from several: `others`, or those around it that the settings ask for."""
     model, settings = task.model, task.settings
-    weight = likelihood.mean_weight
     working = working_scale(model.parameters, theta, free)
     objective = Objective(likelihood, working, _edges(model.parameters, theta).low[free])
     start = working.working(theta[free])
@@ -534,7 +544,10 @@ def _search(
                 report.begin(number, len(points))
                 found.append(_climbed(objective, point, (settings, task.journal), report))
     best = max(found, key=lambda o: (o.decrement < settings.tolerance, o.value))
-    return Search(_reported(best, objective), np.zeros(len(start), dtype=np.bool_), _optima(found, settings, weight))
+    counts = [end.reached for end in task.ends] if len(task.ends) == len(points) else [1] * len(points)
+    optima, ends = _optima(list(zip(found, counts, strict=True)), settings, likelihood.mean_weight)
+    where = tuple(working.full(end.theta) for end in ends)
+    return Search(_reported(best, objective), np.zeros(len(start), dtype=np.bool_), optima, where)
 
 
 def _climbed(objective: Objective, start: FloatArray, how: tuple[FitSettings, Journal], report: _progress) -> Optimum:
@@ -649,16 +662,21 @@ def _reported(optimum: Optimum, objective: Objective) -> Optimum:
     )
 
 
-def _optima(found: Sequence[Optimum], settings: FitSettings, weight: float) -> tuple[tuple[float, int], ...]:
-    """Log-likelihoods of the different optima, best first, with how often each was reached."""
-    values = sorted((o.value * weight for o in found if o.decrement < settings.tolerance), reverse=True)
+def _optima(
+    found: Sequence[tuple[Optimum, int]], settings: FitSettings, weight: float
+) -> tuple[tuple[tuple[float, int], ...], list[Optimum]]:
+    """Log-likelihoods of the different optima, best first, with how often each was reached; and one end at each."""
+    converged = [(o, count) for o, count in found if o.decrement < settings.tolerance]
     out: list[list[float]] = []
-    for value in values:
+    ends = []
+    for optimum, count in sorted(converged, key=lambda each: -each[0].value):
+        value = optimum.value * weight
         if out and out[-1][0] - value < _SAME * max(1.0, 1e-6 * abs(value)):
-            out[-1][1] += 1
+            out[-1][1] += count
         else:
-            out.append([value, 1])
-    return tuple((value, int(count)) for value, count in out)
+            out.append([value, count])
+            ends.append(optimum)
+    return tuple((value, int(count)) for value, count in out), ends
 
 
 def starting_values(

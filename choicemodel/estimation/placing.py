@@ -108,7 +108,7 @@ def search_placed(
             break
         begin = at.copy()
         begin[free] = np.where(found.at_bound, theta[free], at[free])  # from a bound there is no way back
-        warm = _from(begin, task._replace(settings=replace(task.settings, starts=1)))
+        warm = _from(begin, task._replace(settings=replace(task.settings, starts=1), ends=()))
         there, found = again, search(again, begin, free, warm, logit)
     return replace(found, optima=optima if task.settings.starts > 1 else found.optima), there
 

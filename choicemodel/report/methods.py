@@ -234,6 +234,8 @@ def _starts(result: ChoiceResults) -> str:
         text = f"Given by the user: {', '.join(f'{k} = {v:g}' for k, v in settings.start.items())}."
     if result.starts > 1:
         text += f" {result.starts} starting points were tried."
+    if result.n_sampled:
+        text = f"{result.fit_notes[-1]} For the sample: {text[:1].lower()}{text[1:]}"
     if sum(count for _, count in result.optima) > 1:
         found = ", ".join(f"{value:.3f} (from {count})" for value, count in result.optima)
         text += f" Log-likelihoods of the optima found: {found}; the best one is reported."

@@ -94,6 +94,7 @@ _INTERNAL = frozenset(
         "fingerprint",
         "fit_notes",
         "from_dict",
+        "n_sampled",
         "sample",
         "settings",
         "to_dict",
@@ -355,7 +356,16 @@ class ChoiceResults:
     @property
     def fit_notes(self) -> tuple[str, ...]:
         """What else there is to say of the fit, such as how many draws were found to be enough."""
-        return self._fit.notes
+        if not self.n_sampled:
+            return self._fit.notes
+        who = "people" if self.sample.n_persons is not None else "situations"
+        sampled = f"The search started at the estimates of a random sample of {self.n_sampled:,} {who}."
+        return (*self._fit.notes, sampled)
+
+    @property
+    def n_sampled(self) -> int:
+        """Size of the sample at whose estimates the search started; 0 where it started elsewhere."""
+        return self._fit.n_sampled
 
     @property
     def starts(self) -> int:
@@ -710,7 +720,7 @@ class ChoiceResults:
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain data: specification, estimates, covariances and facts of the sample, without the data."""
-        fit = {k: v for k, v in vars(self._fit).items() if k != "covariances"}
+        fit = {k: v for k, v in vars(self._fit).items() if k not in ("covariances", "ends")}
         beside: dict[str, Any] = {}
         mixing = self.model.heterogeneity_or_none
         if isinstance(mixing, Mixing):

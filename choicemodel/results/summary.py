@@ -262,7 +262,8 @@ def _notes_on_the_search(result: ChoiceResults, shown: Layout) -> list[str]:
     if result.starts > 1:
         found = ", ".join(f"{value:.3f} ({count})" for value, count in result.optima) or "none"
         failed = result.starts - sum(count for _, count in result.optima)
-        rest = f"; {failed} did not converge" if failed > 0 else ""
+        why = "did not converge, or ended at others on the sample" if result.n_sampled else "did not converge"
+        rest = f"; {failed} {why}" if failed > 0 else ""
         notes.append(f"Log-likelihoods of the optima found, and from how many starting points: {found}{rest}.")
     return notes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -128,28 +129,104 @@ def test_people_who_say_nothing_of_a_coefficient_are_no_start(frame: pd.DataFram
 def test_starting_points_are_compared_on_the_sample(
     kind: str, starts: int, points: int, data: cm.ChoiceData, large: None, tmp_path: Path
 ) -> None:
+    """The optima are everybody's; from how many points each was reached is known from the sample."""
     result = fitted(MODELS[kind](data), starts=starts)
-    assert "Starting points were compared on that sample" in str(result.summary())
-    assert "did not converge" not in str(result.summary())
     assert sum(count for _, count in result.optima) == points
-    of_sample = fitted(MODELS[kind](data.sample(500, rng=0)), starts=starts)
-    assert result.optima[0][0] == pytest.approx(of_sample.llf)
+    assert result.optima[0][0] == pytest.approx(result.llf)
     cm.report(result, tmp_path / "report.html")
-    assert NOTE in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"{NOTE} For the sample: " in (tmp_path / "report.html").read_text(encoding="utf-8")
+    result.save(tmp_path / "result.json")
+    loaded = cm.load_results(tmp_path / "result.json")
+    assert NOTE in str(loaded.summary())
+    assert loaded.optima == result.optima
 
 
-def test_what_the_sample_alone_has_seen_is_said(
+def test_situations_are_not_called_people(frame: pd.DataFrame, large: None) -> None:
+    roles = {name: column for name, column in ROLES.items() if name != "person"}
+    result = fitted(nested(cm.ChoiceData.from_long(frame, **roles)))
+    assert "The search started at the estimates of a random sample of 1,500 situations." in str(result.summary())
+
+
+def test_warnings_of_the_start_are_not_lost(data: cm.ChoiceData, large: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RandomTastes, "start_notes", lambda *_: ["A start that is odd."])
+    with pytest.warns(TasteWarning, match=r"^A start that is odd\.") as caught:
+        mixed(data).fit()
+    assert [str(w.message) for w in caught] == ["A start that is odd."]
+    assert caught[0].filename == __file__
+
+
+def test_an_optimum_that_was_reached_once_is_told(
     data: cm.ChoiceData, large: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An optimum that was reached once, and a starting value of which the tastes warn."""
-    once, odd = "The best optimum was reached from one starting point only.", "A start that is odd."
-    monkeypatch.setattr(sampled_start, "found_once", lambda _: [once])
-    monkeypatch.setattr("choicemodel.estimation.classes.found_once", lambda optima: [once] if optima else [])
-    with pytest.warns(LatentClassWarning, match=f"^In the sample of 500 people from which the search started: {once}"):
+    """From one of two points, as far as the sample knows."""
+    found = sampled_start.start_on_sample
+
+    def once(*arguments: Any) -> Any:
+        sampled = found(*arguments)
+        ends = () if sampled is None else tuple(end._replace(reached=1) for end in sampled.ends)
+        return sampled and sampled._replace(ends=ends)
+
+    monkeypatch.setattr("choicemodel.estimation.fit.start_on_sample", once)
+    with pytest.warns(LatentClassWarning, match="reached from one starting point only") as caught:
         classes(data).fit()
-    monkeypatch.setattr(RandomTastes, "start_notes", lambda *_: [odd])
-    with pytest.warns(TasteWarning, match=f"^In the sample of 500 people from which the search started: {odd}"):
-        mixed(data).fit()
+    assert caught[0].filename == __file__
+
+
+def test_classes_that_are_none_in_the_sample_are_searched_for_as_ever(
+    data: cm.ChoiceData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three classes where there are two: one of the sample is empty, or the same as another."""
+    monkeypatch.setattr("choicemodel.estimation.classes.empty_classes", lambda shares: ["Class 2 is all but empty."])
+    usual = fitted(classes(data))
+    monkeypatch.setattr(sampled_start, "LARGE", N)
+    sampled = fitted(classes(data))
+    assert NOTE not in str(sampled.summary())
+    assert sampled.llf == usual.llf
+
+
+@pytest.mark.parametrize("error", [MemoryError, FloatingPointError, np.linalg.LinAlgError])
+def test_a_sample_that_cannot_be_fitted_is_no_start(
+    error: type[Exception], data: cm.ChoiceData, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(cm.ChoiceData, "sample", fails)
+    result = fitted(nested(data))
+    assert result.converged
+    assert NOTE not in str(result.summary())
+
+
+def test_where_the_start_leads_to_no_optimum_the_usual_one_is_taken(
+    data: cm.ChoiceData, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start is put where a step is lost: the search gives up, and says nothing of it."""
+    found = sampled_start.start_on_sample
+
+    def far(*arguments: Any) -> Any:
+        sampled = found(*arguments)
+        far = {"max_iterations": 1, "start": {"time": -40.0}}
+        return sampled and sampled._replace(settings=replace(sampled.settings, **far))
+
+    monkeypatch.setattr("choicemodel.estimation.fit.start_on_sample", far)
+    result = nested(data).fit()
+    assert result.converged
+    assert NOTE not in str(result.summary())
+
+
+def test_samples_of_very_many_rows_are_made_smaller(
+    data: cm.ChoiceData, large: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampled_start, "MOST_ROWS", 1800)  # of 13,500
+    monkeypatch.setattr(sampled_start, "LEAST", 100)
+    assert "a random sample of 200 people" in str(fitted(nested(data)).summary())
+    monkeypatch.setattr(sampled_start, "LEAST", 300)
+    assert "a random sample" not in str(fitted(nested(data)).summary())
+
+
+def test_draws_that_are_doubled_keep_the_note(data: cm.ChoiceData, large: None) -> None:
+    model = cm.MixedLogit(data, "cost + time", random={"cost": "normal"}, draws=cm.Draws("quadrature"))
+    assert NOTE in str(fitted(model).summary())
 
 
 def test_classes_that_the_sample_has_the_other_way_round_are_ordered(data: cm.ChoiceData, large: None) -> None:
