@@ -522,11 +522,11 @@ class ChoiceModel:
             for everybody); the best optimum is returned, and ``optima`` of the result lists all. A logit has one
             optimum; latent classes have many, and start from ten points unless more are asked for or `start` is given.
             Where a mixture or nested errors are fitted to 100,000 people or more, the points are compared on a random
-            sample of them, and the search on everybody starts at its estimates.
+            sample of them, and the search on everybody starts at the best estimates of the sample.
         checkpoint : path-like, optional
             File to which every iteration is written, and from which a fit that was cut off goes on, at any moment and
             from any of its starting points: what is lost is the iteration that was under way. Draws need a seed, since
-            others would be another model.
+            others would be another model. The fit to a sample of the people, see `starts`, is not kept.
         progress : bool, optional
             Show progress on stderr; by default on a terminal or in a notebook, after two seconds.
         threads : int, optional
