@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 OLDEST := .venv-oldest
+OTHER := .venv-other
 BIN := $(VENV)/bin
 # twice quiet: errors only
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
@@ -11,7 +12,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 EXAMPLES := $(sort $(wildcard examples/*.py))
 BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 
-.PHONY: help demo test test-slow test-oldest lint examples docs bench clean
+.PHONY: help demo test test-slow test-oldest test-other lint examples docs bench clean
 .NOTPARALLEL:
 
 help:
@@ -19,6 +20,7 @@ help:
 	@echo "make test         the fast tests and the examples in the docstrings"
 	@echo "make test-slow    the slow tests; CHOICEMODEL_REPLICATIONS=0.1 runs a tenth of their replications"
 	@echo "make test-oldest  the fast tests with the oldest versions of the dependencies, of tests/oldest.txt"
+	@echo "make test-other   the fast tests with the newest other Python of this machine, if there is one"
 	@echo "make lint         ruff, mypy and the order of the imports"
 	@echo "make examples     every file in examples/"
 	@echo "make docs         the documentation"
@@ -57,6 +59,20 @@ $(OLDEST)/.stamp: pyproject.toml tests/oldest.txt
 test-oldest: $(OLDEST)/.stamp
 	$(OLDEST)/bin/python -m pytest -m "not slow" -n auto
 
+$(OTHER)/.stamp: pyproject.toml .ci/other-python
+	rm -rf $(OTHER)
+	@other=$$(.ci/other-python $(PYTHON)); \
+	if [ -n "$$other" ]; then \
+		echo "$$("$$other" --version)"; \
+		"$$other" -m venv $(OTHER) && \
+		$(OTHER)/bin/python -m pip -qq --disable-pip-version-check install --editable ".[test]"; \
+	else mkdir -p $(OTHER); fi
+	@touch $@
+
+test-other: $(OTHER)/.stamp
+	@if [ -x $(OTHER)/bin/python ]; then $(OTHER)/bin/python -m pytest -m "not slow" -n auto; \
+	else echo "There is no other Python of 3.11 or newer here."; fi
+
 lint: $(VENV)/.stamp-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -87,6 +103,6 @@ else
 endif
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo-output build dist docs/_build docs/tutorials docs/api
+	rm -rf $(VENV) $(OLDEST) $(OTHER) demo-output build dist docs/_build docs/tutorials docs/api
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -293,6 +293,7 @@ def test_a_share_of_one_is_a_nest_and_one_of_zero_is_none() -> None:
 # --- extremes ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lam", [0.01, 0.1, 0.6])
 @pytest.mark.parametrize("size", [30.0, 700.0, 1e4])
 @pytest.mark.parametrize("varying", [False, True])

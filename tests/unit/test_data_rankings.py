@@ -378,6 +378,7 @@ def test_the_probabilities_of_all_rankings_sum_to_one() -> None:
     assert math.isclose(total, 1.0, rel_tol=1e-13)
 
 
+@pytest.mark.slow
 def test_the_fit_is_the_plackett_luce_maximum() -> None:
     frame = people(25)
     parts = [(p, list(p.sort_values("rank")["mode"])) for _, p in frame.groupby("who")]

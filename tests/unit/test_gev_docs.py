@@ -150,6 +150,7 @@ def test_the_other_form_of_the_allocation_is_another_model_up_to_constants() -> 
     np.testing.assert_allclose(ours(shifted, inside[0] / inside.sum()), other(V), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_what_is_refused_above_one_is_what_the_page_says(names) -> None:
     for use in (
         lambda r: cm.simulate(r, rng=1),

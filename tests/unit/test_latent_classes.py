@@ -493,6 +493,7 @@ def test_shares_have_standard_errors() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_fit_from_values_keeps_their_labels() -> None:
     found, best = likelihood(model()), fitted().params.to_numpy()
     parts = found.split(best)

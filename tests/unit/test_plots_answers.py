@@ -173,6 +173,7 @@ def test_shares_are_those_of_the_analysis() -> None:
     assert not [line for line in without.lines if line.get_marker() == "D"]
 
 
+@pytest.mark.slow
 def test_shares_by_segment_are_series() -> None:
     result = survey(3)
     expected = 100 * cm.shares(result, by="purpose").to_frame()

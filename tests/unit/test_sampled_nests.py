@@ -218,6 +218,7 @@ def test_drawn_anew_the_sums_are_exact_at_the_estimates(how):
 # --- fits -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", WAYS)
 def test_estimates_are_those_of_the_whole_sets_within_their_error(drawn, how):
     full = nested(drawn).fit()

@@ -62,6 +62,8 @@ def nested(data: cm.ChoiceData) -> cm.ChoiceModel:
 
 
 MODELS: dict[str, Callable[[cm.ChoiceData], cm.ChoiceModel]] = {"classes": classes, "mixed": mixed, "nested": nested}
+# a nested logit is the quickest of them
+KINDS = [pytest.param(kind, marks=() if kind == "nested" else pytest.mark.slow) for kind in MODELS]
 NOTE = "The search started at the estimates of a random sample of 500 people."
 
 
@@ -71,7 +73,7 @@ def fitted(model: cm.ChoiceModel, **how: Any) -> cm.ChoiceResults:
         return model.fit(**how)
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_end_is_that_of_a_search_on_everything(
     kind: str, data: cm.ChoiceData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +90,7 @@ def test_the_end_is_that_of_a_search_on_everything(
     assert sampled.settings == usual.settings  # a refit is asked for as this one was
 
 
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_gives_the_same_bits(
     kind: str, frame: pd.DataFrame, data: cm.ChoiceData, large: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +127,7 @@ def test_people_who_say_nothing_of_a_coefficient_are_no_start(frame: pd.DataFram
     assert NOTE not in str(result.summary())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "starts", "points"), [("nested", 3, 3), ("classes", 1, 10)])
 def test_starting_points_are_compared_on_the_sample(
     kind: str, starts: int, points: int, data: cm.ChoiceData, large: None, tmp_path: Path
@@ -172,6 +175,7 @@ def test_an_optimum_that_was_reached_once_is_told(
     assert caught[0].filename == __file__
 
 
+@pytest.mark.slow
 def test_classes_that_are_none_in_the_sample_are_searched_for_as_ever(
     data: cm.ChoiceData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,11 +228,13 @@ def test_samples_of_very_many_rows_are_made_smaller(
     assert "a random sample" not in str(fitted(nested(data)).summary())
 
 
+@pytest.mark.slow
 def test_draws_that_are_doubled_keep_the_note(data: cm.ChoiceData, large: None) -> None:
     model = cm.MixedLogit(data, "cost + time", random={"cost": "normal"}, draws=cm.Draws("quadrature"))
     assert NOTE in str(fitted(model).summary())
 
 
+@pytest.mark.slow
 def test_classes_that_the_sample_has_the_other_way_round_are_ordered(data: cm.ChoiceData, large: None) -> None:
     result = fitted(classes(data))
     with warnings.catch_warnings():
@@ -241,6 +247,7 @@ def test_classes_that_the_sample_has_the_other_way_round_are_ordered(data: cm.Ch
     )
 
 
+@pytest.mark.slow
 def test_classes_take_few_passes_over_everybody(data: cm.ChoiceData, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = [0]
     mix = ClassLikelihood.mix
@@ -258,6 +265,7 @@ def test_classes_take_few_passes_over_everybody(data: cm.ChoiceData, monkeypatch
     assert passes[0] < usual / 5
 
 
+@pytest.mark.slow
 def test_a_fit_that_was_cut_off_goes_on(data: cm.ChoiceData, large: None, tmp_path: Path) -> None:
     path = tmp_path / "fit.json"
     whole = fitted(mixed(data))

@@ -51,6 +51,7 @@ def data() -> cm.ChoiceData:
     return read(survey())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [

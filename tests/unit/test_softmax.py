@@ -94,6 +94,7 @@ def test_adding_a_whole_number_changes_not_a_bit(V: list[int], shift: int) -> No
     np.testing.assert_array_equal(cm.log_softmax(np.add(V, shift)), cm.log_softmax(V))
 
 
+@pytest.mark.slow
 @given(sets())
 def test_the_logarithm_is_the_logarithm(drawn: tuple[np.ndarray, np.ndarray, int]) -> None:
     V, available, axis = drawn

@@ -232,6 +232,7 @@ def wide(trips: pd.DataFrame) -> pd.DataFrame:
     return table.assign(chosen=chosen, hinc=trips.groupby("individual").hinc.first()).reset_index(drop=True)
 
 
+@pytest.mark.slow
 def test_wide_files(trips: pd.DataFrame, tmp_path: Path) -> None:
     frame = wide(trips)
     data = cm.ChoiceData.from_parquet(write(frame, tmp_path), **WIDE)
@@ -400,6 +401,7 @@ def test_verification_of_a_sample(stored: cm.ChoiceData, monkeypatch: pytest.Mon
     assert "on a sample of 100 situations" in report.model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "ask"),
     [
