@@ -17,12 +17,12 @@ from choicemodel.arguments import read_list, require
 from choicemodel.data.align import aligned
 from choicemodel.data.codes import factorize, is_name
 from choicemodel.data.describe import KINDS, Description, describe
-from choicemodel.data.door import Roles, require_columns, unknown_alternatives
+from choicemodel.data.door import Roles, not_evaluated, require_columns, unknown_alternatives
 from choicemodel.data.explode import explode
 from choicemodel.data.readers import Readers, admit_table, from_table, snapshot
 from choicemodel.data.sections import Section, part_of
 from choicemodel.data.structure import FloatArray, IntArray, Structure
-from choicemodel.data.words import counted, shorten, shown
+from choicemodel.data.words import counted, shown
 from choicemodel.exceptions import (
     DroppedSituationsWarning,
     EmptyDataError,
@@ -329,9 +329,7 @@ class ChoiceData(Readers):
         try:
             answer = self._frame.eval(condition, level=1)  # so that @name means the caller's variable
         except Exception as error:  # pandas raises many types for one cause: a condition it cannot evaluate
-            raise SpecificationError(
-                f"The condition {shown(condition)} cannot be evaluated: {shorten(error)}."
-            ) from error
+            raise not_evaluated(condition, error, self.columns) from error
         mask = np.asarray(answer)
         if mask.dtype != np.bool_ or mask.shape != (self.n_rows,):
             raise SpecificationError(

@@ -6,6 +6,7 @@ Attributes and covariates are looked at when a formula uses them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -39,6 +40,7 @@ from choicemodel.exceptions import (
     NoChoiceError,
     PersonError,
     SeveralChoicesError,
+    SpecificationError,
     UnavailableChoiceError,
     UnknownAlternativeError,
     UnknownColumnError,
@@ -147,7 +149,22 @@ def column_hint(frame: pd.DataFrame, column: Any) -> str:
     """Say where a column that is not in a table may be: in its index, or under a similar name."""
     if column in frame.index.names:
         return f"`{column}` is a level of the table's index: pass frame.reset_index()."
-    present = [str(c) for c in frame.columns]
+    return _near(list(frame.columns), column)
+
+
+def not_evaluated(condition: str, error: Exception, columns: Sequence[Any]) -> SpecificationError:
+    """The error for a condition that pandas cannot evaluate; a name in it that is no column is named."""
+    unknown = re.fullmatch(r"name '(.+)' is not defined", str(error)) if isinstance(error, NameError) else None
+    if unknown is None:
+        return SpecificationError(f"The condition {shown(condition)} cannot be evaluated: {shorten(error)}.")
+    return SpecificationError(
+        f"The condition {shown(condition)} cannot be evaluated: `{shorten(unknown[1])}` is no column of the data. "
+        + _near(columns, unknown[1])
+    )
+
+
+def _near(columns: Sequence[Any], column: Any) -> str:
+    present = [str(c) for c in columns]
     by_lower = {name.casefold(): name for name in present}
     near = get_close_matches(str(column), present, n=3)
     near = near or [by_lower[n] for n in get_close_matches(str(column).casefold(), by_lower, n=3)]

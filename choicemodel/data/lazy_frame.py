@@ -218,6 +218,9 @@ class _Watched(pd.DataFrame):
         return super().__getitem__(key)
 
 
+_Watched.__name__ = pd.DataFrame.__name__  # what pandas calls it in errors of the user's function
+
+
 def depends_on_other_rows(function: Callable[[pd.DataFrame], Any], frame: pd.DataFrame) -> bool:
     """Whether what a function gives for a row changes with the rows beside it.
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from choicemodel.data import sections as cut
 from choicemodel.data.choice_data import ChoiceData, refuse_none
 from choicemodel.data.codes import encode_jointly, plain_label, sorted_objects
-from choicemodel.data.door import Admitted, Part, Roles, admit, as_indicator, no_weight, require_columns
+from choicemodel.data.door import Admitted, Part, Roles, admit, as_indicator, no_weight, not_evaluated, require_columns
 from choicemodel.data.folder import Keeping
 from choicemodel.data.lazy_frame import LazyFrame, depends_on_other_rows
 from choicemodel.data.readers import warn_of_single
@@ -152,7 +152,7 @@ class StoredData(ChoiceData):
             try:
                 mask = np.asarray(frame.eval(condition))
             except Exception as error:  # pandas raises many types for one cause: a condition it cannot evaluate
-                raise SpecificationError(f"The condition {condition!r} cannot be evaluated: {error}.") from error
+                raise not_evaluated(condition, error, self.columns) from error
             if mask.dtype != np.bool_ or mask.shape != (len(frame),):
                 raise SpecificationError(
                     f"The condition {condition!r} does not give one true or false value per row: write one such as "

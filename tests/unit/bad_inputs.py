@@ -990,6 +990,12 @@ GROUPS: dict[str, list[Bad]] = {
             lambda _: data().query("hinc >"),
         ),
         Bad(
+            "a condition on a column that is misspelt",
+            e.SpecificationError,
+            "`hnc` is no column of the data. Did you mean `hinc`?",
+            lambda _: data().query("hnc > 40"),
+        ),
+        Bad(
             "a condition that cuts choice sets",
             e.VaryingCovariateError,
             "Use columns that are the same for all alternatives of a situation, or",
