@@ -18,7 +18,7 @@ BENCHMARKS := $(sort $(wildcard benchmarks/*.py))
 help:
 	@echo "make demo         a textbook table, its published result and the verification, in demo-output/"
 	@echo "make test         the fast tests and the examples in the docstrings"
-	@echo "make test-slow    the slow tests; CHOICEMODEL_REPLICATIONS=0.1 runs a tenth of their replications"
+	@echo "make test-slow    the slow tests; CHOICEMODEL_REPLICATIONS=0.1 runs a tenth of their replications, and a third of crossed tests"
 	@echo "make test-oldest  the fast tests with the oldest versions of the dependencies, of tests/oldest.txt"
 	@echo "make test-other   the fast tests with the newest other Python of this machine, if there is one"
 	@echo "make lint         ruff, mypy and the order of the imports"

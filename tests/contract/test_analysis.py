@@ -13,7 +13,7 @@ import pytest
 import choicemodel as cm
 from tests.contract.models import PARAMS, Case, fitted, full_sets, survey_frame
 
-pytestmark = pytest.mark.parametrize("case", PARAMS)
+pytestmark = [pytest.mark.crossed, pytest.mark.parametrize("case", PARAMS)]
 
 FIRST = {"many sets": "m0"}  # an alternative that is always there
 

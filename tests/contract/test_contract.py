@@ -296,6 +296,7 @@ def test_a_result_is_never_changed(case: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.crossed
 def test_verification_finds_nothing_but_that_this_is_no_optimum(case: Case) -> None:
     model = case.model()
     theta = fitted(case).params.to_numpy().copy()

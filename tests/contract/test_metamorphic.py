@@ -36,9 +36,12 @@ from tests.contract.test_contract import back_again
 
 # each test fits anew: some of one model in the fast suite, all of all models in the slow one
 FAST = "logit, panel, unequal sets"
-pytestmark = pytest.mark.parametrize(
-    "case", [pytest.param(c, id=c.name, marks=[] if c.name == FAST else [pytest.mark.slow]) for c in CASES]
-)
+pytestmark = [
+    pytest.mark.crossed,
+    pytest.mark.parametrize(
+        "case", [pytest.param(c, id=c.name, marks=[] if c.name == FAST else [pytest.mark.slow]) for c in CASES]
+    ),
+]
 
 COVARIANCES = ("nonrobust", "opg", "robust")
 FIT = (

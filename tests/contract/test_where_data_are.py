@@ -95,6 +95,7 @@ def same_fit(a: cm.ChoiceResults, b: cm.ChoiceResults) -> None:
     assert without_time(a) == without_time(b)
 
 
+@pytest.mark.crossed
 @pytest.mark.parametrize(
     "case", [pytest.param(c, id=c.name, marks=[] if c.name in FITTED else [pytest.mark.slow]) for c in STORED]
 )

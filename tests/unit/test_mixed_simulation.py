@@ -197,6 +197,7 @@ def words(setting: tuple[str, bool, bool]) -> str:
     return ", ".join([setting[0], "panel" if setting[1] else "cross-section", *(["correlated"] if setting[2] else [])])
 
 
+@pytest.mark.crossed
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS, ids=words)
 def test_the_truth_passes(setting: tuple[str, bool, bool]) -> None:
@@ -210,6 +211,7 @@ def test_little_information_is_no_reason_to_fail(name: str, panel: bool) -> None
     assert failures(*mixed(name, data=survey(25, 4, panel=panel)), simulations=500) == {}
 
 
+@pytest.mark.crossed
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS, ids=words)
 def test_a_sampler_with_a_wrong_spread_is_caught(setting: tuple[str, bool, bool], monkeypatch) -> None:
@@ -236,6 +238,7 @@ def forget_persons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "row_utilities", forgetful_utilities)
 
 
+@pytest.mark.crossed
 @pytest.mark.slow
 @pytest.mark.parametrize("setting", [s for s in SETTINGS if s[1]], ids=words)
 def test_a_sampler_that_forgets_the_person_is_caught(setting: tuple[str, bool, bool], monkeypatch) -> None:
