@@ -115,6 +115,27 @@ def test_a_file_gives_the_same_bits(
     assert np.array_equal(*robust, equal_nan=True)  # a spread on its bound has none
 
 
+@pytest.mark.filterwarnings("ignore::choicemodel.exceptions.SingleAlternativeWarning")
+def test_weights_and_unequal_sets(frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample has the weights and the sets of its people: in the end nothing but the start is another one."""
+    rng = np.random.default_rng(8)
+    weight = np.repeat(rng.choice([0.0, 0.5, 1.0, 3.0], size=N), T * J)
+    kept = (frame["choice"] == 1) | (rng.random(len(frame)) < 0.8)
+    uneven = frame.assign(weight=weight)[kept]
+    usual = fitted(nested(cm.ChoiceData.from_long(uneven, **ROLES, weight="weight")))
+    monkeypatch.setattr(sampled_start, "LARGE", N)
+    monkeypatch.setattr(sampled_start, "SHARE", 3)
+    monkeypatch.setattr(sections, "ROWS", 3000)
+    uneven.to_parquet(tmp_path / "survey.parquet")
+    here = fitted(nested(cm.ChoiceData.from_long(uneven, **ROLES, weight="weight")))
+    there = fitted(nested(cm.ChoiceData.from_parquet(tmp_path / "survey.parquet", **ROLES, weight="weight")))
+    assert NOTE in str(here.summary())
+    assert here.llf == there.llf
+    assert np.array_equal(here.params, there.params)
+    assert here.llf == pytest.approx(usual.llf, abs=1e-7)
+    np.testing.assert_allclose(here.bse, usual.bse, rtol=1e-4)
+
+
 def test_a_logit_has_newtons_method_and_no_sample(data: cm.ChoiceData, large: None) -> None:
     assert NOTE not in str(cm.MultinomialLogit(data, "cost + time").fit().summary())
 
